@@ -1,0 +1,181 @@
+#include "analysis/accumulator.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/checked.h"
+
+namespace phase0::analysis {
+namespace {
+
+/// Below this share of the raw second moment a sum of squared deviations is rounding noise: rows that are all
+/// equal.
+constexpr double kNoise = 1e-12;
+constexpr double kMinVariance = 1e-10;
+
+}  // namespace
+
+void GroupSums::add_tile(const GroupSums& tile) {
+  n_rows = tile.n_rows;
+  n_clusters = tile.n_clusters;
+  raw += tile.raw;
+  within += tile.within;
+  total += tile.total;
+}
+
+std::optional<double> GroupSums::variance_ratio() const {
+  if (n_rows == 0 || !(total > kNoise * raw)) return std::nullopt;
+  return within / total;
+}
+
+std::optional<double> GroupSums::adjusted_variance_ratio() const {
+  if (n_rows <= n_clusters || !variance_ratio()) return std::nullopt;
+  return (within / static_cast<double>(n_rows - n_clusters)) / (total / static_cast<double>(n_rows - 1));
+}
+
+void EntropySums::add_tile(const EntropySums& tile) {
+  unconditional += tile.unconditional;
+  weighted += tile.weighted;
+  n_rows = tile.n_rows;
+}
+
+double tile_norm(const double* v) {
+  constexpr std::int64_t kLanes = 8;
+  std::array<double, kLanes> lanes{};
+  for (std::int64_t j = 0; j < kTileWidth; j += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      lanes[static_cast<std::size_t>(lane)] += v[j + lane] * v[j + lane];
+    }
+  }
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+/// A cluster's sums over the planes of a group.
+struct TileAccumulator::Pooled {
+  std::int64_t count = 0;
+  double norm = 0;
+  std::array<double, kTileWidth> sum{};
+  std::array<double, kTileWidth> squares{};
+
+  /// Sum over the tile of |z - mean|^2.
+  double deviation() const {
+    return count == 0 ? 0.0 : std::max(0.0, norm - tile_norm(sum.data()) / static_cast<double>(count));
+  }
+  double entropy(std::int64_t width) const {
+    const auto n = static_cast<double>(count);
+    double sum_of_logs = 0;
+    for (std::size_t j = 0; j < static_cast<std::size_t>(width); ++j) {
+      const double mean = sum[j] / n;
+      sum_of_logs += std::log(std::max(squares[j] / n - mean * mean, kMinVariance));
+    }
+    return 0.5 * sum_of_logs;
+  }
+  void add(const Pooled& other) {
+    count += other.count;
+    norm += other.norm;
+    for (std::size_t j = 0; j < kTileWidth; ++j) sum[j] += other.sum[j];
+    for (std::size_t j = 0; j < kTileWidth; ++j) squares[j] += other.squares[j];
+  }
+};
+
+TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares)
+    : n_clusters_(n_clusters), n_planes_(n_planes) {
+  const auto slots = static_cast<std::size_t>(core::checked_mul(n_clusters, n_planes));
+  counts_.assign(slots, 0);
+  norms_.assign(slots, 0);
+  sums_.assign(slots * kTileWidth, 0);
+  if (with_squares) squares_.assign(slots * kTileWidth, 0);
+}
+
+void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
+  for (const Entry entry : entries) {
+    const double* __restrict row = z + entry.row * kTileWidth;
+    double* __restrict sum = sums_.data() + entry.slot * kTileWidth;
+    for (std::int64_t j = 0; j < kTileWidth; ++j) sum[j] += row[j];
+    ++counts_[static_cast<std::size_t>(entry.slot)];
+    norms_[static_cast<std::size_t>(entry.slot)] += norms[entry.row];
+    if (squares_.empty()) continue;
+    double* __restrict squares = squares_.data() + entry.slot * kTileWidth;
+    for (std::int64_t j = 0; j < kTileWidth; ++j) squares[j] += row[j] * row[j];
+  }
+}
+
+TileAccumulator::Pooled TileAccumulator::pool(std::int64_t cluster,
+                                              std::span<const std::int32_t> planes) const {
+  Pooled pooled;
+  for (const std::int32_t plane : planes) {
+    const auto slot = static_cast<std::size_t>(cluster * n_planes_ + plane);
+    if (counts_[slot] == 0) continue;
+    pooled.count += counts_[slot];
+    pooled.norm += norms_[slot];
+    const double* sum = sums_.data() + slot * kTileWidth;
+    for (std::size_t j = 0; j < kTileWidth; ++j) pooled.sum[j] += sum[j];
+    if (squares_.empty()) continue;
+    const double* squares = squares_.data() + slot * kTileWidth;
+    for (std::size_t j = 0; j < kTileWidth; ++j) pooled.squares[j] += squares[j];
+  }
+  return pooled;
+}
+
+GroupSums TileAccumulator::reduce(std::span<const std::int32_t> clusters,
+                                  std::span<const std::int32_t> planes) const {
+  GroupSums result;
+  Pooled all;
+  for (const std::int32_t cluster : clusters) {
+    const Pooled pooled = pool(cluster, planes);
+    if (pooled.count == 0) continue;
+    ++result.n_clusters;
+    result.within += pooled.deviation();
+    all.add(pooled);
+  }
+  result.n_rows = all.count;
+  result.raw = all.norm;
+  result.total = all.deviation();
+  return result;
+}
+
+EntropySums TileAccumulator::entropy(std::span<const std::int32_t> planes, std::int64_t width) const {
+  PHASE0_CHECK(!squares_.empty() || n_clusters_ == 0);
+  EntropySums result;
+  Pooled all;
+  for (std::int64_t cluster = 0; cluster < n_clusters_; ++cluster) {
+    const Pooled pooled = pool(cluster, planes);
+    if (pooled.count == 0) continue;
+    all.add(pooled);
+    if (pooled.count < 2) continue;
+    result.weighted += static_cast<double>(pooled.count) * pooled.entropy(width);
+    result.n_rows += pooled.count;
+  }
+  if (all.count > 0) result.unconditional = all.entropy(width);
+  return result;
+}
+
+std::vector<double> TileAccumulator::cluster_variances(std::span<const std::int32_t> planes) const {
+  std::vector<double> variances;
+  variances.reserve(static_cast<std::size_t>(n_clusters_));
+  for (std::int64_t cluster = 0; cluster < n_clusters_; ++cluster) {
+    const Pooled pooled = pool(cluster, planes);
+    variances.push_back(pooled.count == 0 ? 0.0 : pooled.deviation() / static_cast<double>(pooled.count));
+  }
+  return variances;
+}
+
+void TileAccumulator::clear(std::span<const std::int32_t> clusters) {
+  for (const std::int32_t cluster : clusters) {
+    const std::int64_t first = cluster * n_planes_;
+    std::fill_n(counts_.begin() + first, n_planes_, 0);
+    std::fill_n(norms_.begin() + first, n_planes_, 0.0);
+    std::fill_n(sums_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    if (!squares_.empty()) std::fill_n(squares_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+  }
+}
+
+std::int64_t TileAccumulator::bytes(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares) {
+  const std::int64_t slots = core::checked_mul(n_clusters, n_planes, "clusters x planes", ErrorKind::kMemory);
+  return core::checked_mul(slots, kTileWidth * 8 * (with_squares ? 2 : 1) + 16, "accumulators",
+                           ErrorKind::kMemory);
+}
+
+}  // namespace phase0::analysis

@@ -1,0 +1,140 @@
+#include "analysis/analyze.h"
+
+#include <limits>
+#include <utility>
+
+#include "analysis/clusters.h"
+#include "analysis/confidence.h"
+#include "analysis/held_memory.h"
+#include "analysis/metrics.h"
+#include "analysis/slices.h"
+#include "analysis/split_scan.h"
+#include "core/check.h"
+
+namespace phase0::analysis {
+namespace {
+
+void check_split(const AnalysisInput& input, const SplitInput& split) {
+  PHASE0_CHECK(split.index != nullptr && split.delta != nullptr && split.delta->window() == 1);
+  PHASE0_CHECK(split.delta->n_rows() == split.index->n_rows());
+  PHASE0_CHECK(split.delta->frame_dim() == static_cast<std::int64_t>(input.mu.size()));
+  PHASE0_CHECK(split.high_energy.empty() || split.high_energy.rows() == split.index->n_rows());
+  if (split.index->n_rows() > std::numeric_limits<std::int32_t>::max()) {
+    throw Error(ErrorKind::kData, "a split of " + std::to_string(split.index->n_rows()) +
+                                      " rows is too large: at most 2^31 - 1 work");
+  }
+}
+
+void check_input(const AnalysisInput& input) {
+  PHASE0_CHECK(!input.mu.empty() && input.mu.size() == input.sigma.size());
+  check_split(input, input.train);
+  check_split(input, input.eval);
+  for (const CellInput& cell : input.cells) {
+    for (const auto& [assignment, split] :
+         {std::pair(&cell.train, &input.train), std::pair(&cell.eval, &input.eval)}) {
+      PHASE0_CHECK(assignment->cluster.rows() == split->index->n_rows());
+      PHASE0_CHECK(assignment->distance.rows() == split->index->n_rows());
+    }
+  }
+}
+
+/// The slices with rows in both splits; a warning for each of the others.
+SliceSet usable_slices(const Options& options, const AnalysisInput& input, Observer& observer) {
+  const SliceSet all(options.slices);
+  const auto train = slice_sizes(all, count_masks(all, input.train));
+  const auto eval = slice_sizes(all, count_masks(all, input.eval));
+  std::vector<SliceOptions> usable;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (train[i] > 0 && eval[i] > 0) {
+      usable.push_back(all[i]);
+      continue;
+    }
+    const char* where = train[i] > 0 ? "eval" : eval[i] > 0 ? "train" : "either split";
+    observer.log(LogLevel::kWarning, "slice " + all[i].name + " has no rows in " + where + " and is skipped");
+  }
+  return SliceSet(std::move(usable));
+}
+
+std::vector<ClusterTable> count_clusters(const Options& options, const AnalysisInput& input,
+                                         core::Execution& execution) {
+  std::vector<ClusterTable> tables;
+  for (const CellInput& cell : input.cells) {
+    execution.check_stop();
+    tables.emplace_back(cell, options.clustering.min_cluster_size);
+  }
+  return tables;
+}
+
+/// A split with everything measured on it.
+struct SplitOutcome {
+  SplitWork work;
+  std::vector<std::int64_t> slice_rows;
+  std::vector<CellSums> sums;
+};
+
+SplitOutcome analyse_split(data::Split split, const Options& options, const AnalysisInput& input,
+                           const SliceSet& slices, const std::vector<ClusterTable>& tables,
+                           core::Execution& execution) {
+  const bool train = split == data::Split::kTrain;
+  const SplitInput& rows = train ? input.train : input.eval;
+  const auto masks = count_masks(slices, rows);
+  SplitOutcome outcome{{train ? "train" : "eval",
+                        split,
+                        options,
+                        input,
+                        rows,
+                        slices,
+                        tables,
+                        PlaneMap(slices, masks),
+                        SpeakerOrder(*rows.index, kMinSpeakerRows),
+                        {}},
+                       slice_sizes(slices, masks),
+                       {}};
+  std::vector<const Assignment*> cells;
+  for (const CellInput& cell : input.cells) cells.push_back(train ? &cell.train : &cell.eval);
+  outcome.work.cuts = confidence_cuts(slices, rows, cells, tables, execution);
+  outcome.sums = scan_split(outcome.work, execution);
+  return outcome;
+}
+
+void append_cell(const SplitOutcome& train, const SplitOutcome& eval, std::size_t cell,
+                 AnalysisResult& result) {
+  const CellInput& input = train.work.input.cells[cell];
+  const ClusterTable& table = train.work.tables[cell];
+  for (std::size_t slice = 0; slice < train.work.slices.size(); ++slice) {
+    CellMetrics metrics;
+    metrics.condition = input.condition.name;
+    metrics.type = input.condition.type;
+    metrics.lag = input.lag;
+    metrics.slice = train.work.slices[slice].name;
+    metrics.n_effective_clusters = table.n_effective();
+    metrics.train = split_metrics(train.work, train.sums[cell], slice, train.slice_rows[slice]);
+    metrics.eval = split_metrics(eval.work, eval.sums[cell], slice, eval.slice_rows[slice]);
+    metrics.cross_speaker_degradation = cross_speaker_degradation(metrics.train, metrics.eval);
+    metrics.cluster_stats = table.stats(input.n_clusters);
+    result.cells.push_back(std::move(metrics));
+    for (const SplitOutcome* split : {&train, &eval}) {
+      append_speakers(split->work, split->sums[cell], cell, slice, result.speakers);
+      append_confidence(split->work, split->sums[cell], cell, slice, result.confidence);
+    }
+  }
+  append_clusters(train.work, train.sums[cell], eval.sums[cell], cell, result.clusters);
+}
+
+}  // namespace
+
+AnalysisResult analyze(const Options& options, const AnalysisInput& input, core::Execution& execution) {
+  check_input(input);
+  const SliceSet slices = usable_slices(options, input, execution.observer);
+  const core::Reservation counting(execution.memory, counting_bytes(input.cells), "the cluster counts");
+  const std::vector<ClusterTable> tables = count_clusters(options, input, execution);
+  const core::Reservation held(execution.memory, held_bytes(input, tables, slices.size()), "the metrics");
+  const SplitOutcome train = analyse_split(data::Split::kTrain, options, input, slices, tables, execution);
+  const SplitOutcome eval = analyse_split(data::Split::kEval, options, input, slices, tables, execution);
+  AnalysisResult result;
+  for (std::size_t cell = 0; cell < input.cells.size(); ++cell) append_cell(train, eval, cell, result);
+  result.decision = decide(options, result.cells);
+  return result;
+}
+
+}  // namespace phase0::analysis

@@ -1,0 +1,105 @@
+#include "analysis/confidence.h"
+
+#include <algorithm>
+
+#include "core/order_statistics.h"
+
+namespace phase0::analysis {
+namespace {
+
+/// What one pass reads: the included rows of one cell and slice.
+struct CellSlice {
+  SliceSet slice;  ///< the one
+  const SplitInput& split;
+  const Assignment& cell;
+  const ClusterTable& table;
+};
+
+/// Mapped pages are given back after so many rows.
+constexpr std::int64_t kReleaseRows = std::int64_t{1} << 18;
+
+/// Calls `visit(row, distance)` for each included row, in row order.
+template <typename Visit>
+void for_each_included(const CellSlice& input, const Visit& visit) {
+  const auto* ids = input.cell.cluster.data<std::int32_t>();
+  const auto* distances = input.cell.distance.data<float>();
+  std::int64_t released = 0;
+  const auto release = [&](std::int64_t end) {
+    input.cell.cluster.release(released, end - released);
+    input.cell.distance.release(released, end - released);
+    released = end;
+  };
+  for (const auto& utterance : input.split.index->utterances()) {
+    for_each_mask(input.slice, input.split, utterance, utterance.first_row, utterance.n_rows,
+                  [&](std::int64_t row, std::uint64_t mask) {
+                    if (mask == 0 || input.table.effective(ids[row]) < 0) return;
+                    visit(row, distances[row]);
+                  });
+    const std::int64_t end = utterance.first_row + utterance.n_rows;
+    if (end - released >= kReleaseRows) release(end);
+  }
+  release(input.split.index->n_rows());
+  input.split.high_energy.release(0, input.split.high_energy.rows());
+}
+
+std::int64_t count_included(const CellSlice& input) {
+  std::int64_t n_rows = 0;
+  for_each_included(input, [&](std::int64_t row, float distance) {
+    ++n_rows;
+    if (distance >= 0) return;
+    ErrorPlace place;
+    place.path = input.cell.distance.region().path();
+    place.frame = row;
+    throw Error(ErrorKind::kData, "distance " + std::to_string(distance) + " is not a number >= 0", place);
+  });
+  return n_rows;
+}
+
+ConfidenceCuts find_cuts(const CellSlice& input) {
+  ConfidenceCuts cuts;
+  cuts.n_rows = count_included(input);
+  if (cuts.n_rows == 0) return cuts;
+  std::vector<std::int64_t> ranks;
+  for (std::size_t i = 0; i < cuts.counts.size(); ++i) {
+    const auto percent = static_cast<std::int64_t>(i + 1) * (100 / kCurvePoints);
+    cuts.counts[i] = (percent * cuts.n_rows + 99) / 100;
+    ranks.push_back(cuts.counts[i] - 1);
+  }
+  core::OrderStatistics statistics(64, ranks);
+  while (statistics.next_pass()) {
+    for_each_included(
+        input, [&](std::int64_t row, float distance) { statistics.add(confidence_key(distance, row)); });
+  }
+  for (std::size_t i = 0; i < cuts.keys.size(); ++i) cuts.keys[i] = statistics.value(i);
+  return cuts;
+}
+
+}  // namespace
+
+std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitInput& split,
+                                            const std::vector<const Assignment*>& cells,
+                                            const std::vector<ClusterTable>& tables,
+                                            core::Execution& execution) {
+  const auto n_items = static_cast<std::int64_t>(cells.size() * slices.size());
+  std::vector<ConfidenceCuts> result(static_cast<std::size_t>(n_items));
+  const std::int64_t fitting = execution.memory.free_bytes() / confidence_cuts_bytes();
+  const std::int64_t parallel = std::clamp<std::int64_t>(fitting, 1, execution.pool.size());
+  const core::Reservation reservation(execution.memory, parallel * confidence_cuts_bytes(),
+                                      "the confidence curves");
+  for (std::int64_t first = 0; first < n_items; first += parallel) {
+    execution.check_stop();
+    execution.pool.run(std::min(parallel, n_items - first), [&](std::int64_t i, int /*worker*/) {
+      const auto item = static_cast<std::size_t>(first + i);
+      const std::size_t cell = item / slices.size();
+      result[item] = find_cuts({SliceSet({slices[item % slices.size()]}), split, *cells[cell], tables[cell]});
+    });
+  }
+  return result;
+}
+
+std::int64_t confidence_cuts_bytes() {
+  constexpr std::int64_t kMappedBytes = 2 * (kReleaseRows + (std::int64_t{1} << 16)) * 4;
+  return core::OrderStatistics::bytes(kCurvePoints) + kMappedBytes;
+}
+
+}  // namespace phase0::analysis

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace phase0::analysis {
+
+/// What one accumulator computes. The order is the order of the work.
+enum class UnitKind : std::uint8_t {
+  kObserved,    ///< the assigned ids: variance ratio, entropies, variance of each cluster
+  kSpeakers,    ///< the assigned ids inside each speaker
+  kConfidence,  ///< the confidence curve of a slice
+  kPermuted,    ///< one permutation
+};
+
+/// One accumulator: one kind of figure, of one cell, over one tile of dimensions. Units are independent of
+/// each other, so any of them may share a scan without changing a bit of the result.
+struct Unit {
+  UnitKind kind = UnitKind::kObserved;
+  std::int64_t cell = 0;
+  std::int64_t index = 0;  ///< slice of kConfidence, number of kPermuted
+  std::int64_t tile = 0;
+
+  /// Both take their entries from the same stream.
+  bool shares_stream(const Unit& other) const;
+};
+
+/// The sizes that fix the work on one split.
+struct ScanShape {
+  std::int64_t n_rows = 0;
+  std::int64_t dim = 0;
+  std::int64_t n_slices = 0;
+  std::int64_t n_planes = 0;
+  std::int64_t permutations = 0;
+  std::int64_t n_speakers = 0;           ///< with enough rows to be reported
+  std::vector<std::int64_t> n_clusters;  ///< effective ones of each cell
+
+  std::int64_t n_tiles() const;
+  std::int64_t tile_width(std::int64_t tile) const;
+};
+
+/// Rows in memory at once, and rows that a worker loads at once. Neither changes any result.
+std::int64_t chunk_rows(std::int64_t dim);
+std::int64_t load_rows(std::int64_t dim);
+
+/// Cell-major, inside a cell stream by stream, inside a stream tile by tile. Cells without clusters have
+/// none.
+std::vector<Unit> list_units(const ScanShape& shape);
+
+/// Bytes of the chunk buffers and of the pages behind them, which every scan needs.
+std::int64_t scan_base_bytes(const ScanShape& shape, int threads);
+/// Bytes of a unit's accumulator and result.
+std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit);
+/// Bytes of a unit's stream: entries of a chunk, sampler.
+std::int64_t stream_bytes(const ScanShape& shape, const Unit& unit);
+/// Bytes of ids and distances of a cell that stay mapped during a scan that needs them.
+std::int64_t mapped_cell_bytes(std::int64_t n_rows);
+/// Larger cells are unmapped after every chunk instead.
+bool release_every_chunk(std::int64_t n_rows);
+
+/// Consecutive units that share a scan.
+struct Scan {
+  std::size_t first = 0;
+  std::size_t count = 0;
+  std::int64_t bytes = 0;  ///< beyond scan_base_bytes
+};
+/// As few scans as fit `free_bytes` when filled in order; a unit that does not fit alone gets a scan all the
+/// same.
+std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, std::int64_t free_bytes);
+
+}  // namespace phase0::analysis

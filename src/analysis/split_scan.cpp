@@ -1,0 +1,222 @@
+#include "analysis/split_scan.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "analysis/streams.h"
+#include "analysis/unit_work.h"
+#include "core/aligned_buffer.h"
+
+namespace phase0::analysis {
+namespace {
+
+/// A chunk's normalised deltas by tile, and its rows' slices. Reused from chunk to chunk.
+class ChunkData {
+ public:
+  ChunkData(const SplitWork& work, const ScanShape& shape, std::vector<std::int64_t> tiles, int threads)
+      : work_(work), shape_(shape), tiles_(std::move(tiles)), blocks_(static_cast<std::size_t>(threads)) {
+    const std::int64_t rows = chunk_rows(shape.dim);
+    z_.resize(shape.n_tiles() * rows * kTileWidth);
+    norms_.resize(shape.n_tiles() * rows);
+    masks_.resize(static_cast<std::size_t>(rows));
+  }
+
+  void load(const Chunk& chunk, core::ThreadPool& pool) {
+    pool.run(static_cast<std::int64_t>(chunk.loads.size()), [&](std::int64_t i, int worker) {
+      load_range(chunk.loads[static_cast<std::size_t>(i)], blocks_[static_cast<std::size_t>(worker)]);
+    });
+    std::size_t next = 0;
+    for (const RowSegment& segment : chunk.segments) {
+      for_each_mask(work_.slices, work_.rows, *segment.utterance, segment.first_row, segment.n_rows,
+                    [&](std::int64_t, std::uint64_t mask) { masks_[next++] = mask; });
+    }
+  }
+  std::span<const std::uint64_t> masks() const { return masks_; }
+  const double* z(std::int64_t tile) const { return z_.data() + tile * chunk_rows(shape_.dim) * kTileWidth; }
+  const double* norms(std::int64_t tile) const { return norms_.data() + tile * chunk_rows(shape_.dim); }
+
+ private:
+  void load_range(const LoadRange& range, data::FeatureBlock& block) {
+    const data::FeatureSource& source = *work_.rows.delta;
+    source.load(range.first_row, range.n_rows, block);
+    for (const std::int64_t tile : tiles_) {
+      const std::int64_t first = tile * kTileWidth;
+      const std::int64_t chunk_first = tile * chunk_rows(shape_.dim) + range.chunk_row;
+      for (std::int64_t r = 0; r < range.n_rows; ++r) {
+        double* z = z_.data() + (chunk_first + r) * kTileWidth;
+        normalise(block.matrix() + r * shape_.dim + first, first, shape_.tile_width(tile), z);
+        norms_[chunk_first + r] = tile_norm(z);
+      }
+    }
+    // Somewhat more than was read, because only whole pages go; a neighbour that needs one reads it again.
+    const std::int64_t margin = 1 + 4096 / (4 * shape_.dim);
+    const std::int64_t begin = std::max<std::int64_t>(range.first_row - margin, 0);
+    source.release(begin, std::min(range.first_row + range.n_rows + margin, shape_.n_rows) - begin);
+  }
+  void normalise(const float* delta, std::int64_t first, std::int64_t width, double* z) const {
+    const double* mu = work_.input.mu.data() + first;
+    const double* sigma = work_.input.sigma.data() + first;
+    for (std::int64_t j = 0; j < width; ++j) z[j] = (static_cast<double>(delta[j]) - mu[j]) / sigma[j];
+    std::fill(z + width, z + kTileWidth, 0.0);
+  }
+
+  const SplitWork& work_;
+  const ScanShape& shape_;
+  std::vector<std::int64_t> tiles_;
+  std::vector<data::FeatureBlock> blocks_;
+  core::AlignedBuffer<double> z_;      ///< [tile, chunk rows, kTileWidth]
+  core::AlignedBuffer<double> norms_;  ///< [tile, chunk rows]
+  std::vector<std::uint64_t> masks_;   ///< [chunk rows]
+};
+
+std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit) {
+  const auto cell = static_cast<std::size_t>(unit.cell);
+  const auto index = static_cast<std::size_t>(unit.index);
+  const ClusterTable& table = work.tables[cell];
+  const Assignment& assignment = work.assignment(cell);
+  switch (unit.kind) {
+    case UnitKind::kObserved:
+    case UnitKind::kSpeakers:
+      return observed_stream(assignment.cluster, table, work.planes);
+    case UnitKind::kConfidence:
+      return confidence_stream(assignment, table, index, work.cuts[cell * work.slices.size() + index]);
+    case UnitKind::kPermuted:
+      return permuted_stream(
+          permutation_sampler(work.options.seed, work.input.cells[cell], work.name, unit.index,
+                              table.effective_counts(work.split), work.rows.index->n_rows()),
+          work.planes);
+  }
+  return nullptr;
+}
+
+/// The units that share one pass over the rows, with the streams that feed them.
+class UnitGroup {
+ public:
+  UnitGroup(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units) : work_(work) {
+    units_.reserve(units.size());
+    for (const Unit& unit : units) {
+      if (units_.empty() || !units_.back().unit().shares_stream(unit))
+        streams_.push_back(make_stream(work, unit));
+      units_.emplace_back(work, shape, unit);
+      stream_of_.push_back(streams_.size() - 1);
+    }
+    entries_.resize(streams_.size());
+    for (std::size_t i = 0; i < units.size(); ++i) by_tile_.push_back(i);
+    // Tile-major, so that threads share a tile of deltas in the cache.
+    std::stable_sort(by_tile_.begin(), by_tile_.end(),
+                     [&](std::size_t a, std::size_t b) { return units[a].tile < units[b].tile; });
+  }
+
+  void consume(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
+    pool.run(static_cast<std::int64_t>(streams_.size()), [&](std::int64_t i, int /*worker*/) {
+      const auto s = static_cast<std::size_t>(i);
+      streams_[s]->fill({&chunk, data.masks()}, entries_[s]);
+    });
+    pool.run(static_cast<std::int64_t>(units_.size()), [&](std::int64_t i, int /*worker*/) {
+      const std::size_t u = by_tile_[static_cast<std::size_t>(i)];
+      const std::int64_t tile = units_[u].unit().tile;
+      units_[u].consume(chunk, entries_[stream_of_[u]], data.z(tile), data.norms(tile));
+    });
+  }
+  void finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {
+    pool.run(static_cast<std::int64_t>(units_.size()),
+             [&](std::int64_t i, int /*worker*/) { units_[static_cast<std::size_t>(i)].finish(); });
+    for (const UnitWork& unit : units_) unit.merge_into(cells[static_cast<std::size_t>(unit.unit().cell)]);
+  }
+  void release_maps() const {
+    for (std::size_t i = 0; i < units_.size(); ++i) {
+      if (i > 0 && units_[i].unit().cell == units_[i - 1].unit().cell) continue;
+      const Assignment& assignment = work_.assignment(static_cast<std::size_t>(units_[i].unit().cell));
+      assignment.cluster.release(0, assignment.cluster.rows());
+      assignment.distance.release(0, assignment.distance.rows());
+    }
+    work_.rows.high_energy.release(0, work_.rows.high_energy.rows());
+  }
+
+ private:
+  const SplitWork& work_;
+  std::vector<UnitWork> units_;
+  std::vector<std::unique_ptr<EntryStream>> streams_;
+  std::vector<std::vector<Entry>> entries_;  ///< [stream], of the current chunk
+  std::vector<std::size_t> stream_of_;       ///< [unit]
+  std::vector<std::size_t> by_tile_;
+};
+
+std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
+  std::vector<std::int64_t> tiles;
+  for (const Unit& unit : units) tiles.push_back(unit.tile);
+  std::sort(tiles.begin(), tiles.end());
+  tiles.erase(std::unique(tiles.begin(), tiles.end()), tiles.end());
+  return tiles;
+}
+
+/// One pass over the rows for these units.
+void run_scan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units,
+              std::vector<CellSums>& cells, core::Execution& execution) {
+  UnitGroup group(work, shape, units);
+  ChunkData data(work, shape, tiles_of(units), execution.pool.size());
+  ChunkReader reader(work.order, chunk_rows(shape.dim), load_rows(shape.dim));
+  const auto prefetch = [&](const Chunk& chunk) {
+    for (const LoadRange& range : chunk.loads) work.rows.delta->will_need(range.first_row, range.n_rows);
+  };
+  Chunk chunk;
+  Chunk ahead;
+  reader.next(chunk);
+  prefetch(chunk);
+  while (chunk.n_rows > 0) {
+    execution.check_stop();
+    if (reader.next(ahead)) prefetch(ahead);
+    data.load(chunk, execution.pool);
+    group.consume(chunk, data, execution.pool);
+    if (release_every_chunk(shape.n_rows)) group.release_maps();
+    execution.observer.task_advance(chunk.n_rows, chunk.n_rows * shape.dim * 4);
+    std::swap(chunk, ahead);
+  }
+  group.release_maps();
+  group.finish(cells, execution.pool);
+}
+
+}  // namespace
+
+const Assignment& SplitWork::assignment(std::size_t cell) const {
+  return split == data::Split::kTrain ? input.cells[cell].train : input.cells[cell].eval;
+}
+
+ScanShape SplitWork::shape() const {
+  ScanShape shape;
+  shape.n_rows = rows.index->n_rows();
+  shape.dim = static_cast<std::int64_t>(input.mu.size());
+  shape.n_slices = static_cast<std::int64_t>(slices.size());
+  shape.n_planes = planes.n_planes();
+  shape.permutations = options.metrics.permutations;
+  shape.n_speakers = static_cast<std::int64_t>(order.slot_speakers().size());
+  for (const ClusterTable& table : tables) shape.n_clusters.push_back(table.n_effective());
+  return shape;
+}
+
+std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& execution) {
+  const ScanShape shape = work.shape();
+  const auto n_slices = static_cast<std::size_t>(shape.n_slices);
+  CellSums empty;
+  empty.observed.resize(n_slices);
+  empty.entropy.resize(n_slices);
+  empty.curve.resize(n_slices);
+  empty.permuted.resize(static_cast<std::size_t>(shape.permutations));
+  empty.speakers.resize(static_cast<std::size_t>(shape.n_speakers) * n_slices);
+  std::vector<CellSums> cells(work.tables.size(), empty);
+
+  const std::vector<Unit> units = list_units(shape);
+  const core::Reservation base(execution.memory, scan_base_bytes(shape, execution.pool.size()),
+                               "the analysis scan");
+  const std::vector<Scan> scans = pack(shape, units, execution.memory.free_bytes());
+  const core::TaskScope task(execution.observer, "analyze " + work.name,
+                             shape.n_rows * static_cast<std::int64_t>(scans.size()));
+  for (const Scan& scan : scans) {
+    const core::Reservation reservation(execution.memory, scan.bytes, "the sums of the analysis scan");
+    run_scan(work, shape, std::span(units).subspan(scan.first, scan.count), cells, execution);
+  }
+  return cells;
+}
+
+}  // namespace phase0::analysis

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "core/memory.h"
+#include "core/threads.h"
+#include "phase0/error.h"
+#include "phase0/observer.h"
+
+namespace phase0::core {
+
+/// What every algorithm is handed: who computes, within which memory, and who is told. Outlives the call.
+struct Execution {
+  ThreadPool& pool;
+  MemoryBudget& memory;
+  Observer& observer;
+
+  /// Throws Error (kInterrupted) when the caller asked to stop. Call between blocks.
+  void check_stop() const {
+    if (observer.stop_requested()) {
+      throw Error(ErrorKind::kInterrupted, "interrupted; start again to resume");
+    }
+  }
+};
+
+/// Tells the observer of a task for as long as it lives.
+class TaskScope {
+ public:
+  TaskScope(Observer& observer, std::string_view name, std::int64_t total) : observer_(observer) {
+    observer_.task_begin(name, total);
+  }
+  ~TaskScope() { observer_.task_end(); }
+  TaskScope(const TaskScope&) = delete;
+  TaskScope& operator=(const TaskScope&) = delete;
+
+ private:
+  Observer& observer_;
+};
+
+}  // namespace phase0::core

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+/// Exact order statistics of streams that do not fit memory.
+namespace phase0::core {
+
+/// Order-preserving map of finite float32 (and infinities) to unsigned integers: a < b exactly when
+/// ordered_key(a) < ordered_key(b). -0 and +0 share a key.
+std::uint32_t ordered_key(float value);
+/// The value of a key; the key of the zeros gives +0.
+float from_ordered_key(std::uint32_t key);
+
+/// The keys that stand at given ranks of a stream of unsigned integers once it is sorted, exact, by refining
+/// one 16-bit digit per pass, most significant first. The caller drives the passes and must stream the same
+/// multiset in each, in any order:
+///
+///     OrderStatistics median(32, {n / 2});
+///     while (median.next_pass()) {
+///       for (float x : values) median.add(ordered_key(x));
+///     }
+///     float m = from_ordered_key(static_cast<std::uint32_t>(median.value(0)));
+///
+/// Streams of several columns: one object each, fed in the same scan. Threads: each feeds a `partial()` of
+/// its own, which are merged before the next pass; counts are integers, so neither order nor number of
+/// partials matters. Memory: 512 KiB for each distinct prefix that still leads to a rank (at most one per
+/// rank). Not thread-safe.
+class OrderStatistics {
+ public:
+  /// `bits`: significant bits of the keys, 16, 32, 48 or 64; as many passes of 16. `ranks`: 0-based, >= 0, in
+  /// any order, each less than the number of keys.
+  OrderStatistics(int bits, std::vector<std::int64_t> ranks);
+
+  /// Ends the pass before, if any, and begins the next. False when no pass is needed any more: values are
+  /// known. Throws Error (kInternal) when a rank is not less than the number of keys, or the stream changed
+  /// between passes.
+  bool next_pass();
+  void add(std::uint64_t key) {
+    const std::uint64_t rest = key >> shift_;
+    const std::int64_t prefix = find(rest >> kDigitBits);
+    if (prefix >= 0)
+      ++counts_[static_cast<std::size_t>(prefix * kDigits + static_cast<std::int64_t>(rest % kDigits))];
+  }
+  void add(std::span<const std::uint64_t> keys) {
+    for (const std::uint64_t key : keys) add(key);
+  }
+
+  /// The same pass with nothing counted yet.
+  OrderStatistics partial() const;
+  /// Adds the counts of a partial of this pass.
+  void merge(const OrderStatistics& other);
+
+  /// Key at the i-th of the ranks given; only after next_pass() returned false.
+  std::uint64_t value(std::size_t i) const;
+
+  /// Most memory an object with so many ranks takes.
+  static std::int64_t bytes(std::int64_t n_ranks) { return n_ranks * kDigits * 8; }
+
+ private:
+  static constexpr int kDigitBits = 16;
+  static constexpr std::int64_t kDigits = std::int64_t{1} << kDigitBits;
+
+  /// One of the ranks: where it stands among the keys that begin with its prefix.
+  struct Target {
+    std::int64_t rank = 0;
+    std::uint64_t prefix = 0;
+  };
+
+  /// Position of an active prefix or -1.
+  std::int64_t find(std::uint64_t prefix) const {
+    // Few prefixes: a linear scan of a sorted list that ends early beats a binary search.
+    for (std::size_t i = 0; i < prefixes_.size() && prefixes_[i] <= prefix; ++i) {
+      if (prefixes_[i] == prefix) return static_cast<std::int64_t>(i);
+    }
+    return -1;
+  }
+  void begin_pass();
+  void end_pass();
+
+  int shift_;  ///< of the digit counted in this pass; the number of bits before the first pass
+  bool counting_ = false;
+  std::vector<Target> targets_;
+  std::vector<std::uint64_t> prefixes_;  ///< distinct, ascending
+  std::vector<std::int64_t> expected_;   ///< keys known to begin with each prefix; -1 before the first pass
+  std::vector<std::int64_t> counts_;     ///< [prefix, digit]
+};
+
+/// Where a quantile lies among n sorted values, in NumPy's default method `linear` (Hyndman and Fan 1996,
+/// type 7).
+struct QuantilePosition {
+  std::int64_t lower = 0;  ///< rank of the value below
+  std::int64_t upper = 0;  ///< rank of the value above; equal to `lower` at the end
+  double weight = 0;       ///< of the upper one, in [0, 1)
+};
+
+/// n >= 1, 0 <= q <= 1.
+QuantilePosition quantile_position(std::int64_t n, double q);
+
+/// a + (b - a) * weight, in the form NumPy evaluates (from the nearer end), so that results agree to the bit.
+double interpolate(double a, double b, double weight);
+
+}  // namespace phase0::core

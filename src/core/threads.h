@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace phase0::core {
+
+/// Threads the process may use: the affinity mask, cut by the cgroup CPU quota. At least 1.
+int available_threads();
+
+/// A fixed set of workers. `run` is a parallel for; the caller works too, as worker 0.
+class ThreadPool {
+ public:
+  /// `threads` >= 1.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const;
+  /// Calls `task(item, worker)` once for every item in [0, n), in any order, on workers [0, size()). The first
+  /// exception stops the handing out of further items and is rethrown here. Must not be called from inside a task.
+  void run(std::int64_t n, const std::function<void(std::int64_t item, int worker)>& task);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace phase0::core

@@ -1,0 +1,320 @@
+#include "data/feature_source.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/check.h"
+
+namespace phase0::data {
+namespace {
+
+constexpr std::int64_t kBlockBytes = std::int64_t{2} << 20;
+constexpr std::int64_t kMinBlockRows = 64;
+constexpr std::int64_t kMaxBlockRows = 16384;
+constexpr std::int64_t kFloatBytes = sizeof(float);
+
+/// Most frames that a canonical block of rows gathers when each row needs `span` frames.
+std::int64_t max_block_frames(const SampleIndex& index, std::int64_t block_rows, std::int64_t span) {
+  std::int64_t most = 0;
+  for (std::int64_t first = 0; first < index.n_rows(); first += block_rows) {
+    const std::int64_t n = std::min(block_rows, index.n_rows() - first);
+    const std::int64_t runs = index.find(first + n - 1) - index.find(first) + 1;
+    most = std::max(most, n + runs * (span - 1));
+  }
+  return most;
+}
+
+SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::int64_t span, std::int64_t dim,
+                           std::int64_t frame_bytes) {
+  const std::int64_t rows = canonical_block_rows(dim);
+  return {index.n_rows(), window, dim, rows,
+          max_block_frames(index, rows, span) * (dim * kFloatBytes + frame_bytes)};
+}
+
+SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim, std::int64_t frame_bytes) {
+  SourceShape shape = gathered_shape(index, 1, span, dim, frame_bytes);
+  shape.block_bytes += std::min(shape.block_rows, shape.n_rows) * dim * kFloatBytes;
+  return shape;
+}
+
+/// A feature computed from the frames around each row: row t needs frames t - back .. t - back + span - 1.
+class FrameSource : public FeatureSource {
+ public:
+  FrameSource(FrameMatrix frames, const SampleIndex& index, std::int64_t window, std::int64_t back, std::int64_t span)
+      : FeatureSource(index.n_rows(), window, frames.dim()),
+        frames_(std::move(frames)),
+        index_(index),
+        back_(back),
+        span_(span) {
+    for (const auto& u : index.utterances()) PHASE0_CHECK(u.first_t >= back && span - back <= 1);
+  }
+
+  void will_need(std::int64_t first, std::int64_t n) const override {
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
+      frames_.will_need(frame, rows + span_ - 1);
+    });
+  }
+  void release(std::int64_t first, std::int64_t n) const override {
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
+      frames_.release(frame, rows + span_ - 1);
+    });
+  }
+
+ protected:
+  /// Calls `visit(first_frame, first_row_of_the_run, n_rows)` for the part of each utterance inside the rows.
+  template <typename Visit>
+  void for_each_run(std::int64_t first, std::int64_t n, const Visit& visit) const {
+    if (n <= 0) return;
+    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    const auto& utterances = index_.utterances();
+    for (std::int64_t u = index_.find(first); n > 0; ++u) {
+      const UtteranceRows& rows = utterances[static_cast<std::size_t>(u)];
+      const std::int64_t skip = first - rows.first_row;
+      const std::int64_t count = std::min(n, rows.n_rows - skip);
+      visit(rows.frame_offset + rows.first_t + skip - back_, first, count);
+      first += count;
+      n -= count;
+    }
+  }
+  /// The frames of the rows, run behind run, into `frames`; fills `runs` and returns the number of frames.
+  std::int64_t gather(std::int64_t first, std::int64_t n, core::AlignedBuffer<float>& frames,
+                      std::vector<Run>& runs) const {
+    runs.clear();
+    std::int64_t n_frames = 0;
+    for_each_run(first, n, [&](std::int64_t, std::int64_t row, std::int64_t rows) {
+      runs.push_back({row - first, rows, n_frames});
+      n_frames += rows + span_ - 1;
+    });
+    frames.resize(n_frames * frame_dim());
+    auto run = runs.begin();
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
+      frames_.load(frame, rows + span_ - 1, frames.data() + run->first_frame * frame_dim());
+      ++run;
+    });
+    return n_frames;
+  }
+  std::int64_t span() const { return span_; }
+  const SampleIndex& index() const { return index_; }
+  std::int64_t frame_bytes() const { return frames_.row_bytes(); }
+
+ private:
+  FrameMatrix frames_;
+  const SampleIndex& index_;
+  std::int64_t back_;
+  std::int64_t span_;
+};
+
+class FlatSource final : public FrameSource {
+ public:
+  FlatSource(FrameMatrix frames, const SampleIndex& index, std::int64_t window, std::int64_t lag)
+      : FrameSource(std::move(frames), index, window, lag + window - 1, window) {}
+
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    out.first_row = first;
+    out.n_rows = n;
+    out.window = window();
+    out.frame_dim = frame_dim();
+    out.n_frames = gather(first, n, out.frames, out.runs);
+  }
+  std::int64_t block_bytes() const override {
+    return flat_shape(index(), window(), frame_dim(), frame_bytes()).block_bytes;
+  }
+};
+
+/// A source whose rows are computed from `span` frames each; the result is a plain matrix.
+template <typename RowFunction>
+class ComputedSource final : public FrameSource {
+ public:
+  ComputedSource(FrameMatrix frames, const SampleIndex& index, std::int64_t back, std::int64_t span, RowFunction row)
+      : FrameSource(std::move(frames), index, 1, back, span), row_(row) {}
+
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    gather(first, n, out.staging, out.runs);
+    out.frames.resize(n * frame_dim());
+    for (const Run& run : out.runs) {
+      for (std::int64_t i = 0; i < run.n_rows; ++i) {
+        row_(out.staging.data() + (run.first_frame + i) * frame_dim(), span(), frame_dim(),
+             out.frames.data() + (run.first_row + i) * frame_dim());
+      }
+    }
+    out.runs.assign(1, {0, n, 0});
+    out.first_row = first;
+    out.n_rows = out.n_frames = n;
+    out.window = 1;
+    out.frame_dim = frame_dim();
+  }
+  std::int64_t block_bytes() const override {
+    return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;
+  }
+
+ private:
+  RowFunction row_;
+};
+
+/// Average of `span` frames in float64, oldest first. Tiles keep the running sums in registers.
+void mean_row(const float* frames, std::int64_t span, std::int64_t dim, float* out) {
+  constexpr std::int64_t kTile = 16;
+  const auto count = static_cast<double>(span);
+  double sums[kTile];
+  for (std::int64_t begin = 0; begin < dim; begin += kTile) {
+    const std::int64_t width = std::min(kTile, dim - begin);
+    for (std::int64_t j = 0; j < width; ++j) sums[j] = 0;
+    for (std::int64_t w = 0; w < span; ++w) {
+      const float* frame = frames + w * dim + begin;
+      for (std::int64_t j = 0; j < width; ++j) sums[j] += static_cast<double>(frame[j]);
+    }
+    for (std::int64_t j = 0; j < width; ++j) out[begin + j] = static_cast<float>(sums[j] / count);
+  }
+}
+
+void delta_row(const float* frames, std::int64_t /*span*/, std::int64_t dim, float* out) {
+  for (std::int64_t j = 0; j < dim; ++j) out[j] = frames[dim + j] - frames[j];
+}
+
+class MatrixSource final : public FeatureSource {
+ public:
+  explicit MatrixSource(store::MappedDataset matrix)
+      : FeatureSource(matrix.rows(), 1, matrix.columns()), matrix_(std::move(matrix)) {}
+
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    out.frames.resize(n * frame_dim());
+    std::memcpy(out.frames.data(), matrix_.data<float>() + first * frame_dim(),
+                static_cast<std::size_t>(n * matrix_.row_bytes()));
+    out.runs.assign(1, {0, n, 0});
+    out.first_row = first;
+    out.n_rows = out.n_frames = n;
+    out.window = 1;
+    out.frame_dim = frame_dim();
+  }
+  void will_need(std::int64_t first, std::int64_t n) const override { matrix_.will_need(first, n); }
+  void release(std::int64_t first, std::int64_t n) const override { matrix_.release(first, n); }
+  std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
+
+ private:
+  store::MappedDataset matrix_;
+};
+
+class SubsetSource final : public FeatureSource {
+ public:
+  using Ranges = std::vector<std::pair<std::int64_t, std::int64_t>>;
+  SubsetSource(const FeatureSource& base, Ranges ranges, std::int64_t n_rows)
+      : FeatureSource(n_rows, 1, base.frame_dim()), base_(base), ranges_(std::move(ranges)) {
+    PHASE0_CHECK(base.window() == 1);
+    starts_.reserve(ranges_.size());
+    std::int64_t start = 0;
+    for (const auto& [begin, end] : ranges_) {
+      starts_.push_back(start);
+      start += end - begin;
+    }
+  }
+
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    out.frames.resize(n * frame_dim());
+    FeatureBlock piece;
+    for_each_piece(first, n, [&](std::int64_t row, std::int64_t base_row, std::int64_t count) {
+      base_.load(base_row, count, piece);
+      std::memcpy(out.frames.data() + (row - first) * frame_dim(), piece.matrix(),
+                  static_cast<std::size_t>(count * frame_dim() * kFloatBytes));
+    });
+    out.runs.assign(1, {0, n, 0});
+    out.first_row = first;
+    out.n_rows = out.n_frames = n;
+    out.window = 1;
+    out.frame_dim = frame_dim();
+  }
+  void will_need(std::int64_t first, std::int64_t n) const override {
+    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.will_need(row, count); });
+  }
+  void release(std::int64_t first, std::int64_t n) const override {
+    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.release(row, count); });
+  }
+  std::int64_t block_bytes() const override {
+    return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
+  }
+
+ private:
+  template <typename Visit>
+  void for_each_piece(std::int64_t first, std::int64_t n, const Visit& visit) const {
+    if (n <= 0) return;
+    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    auto range = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) - starts_.begin() - 1);
+    for (; n > 0; ++range) {
+      const std::int64_t skip = first - starts_[range];
+      const std::int64_t count = std::min(n, ranges_[range].second - ranges_[range].first - skip);
+      visit(first, ranges_[range].first + skip, count);
+      first += count;
+      n -= count;
+    }
+  }
+
+  const FeatureSource& base_;
+  Ranges ranges_;
+  std::vector<std::int64_t> starts_;
+};
+
+}  // namespace
+
+std::int64_t canonical_block_rows(std::int64_t frame_dim) {
+  PHASE0_CHECK(frame_dim >= 1);
+  const auto rows = static_cast<std::uint64_t>(std::max<std::int64_t>(kBlockBytes / kFloatBytes / frame_dim, 1));
+  return std::clamp(static_cast<std::int64_t>(std::bit_floor(rows)), kMinBlockRows, kMaxBlockRows);
+}
+
+FeatureSource::FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim)
+    : n_rows_(n_rows), window_(window), frame_dim_(frame_dim), block_rows_(canonical_block_rows(frame_dim)) {}
+
+std::int64_t FeatureSource::block_size(std::int64_t block) const {
+  return std::min(block_rows_, n_rows_ - block_first(block));
+}
+
+SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes) {
+  return gathered_shape(index, window, window, dim, frame_bytes);
+}
+
+SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes) {
+  return computed_shape(index, window, dim, frame_bytes);
+}
+
+SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes) {
+  return computed_shape(index, 2, dim, frame_bytes);
+}
+
+SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
+  const std::int64_t rows = canonical_block_rows(columns);
+  return {n_rows, 1, columns, rows, 2 * std::min(rows, n_rows) * columns * kFloatBytes};
+}
+
+std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                           std::int64_t lag) {
+  return std::make_unique<FlatSource>(std::move(frames), index, window, lag);
+}
+
+std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                           std::int64_t lag) {
+  return std::make_unique<ComputedSource<decltype(&mean_row)>>(std::move(frames), index, lag + window - 1, window,
+                                                               &mean_row);
+}
+
+std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index) {
+  return std::make_unique<ComputedSource<decltype(&delta_row)>>(std::move(frames), index, 1, 2, &delta_row);
+}
+
+std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix) {
+  return std::make_unique<MatrixSource>(std::move(matrix));
+}
+
+std::unique_ptr<FeatureSource> subset_source(const FeatureSource& base,
+                                             std::vector<std::pair<std::int64_t, std::int64_t>> ranges) {
+  std::int64_t n_rows = 0;
+  std::int64_t previous = 0;
+  for (const auto& [begin, end] : ranges) {
+    PHASE0_CHECK(begin >= previous && end > begin && end <= base.n_rows());
+    n_rows += end - begin;
+    previous = end;
+  }
+  return std::make_unique<SubsetSource>(base, std::move(ranges), n_rows);
+}
+
+}  // namespace phase0::data

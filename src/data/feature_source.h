@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "data/frame_matrix.h"
+#include "data/sample_index.h"
+
+namespace phase0::data {
+
+/// Consecutive rows whose windows overlap: row i of the run is frames first_frame + i .. first_frame + i + window - 1
+/// of the block.
+struct Run {
+  std::int64_t first_row = 0;  ///< inside the block
+  std::int64_t n_rows = 0;
+  std::int64_t first_frame = 0;  ///< inside the block's frames
+};
+
+/// Some consecutive rows of a feature, in memory as float32. A row of the feature is `window` frames of `frame_dim`
+/// values, oldest first; a plain matrix is the case window = 1. Reused from load to load.
+struct FeatureBlock {
+  std::int64_t first_row = 0;
+  std::int64_t n_rows = 0;
+  std::int64_t window = 1;
+  std::int64_t frame_dim = 0;
+  std::int64_t n_frames = 0;
+  core::AlignedBuffer<float> frames;  ///< [n_frames, frame_dim]
+  core::AlignedBuffer<float> staging;  ///< for sources that compute their rows from frames
+  std::vector<Run> runs;              ///< in row order
+
+  /// Rows as a matrix [n_rows, frame_dim]; only when window is 1.
+  const float* matrix() const { return frames.data(); }
+};
+
+/// The sizes of a source, known before any data: what memory plans are made of.
+struct SourceShape {
+  std::int64_t n_rows = 0;
+  std::int64_t window = 1;
+  std::int64_t frame_dim = 0;
+  std::int64_t block_rows = 0;
+  std::int64_t block_bytes = 0;  ///< of one loaded canonical block, mapped pages included, at most
+
+  std::int64_t dim() const { return window * frame_dim; }
+  std::int64_t n_blocks() const { return (n_rows + block_rows - 1) / block_rows; }
+};
+
+/// A feature of every row of a split: read-only, thread-safe, row ranges in any order.
+class FeatureSource {
+ public:
+  virtual ~FeatureSource() = default;
+
+  std::int64_t n_rows() const { return n_rows_; }
+  std::int64_t window() const { return window_; }
+  std::int64_t frame_dim() const { return frame_dim_; }
+  /// Length of a row: window * frame_dim.
+  std::int64_t dim() const { return window_ * frame_dim_; }
+
+  /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length alone, so
+  /// partial results per block, combined in block order, are the same whatever the budget and the thread count.
+  std::int64_t block_rows() const { return block_rows_; }
+  std::int64_t n_blocks() const { return (n_rows_ + block_rows_ - 1) / block_rows_; }
+  std::int64_t block_first(std::int64_t block) const { return block * block_rows_; }
+  std::int64_t block_size(std::int64_t block) const;
+
+  /// Rows [first, first + n) into `out`.
+  virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
+  /// Hints about the pages behind rows [first, first + n).
+  virtual void will_need(std::int64_t first, std::int64_t n) const = 0;
+  virtual void release(std::int64_t first, std::int64_t n) const = 0;
+  /// Upper bound of what one loaded canonical block takes, buffers and mapped pages together, in bytes.
+  virtual std::int64_t block_bytes() const = 0;
+  SourceShape shape() const { return {n_rows_, window_, frame_dim_, block_rows_, block_bytes()}; }
+
+  void load_block(std::int64_t block, FeatureBlock& out) const {
+    load(block_first(block), block_size(block), out);
+  }
+
+ protected:
+  FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim);
+
+ private:
+  std::int64_t n_rows_;
+  std::int64_t window_;
+  std::int64_t frame_dim_;
+  std::int64_t block_rows_;
+};
+
+/// Rows in a canonical block of rows of `frame_dim` values: a power of two near 2 MiB of float32.
+std::int64_t canonical_block_rows(std::int64_t frame_dim);
+
+/// Shapes of the sources below for frames of `dim` values stored in `frame_bytes` bytes.
+SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes);
+SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes);
+SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes);
+SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns);
+
+/// `flat` for a lag: the window as a view over the frames. `index` must outlive the source, here and below.
+std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                           std::int64_t lag);
+/// `mean` for a lag: float64 average of the window's frames, oldest first, rounded to float32.
+std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                           std::int64_t lag);
+/// `delta`: x[t] - x[t-1] in float32.
+std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index);
+/// A stored matrix [N, d] (float32).
+std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix);
+
+/// Rows of `base` (window 1) in the given half-open ranges, which ascend and do not overlap. Copies the ranges.
+std::unique_ptr<FeatureSource> subset_source(const FeatureSource& base,
+                                             std::vector<std::pair<std::int64_t, std::int64_t>> ranges);
+
+}  // namespace phase0::data

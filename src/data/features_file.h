@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/execution.h"
+#include "data/feature_source.h"
+#include "data/latents.h"
+#include "data/sample_index.h"
+#include "data/splits.h"
+#include "phase0/options.h"
+#include "store/h5_reader.h"
+
+namespace phase0::data {
+
+/// The storage that `auto` stands for: dense while all dense datasets together take at most 1 GiB.
+Storage resolve_storage(const Options& options, std::int64_t n_rows, std::int64_t dim);
+/// Bytes of the dense datasets (delta, and mean and flat of every lag) of both splits.
+std::int64_t dense_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim);
+/// Bytes of features.h5: rows, dense datasets, staged frames.
+std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim, const Latents& latents);
+
+/// Streams features.h5 (spec: data/FORMAT.md) for a split plan; the file appears complete or not at all.
+void write_features(const std::string& path, const Options& options, const Latents& latents, const SplitPlan& plan,
+                    core::Execution& execution);
+/// Memory that write_features takes.
+std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads);
+
+/// features.h5, open for reading. Sources refer to this object, which must outlive them. Thread-safe once open.
+class Samples {
+ public:
+  /// `latents_path` holds the frames when features.h5 does not. Throws Error (kStorage) for a file that phase0 did not
+  /// write, kData when the latents changed under it.
+  Samples(const std::string& features_path, const std::string& latents_path);
+
+  std::int64_t window() const { return window_; }
+  std::int64_t dim() const { return dim_; }
+  const std::vector<std::int64_t>& lags() const { return lags_; }
+  Storage storage() const { return storage_; }
+  const std::vector<std::string>& speaker_names() const { return speaker_names_; }
+  /// Kept utterances of a split, those without rows included.
+  std::int64_t n_utterances(Split split) const;
+  const SampleIndex& index(Split split) const { return split == Split::kTrain ? train_ : eval_; }
+  std::int64_t n_rows() const { return train_.n_rows() + eval_.n_rows(); }
+
+  std::unique_ptr<FeatureSource> delta(Split split) const;
+  std::unique_ptr<FeatureSource> mean(Split split, std::int64_t lag) const;
+  std::unique_ptr<FeatureSource> flat(Split split, std::int64_t lag) const;
+  /// uint8 [N]
+  store::MappedDataset high_energy(Split split) const;
+
+ private:
+  std::unique_ptr<FeatureSource> stored(Split split, const std::string& name) const;
+  SampleIndex read_index(Split split, std::int64_t first_t) const;
+
+  store::H5Reader file_;
+  std::int64_t window_ = 0;
+  std::int64_t dim_ = 0;
+  std::vector<std::int64_t> lags_;
+  Storage storage_ = Storage::kWindow;
+  std::vector<std::string> speaker_names_;
+  std::vector<std::int64_t> split_of_;  ///< per utterance
+  SampleIndex train_;
+  SampleIndex eval_;
+  FrameMatrix frames_;
+};
+
+}  // namespace phase0::data

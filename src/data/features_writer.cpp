@@ -1,0 +1,257 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "core/check.h"
+#include "core/checked.h"
+#include "core/order_statistics.h"
+#include "data/features_file.h"
+#include "data/scan.h"
+#include "store/h5_writer.h"
+
+namespace phase0::data {
+namespace {
+
+constexpr std::int64_t kDenseLimitBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kRowBytes = 5 * 4 + 1;
+constexpr std::int64_t kEnergyChunk = std::int64_t{1} << 16;
+constexpr std::int64_t kFlushRows = std::int64_t{1} << 18;
+
+std::string group(Split split) { return split == Split::kTrain ? "/train" : "/eval"; }
+
+/// Median energy over all frames of the kept train utterances; the mean of the two middle values for an even count.
+double median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution) {
+  std::int64_t n = 0;
+  for (std::size_t u = 0; u < plan.split.size(); ++u) {
+    if (plan.split[u] == Split::kTrain) n += latents.utterances()[u].n_frames;
+  }
+  core::OrderStatistics middle(32, {(n - 1) / 2, n / 2});
+  std::vector<float> energy(static_cast<std::size_t>(kEnergyChunk));
+  while (middle.next_pass()) {
+    for (std::size_t u = 0; u < plan.split.size(); ++u) {
+      if (plan.split[u] != Split::kTrain) continue;
+      execution.check_stop();
+      const Utterance& utterance = latents.utterances()[u];
+      for (std::int64_t first = 0; first < utterance.n_frames; first += kEnergyChunk) {
+        const std::int64_t count = std::min(kEnergyChunk, utterance.n_frames - first);
+        latents.read_energy(utterance.offset + first, count, energy.data());
+        for (std::int64_t i = 0; i < count; ++i) middle.add(core::ordered_key(energy[static_cast<std::size_t>(i)]));
+      }
+    }
+  }
+  const auto value = [&middle](std::size_t i) {
+    return static_cast<double>(core::from_ordered_key(static_cast<std::uint32_t>(middle.value(i))));
+  };
+  return 0.5 * (value(0) + value(1));
+}
+
+/// The datasets of one split, in the order they are declared.
+class SplitWriter {
+ public:
+  SplitWriter(store::H5Writer& file, const Options& options, Storage storage, Split split, const SampleIndex& index,
+              std::int64_t dim)
+      : file_(file), options_(options), storage_(storage), group_(group(split)), index_(index), dim_(dim) {
+    const std::int64_t n = index.n_rows();
+    using store::ElementType;
+    for (const char* name : {"utterance", "t", "speaker"}) file.declare(rows(name), ElementType::kInt32, {n});
+    for (const char* name : {"pos_frac", "energy"}) file.declare(rows(name), ElementType::kFloat32, {n});
+    file.declare(rows("high_energy"), ElementType::kUInt8, {n});
+    if (storage != Storage::kDense) return;
+    file.declare(group_ + "/delta", ElementType::kFloat32, {n, dim});
+    for (const std::int64_t lag : options.context.lags) {
+      file.declare(lag_group(lag) + "/mean", ElementType::kFloat32, {n, dim});
+      file.declare(lag_group(lag) + "/flat", ElementType::kFloat32, {n, dim * options.context.window_size});
+    }
+  }
+
+  /// `median` is empty when the input has no energy.
+  void write_rows(const Latents& latents, std::optional<double> median, core::Execution& execution) {
+    store::MappedDataset utterance = file_.map(rows("utterance"));
+    store::MappedDataset t = file_.map(rows("t"));
+    store::MappedDataset speaker = file_.map(rows("speaker"));
+    store::MappedDataset pos_frac = file_.map(rows("pos_frac"));
+    store::MappedDataset energy = file_.map(rows("energy"));
+    store::MappedDataset high_energy = file_.map(rows("high_energy"));
+    std::int64_t flushed = 0;
+    const auto flush = [&](std::int64_t end) {
+      for (const auto* dataset : {&utterance, &t, &speaker, &pos_frac, &energy, &high_energy}) {
+        dataset->flush(flushed, end - flushed);
+      }
+      flushed = end;
+    };
+    const core::TaskScope scope(execution.observer, "row index", index_.n_rows());
+    for (const UtteranceRows& u : index_.utterances()) {
+      execution.check_stop();
+      float* energies = energy.mutable_data<float>() + u.first_row;
+      if (median) {
+        latents.read_energy(u.frame_offset + u.first_t, u.n_rows, energies);
+      } else {
+        std::fill_n(energies, u.n_rows, std::numeric_limits<float>::quiet_NaN());
+      }
+      for (std::int64_t i = 0; i < u.n_rows; ++i) {
+        const std::int64_t row = u.first_row + i;
+        utterance.mutable_data<std::int32_t>()[row] = u.utterance;
+        t.mutable_data<std::int32_t>()[row] = static_cast<std::int32_t>(u.first_t + i);
+        speaker.mutable_data<std::int32_t>()[row] = u.speaker;
+        pos_frac.mutable_data<float>()[row] =
+            static_cast<float>(static_cast<double>(u.first_t + i) / static_cast<double>(u.n_frames));
+        high_energy.mutable_data<std::uint8_t>()[row] =
+            median && static_cast<double>(energies[i]) > *median ? 1 : 0;
+      }
+      execution.observer.task_advance(u.n_rows, u.n_rows * kRowBytes);
+      if (u.first_row + u.n_rows - flushed >= kFlushRows) flush(u.first_row + u.n_rows);
+    }
+    flush(index_.n_rows());
+  }
+
+  /// delta, and mean and flat of every lag, from frames.
+  void write_dense(const FrameMatrix& frames, core::Execution& execution) {
+    if (storage_ != Storage::kDense) return;
+    const std::int64_t window = options_.context.window_size;
+    const auto delta = delta_source(frames, index_);
+    std::vector<Column> columns;
+    columns.push_back({delta_source(frames, index_), file_.map(group_ + "/delta")});
+    for (const std::int64_t lag : options_.context.lags) {
+      columns.push_back({mean_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/mean")});
+      columns.push_back({flat_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/flat")});
+    }
+    std::vector<FeatureBlock> loaded(static_cast<std::size_t>(execution.pool.size()));
+    scan(
+        *delta, execution, group_.substr(1) + " features", execution.pool.size(),
+        [&](std::int64_t block, std::int64_t, int worker, const FeatureBlock&) {
+          for (Column& column : columns) {
+            FeatureBlock& data = loaded[static_cast<std::size_t>(worker)];
+            column.source->load_block(block, data);
+            copy_rows(data, column.out.mutable_data<float>() + data.first_row * column.source->dim());
+          }
+        },
+        [&](std::int64_t first, std::int64_t n) {
+          const std::int64_t row = delta->block_first(first);
+          for (Column& column : columns) {
+            column.out.flush(row, std::min(n * delta->block_rows(), index_.n_rows() - row));
+          }
+        });
+  }
+
+ private:
+  struct Column {
+    std::unique_ptr<FeatureSource> source;
+    store::MappedDataset out;
+  };
+
+  static void copy_rows(const FeatureBlock& block, float* out) {
+    const std::int64_t length = block.window * block.frame_dim;
+    for (const Run& run : block.runs) {
+      for (std::int64_t i = 0; i < run.n_rows; ++i) {
+        std::copy_n(block.frames.data() + (run.first_frame + i) * block.frame_dim, length,
+                    out + (run.first_row + i) * length);
+      }
+    }
+  }
+  std::string rows(const std::string& name) const { return group_ + "/rows/" + name; }
+  std::string lag_group(std::int64_t lag) const { return group_ + "/lag" + std::to_string(lag); }
+
+  store::H5Writer& file_;
+  const Options& options_;
+  Storage storage_;
+  std::string group_;
+  const SampleIndex& index_;
+  std::int64_t dim_;
+};
+
+void write_metadata(store::H5Writer& file, const Options& options, Storage storage, const Latents& latents,
+                    const SplitPlan& plan) {
+  file.attribute("/", "format", std::string("phase0-features"));
+  file.attribute("/", "version", std::int64_t{1});
+  file.attribute("/", "window_size", options.context.window_size);
+  file.attribute("/", "lags", options.context.lags);
+  file.attribute("/", "dim", latents.dim());
+  file.attribute("/", "storage", std::string(to_string(storage)));
+  std::vector<std::string> ids;
+  std::vector<std::int64_t> n_frames;
+  std::vector<std::int64_t> speaker(plan.speaker.begin(), plan.speaker.end());
+  std::vector<std::uint8_t> split;
+  for (const auto& utterance : latents.utterances()) {
+    ids.push_back(utterance.id);
+    n_frames.push_back(utterance.n_frames);
+  }
+  for (const Split value : plan.split) split.push_back(static_cast<std::uint8_t>(value));
+  const std::int64_t n = std::ssize(ids);
+  file.write("/utterances/id", ids);
+  file.write("/utterances/split", split, {n});
+  file.write("/utterances/n_frames", n_frames, {n});
+  file.write("/utterances/speaker", speaker, {n});
+  file.write("/utterances/holdout", plan.holdout, {n});
+  file.write("/speakers/name", plan.speaker_names);
+}
+
+}  // namespace
+
+std::int64_t dense_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim) {
+  const std::int64_t values =
+      core::checked_add(1, core::checked_mul(std::ssize(options.context.lags), options.context.window_size + 1));
+  return core::checked_mul(core::checked_mul(n_rows, 4, "dense features"),
+                           core::checked_mul(dim, values, "dense features"), "dense features");
+}
+
+Storage resolve_storage(const Options& options, std::int64_t n_rows, std::int64_t dim) {
+  if (options.features.storage != Storage::kAuto) return options.features.storage;
+  return dense_bytes(options, n_rows, dim) <= kDenseLimitBytes ? Storage::kDense : Storage::kWindow;
+}
+
+std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim, const Latents& latents) {
+  std::int64_t bytes = n_rows * kRowBytes + std::ssize(latents.utterances()) * 64;
+  if (resolve_storage(options, n_rows, dim) == Storage::kDense) bytes += dense_bytes(options, n_rows, dim);
+  if (!latents.mappable()) {
+    bytes += latents.n_frames() * dim * (latents.type() == store::ElementType::kFloat16 ? 2 : 4);
+  }
+  return bytes;
+}
+
+std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads) {
+  const std::int64_t row = latents.dim() * 4;
+  const std::int64_t block = canonical_block_rows(latents.dim()) + options.context.window_size;
+  const std::int64_t features =
+      1 + std::ssize(options.context.lags) * (options.context.window_size + 1);
+  // Frames and results of one block per worker, and the mapped pages that it fills before they are flushed.
+  return threads * block * row * (4 + features) + kFlushRows * kRowBytes + std::ssize(latents.utterances()) * 256 +
+         (std::int64_t{16} << 20);
+}
+
+void write_features(const std::string& path, const Options& options, const Latents& latents, const SplitPlan& plan,
+                    core::Execution& execution) {
+  const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
+  const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
+  const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
+  const core::Reservation memory(execution.memory, write_features_bytes(options, latents, execution.pool.size()),
+                                 "collecting features");
+  std::optional<double> median;
+  if (latents.has_energy()) median = median_energy(latents, plan, execution);
+
+  store::H5Writer file(path);
+  write_metadata(file, options, storage, latents, plan);
+  if (median) file.attribute("/", "energy_median", *median);
+  SplitWriter train_writer(file, options, storage, Split::kTrain, train, latents.dim());
+  SplitWriter eval_writer(file, options, storage, Split::kEval, eval, latents.dim());
+  const auto staged_type = latents.type() == store::ElementType::kFloat16 ? store::ElementType::kFloat16
+                                                                           : store::ElementType::kFloat32;
+  if (!latents.mappable()) file.declare("/frames", staged_type, {latents.n_frames(), latents.dim()});
+  file.begin_streaming();
+
+  FrameMatrix frames;
+  if (latents.mappable()) {
+    frames = FrameMatrix(latents.map_frames());
+  } else {
+    store::MappedDataset staged = file.map("/frames");
+    stage_frames(latents, staged, execution);
+    frames = FrameMatrix(staged);
+  }
+  for (SplitWriter* writer : {&train_writer, &eval_writer}) {
+    writer->write_rows(latents, median, execution);
+    writer->write_dense(frames, execution);
+  }
+  file.commit();
+}
+
+}  // namespace phase0::data

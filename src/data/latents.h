@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/execution.h"
+#include "phase0/options.h"
+#include "store/element_type.h"
+#include "store/mapped.h"
+
+namespace phase0::data {
+
+/// One sequence of the input. Frames are rows [offset, offset + n_frames) of the file's frames.
+struct Utterance {
+  std::string id;
+  std::string speaker;  ///< integers in decimal
+  std::int64_t offset = 0;
+  std::int64_t n_frames = 0;
+};
+
+/// A latents file of layout A or B (data/FORMAT.md), open for reading. `open` checks everything but the
+/// values. Not thread-safe.
+class Latents {
+ public:
+  /// Throws Error (kData) that names file, dataset, utterance and frame; kStorage when the file cannot be
+  /// read.
+  static Latents open(const std::string& path);
+  ~Latents();
+  Latents(Latents&&) noexcept;
+  Latents& operator=(Latents&&) noexcept;
+
+  const std::string& path() const;
+  double frame_rate_hz() const;
+  std::int64_t n_frames() const;    ///< T
+  std::int64_t dim() const;         ///< D
+  store::ElementType type() const;  ///< float16, float32 or float64
+  bool has_energy() const;
+  /// File order in layout A, byte order of the id in layout B.
+  const std::vector<Utterance>& utterances() const;
+
+  /// Whether the frames can be used in place: layout A, contiguous, float32 or float16, aligned to its
+  /// element.
+  bool mappable() const;
+  /// The mapped frames [T, D]; only when mappable().
+  store::MappedDataset map_frames() const;
+
+  /// Rows [first, first + n) of the frames, of type type(), into out [n, D] (of element_size(type()) each).
+  void read_frames(std::int64_t first, std::int64_t n, void* out) const;
+  /// Energies [first, first + n) as float32; only with has_energy().
+  void read_energy(std::int64_t first, std::int64_t n, float* out) const;
+
+  /// Memory that reading takes beside the caller's buffer (decoded chunks), at most. Reads in row order
+  /// decode no chunk twice, whatever their length.
+  std::int64_t read_bytes() const;
+  /// Names of the datasets that hold an utterance, for messages.
+  std::string frames_name(std::int64_t utterance) const;
+  std::string energy_name(std::int64_t utterance) const;
+  /// The utterance that holds row `row` of the frames.
+  std::int64_t find(std::int64_t row) const;
+
+ private:
+  Latents();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One pass over every value. Returns per utterance 1 for those that hold a NaN or an infinity in frames or
+/// energy (all 0 under NonFinitePolicy::kError, which throws Error (kData) at the first one, naming dataset,
+/// utterance, frame). Every value must be finite as float32 too: a float64 that overflows counts as
+/// non-finite.
+std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolicy policy,
+                                          core::Execution& execution);
+
+/// Streams all frames into `out` [T, D]: float16 and float32 as they are, float64 as float32.
+void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution);
+
+}  // namespace phase0::data

@@ -1,0 +1,40 @@
+#include <algorithm>
+
+#include "core/aligned_buffer.h"
+#include "core/checked.h"
+#include "data/latents.h"
+#include "data/latents_values.h"
+
+namespace phase0::data {
+namespace {
+
+constexpr std::int64_t kStageBytes = std::int64_t{8} << 20;
+
+}  // namespace
+
+void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution) {
+  const store::ElementType type = latents.type();
+  const bool convert = type == store::ElementType::kFloat64;
+  PHASE0_CHECK(out.type() == (convert ? store::ElementType::kFloat32 : type));
+  PHASE0_CHECK(out.rows() == latents.n_frames() && out.columns() == latents.dim());
+  const std::int64_t row_bytes = latents.dim() * store::element_size(type);
+  const std::int64_t block_rows = std::clamp<std::int64_t>(kStageBytes / row_bytes, 1, latents.n_frames());
+  const std::int64_t buffer_bytes = convert ? core::checked_mul(block_rows, row_bytes) : 0;
+  const std::int64_t mapped_bytes = core::checked_mul(block_rows, out.row_bytes());
+  const core::Reservation memory(execution.memory, buffer_bytes + mapped_bytes + latents.read_bytes(),
+                                 "staging frames");
+  core::AlignedBuffer<std::byte> buffer(buffer_bytes);
+
+  const core::TaskScope task(execution.observer, "staging frames", latents.n_frames());
+  for (std::int64_t first = 0; first < latents.n_frames(); first += block_rows) {
+    execution.check_stop();
+    const std::int64_t rows = std::min(block_rows, latents.n_frames() - first);
+    std::byte* to = out.mutable_row(first);
+    latents.read_frames(first, rows, convert ? buffer.data() : to);
+    if (convert) to_float32(type, buffer.data(), rows * latents.dim(), reinterpret_cast<float*>(to));
+    out.flush(first, rows);
+    execution.observer.task_advance(rows, rows * row_bytes);
+  }
+}
+
+}  // namespace phase0::data

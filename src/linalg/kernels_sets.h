@@ -1,0 +1,11 @@
+#pragma once
+
+#include "linalg/kernels.h"
+
+/// One table per instruction set, defined in kernels_NAME.cpp.
+namespace phase0::linalg::portable {
+extern const Kernels kKernels;
+}
+namespace phase0::linalg::avx2 {
+extern const Kernels kKernels;
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/execution.h"
+#include "models/kmeans.h"
+#include "models/kmeans_data.h"
+
+namespace phase0::models {
+
+/// One run of Lloyd's iterations from given start centroids.
+struct LloydRun {
+  std::int64_t restart = 0;
+  std::vector<float> centroids;      ///< [k, d]: start, then result
+  std::vector<std::int64_t> counts;  ///< [k] of the result
+  double inertia = 0;                ///< of the result, float64
+  std::int64_t n_iter = 0;
+  KMeansStop stop = KMeansStop::kMaxIter;
+  std::vector<KMeansIteration> history;
+};
+
+/// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for the
+/// inertia of its result. `phase` goes into the history.
+void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
+               std::vector<LloydRun>& runs, core::Execution& execution, const std::string& label);
+
+/// Memory of `runs` runs in lockstep, scan included.
+std::int64_t lloyd_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads);
+
+}  // namespace phase0::models

@@ -1,0 +1,127 @@
+#include <fmt/format.h>
+
+#include "analysis/analyze.h"
+#include "data/features_file.h"
+#include "models/model_file.h"
+#include "phase0/pipeline.h"
+#include "phase0/version.h"
+#include "report/write.h"
+#include "run/journal.h"
+#include "run/provenance.h"
+#include "run/stage.h"
+#include "run/stage_plan.h"
+#include "store/atomic_file.h"
+#include "store/h5_reader.h"
+
+namespace phase0 {
+namespace {
+
+using data::Split;
+
+/// Everything that an analysis reads, open.
+class Analysis {
+ public:
+  explicit Analysis(run::Session& session)
+      : session_(session),
+        options_(session.options()),
+        samples_(session.directory().features(), options_.data.latents),
+        models_(session.directory().models()),
+        assignments_(session.directory().assignments(), ErrorKind::kStorage),
+        train_delta_(samples_.delta(Split::kTrain)),
+        eval_delta_(samples_.delta(Split::kEval)) {}
+
+  run::StageReport run() {
+    const StagePlan plan = run::plan_analyze(session_, run::measure(samples_));
+    session_.require_memory("analyze", plan.minimum_memory_bytes);
+    run::Journal(session_.directory()).begin("analyze");
+    AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
+    for (const auto& condition : options_.clustering.conditions) {
+      for (const std::int64_t lag : options_.context.lags) {
+        const auto components = models_.pca(lag, condition.name);
+        result.pca.insert(result.pca.end(), components.begin(), components.end());
+        const auto iterations = models_.kmeans_history(lag, condition.name);
+        result.kmeans.insert(result.kmeans.end(), iterations.begin(), iterations.end());
+      }
+    }
+    report::write_all(session_.directory().path, options_, result, facts());
+    return {plan, {}};
+  }
+
+ private:
+  analysis::Assignment assignment(std::int64_t lag, const std::string& condition, Split split) const {
+    const std::string at = fmt::format("/lag{}/{}/{}", lag, condition, split == Split::kTrain ? "train" : "eval");
+    return {assignments_.map(at + "/cluster", store::ElementType::kInt32),
+            assignments_.map(at + "/distance", store::ElementType::kFloat32)};
+  }
+
+  analysis::AnalysisInput input() const {
+    analysis::AnalysisInput input;
+    input.train = {&samples_.index(Split::kTrain), train_delta_.get(), samples_.high_energy(Split::kTrain)};
+    input.eval = {&samples_.index(Split::kEval), eval_delta_.get(), samples_.high_energy(Split::kEval)};
+    const models::Normaliser normaliser = models_.normaliser(options_.context.lags.front());
+    input.mu = normaliser.mu;
+    input.sigma = normaliser.sigma;
+    input.speaker_names = samples_.speaker_names();
+    for (const auto& condition : options_.clustering.conditions) {
+      for (const std::int64_t lag : options_.context.lags) {
+        input.cells.push_back({condition, lag, models_.n_clusters(lag, condition.name),
+                               assignment(lag, condition.name, Split::kTrain),
+                               assignment(lag, condition.name, Split::kEval)});
+      }
+    }
+    return input;
+  }
+
+  std::int64_t n_speakers(Split split) const {
+    std::vector<bool> seen(samples_.speaker_names().size(), false);
+    for (const auto& utterance : samples_.index(split).utterances()) {
+      seen[static_cast<std::size_t>(utterance.speaker)] = true;
+    }
+    return std::count(seen.begin(), seen.end(), true);
+  }
+
+  report::RunFacts facts() const {
+    const run::InputFacts input = run::read_input_facts(session_.directory());
+    report::RunFacts facts;
+    facts.version = version();
+    facts.input_path = input.path;
+    facts.frame_rate_hz = input.frame_rate_hz;
+    facts.dim = samples_.dim();
+    facts.n_utterances_train = samples_.n_utterances(Split::kTrain);
+    facts.n_utterances_eval = samples_.n_utterances(Split::kEval);
+    facts.n_speakers_train = n_speakers(Split::kTrain);
+    facts.n_speakers_eval = n_speakers(Split::kEval);
+    facts.n_rows_train = samples_.index(Split::kTrain).n_rows();
+    facts.n_rows_eval = samples_.index(Split::kEval).n_rows();
+    facts.storage = to_string(samples_.storage());
+    return facts;
+  }
+
+  run::Session& session_;
+  const Options& options_;
+  data::Samples samples_;
+  models::ModelFile models_;
+  store::H5Reader assignments_;
+  std::unique_ptr<data::FeatureSource> train_delta_;
+  std::unique_ptr<data::FeatureSource> eval_delta_;
+};
+
+}  // namespace
+
+StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& observer) {
+  run::Session session(options, observer);
+  const std::string collected = run::collect_key(options);
+  const std::string fitted = run::fit_key(options, collected, session.kernels());
+  run::require_stage(session, "collect", collected);
+  run::require_stage(session, "fit", fitted);
+  return run::run_stage(session, "analyze", run::analyze_key(options, fitted),
+                        {"tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv",
+                         "metrics.csv", "metrics.json", "decision.json", "report.txt", "report.html"},
+                        flags.fresh, [&] { return Analysis(session).run(); });
+}
+
+std::string report_text(const std::string& run_dir) {
+  return store::read_file(run_dir + "/report.txt", std::int64_t{16} << 20);
+}
+
+}  // namespace phase0

@@ -1,0 +1,62 @@
+#include <sys/stat.h>
+
+#include "data/features_file.h"
+#include "phase0/pipeline.h"
+#include "run/journal.h"
+#include "run/provenance.h"
+#include "run/stage.h"
+#include "run/stage_plan.h"
+#include "store/atomic_file.h"
+
+namespace phase0 {
+namespace {
+
+run::InputFacts input_facts(const data::Latents& latents) {
+  run::InputFacts facts;
+  struct stat info {};
+  if (stat(latents.path().c_str(), &info) == 0) {
+    facts.bytes = info.st_size;
+    facts.mtime_ns = info.st_mtim.tv_sec * std::int64_t{1000000000} + info.st_mtim.tv_nsec;
+  }
+  facts.path = latents.path();
+  facts.dtype = store::to_string(latents.type());
+  facts.n_frames = latents.n_frames();
+  facts.dim = latents.dim();
+  facts.n_utterances = std::ssize(latents.utterances());
+  facts.frame_rate_hz = latents.frame_rate_hz();
+  return facts;
+}
+
+run::StageReport collect_features(run::Session& session) {
+  const Options& options = session.options();
+  const data::Latents latents = data::Latents::open(options.data.latents);
+  const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
+  const auto check = [&](const std::vector<std::uint8_t>& dropped) {
+    data::SplitPlan splits =
+        data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(), dropped, session.observer());
+    const run::Workload workload = run::measure(options, latents, splits, session.threads());
+    run::check_against_input(options, latents, workload);
+    session.require_memory("collect", run::plan_collect(session, workload).minimum_memory_bytes);
+    return std::pair(std::move(splits), workload);
+  };
+  check(none);  // refuses in a moment what would otherwise fail after a pass over all values
+  const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
+  const auto [splits, workload] = check(dropped);
+  store::create_folders(session.directory().path);
+  run::Journal(session.directory()).begin("collect");
+  run::record_input(session, input_facts(latents));
+  data::write_features(session.directory().features(), options, latents, splits, session.execution());
+  const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
+  return {run::plan_collect(session, workload),
+          {{"n_train", workload.n_train}, {"n_eval", workload.n_eval}, {"n_dropped_utterances", n_dropped}}};
+}
+
+}  // namespace
+
+StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
+  run::Session session(options, observer);
+  return run::run_stage(session, "collect", run::collect_key(options), {"features.h5"}, flags.fresh,
+                        [&] { return collect_features(session); });
+}
+
+}  // namespace phase0

@@ -1,0 +1,226 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/random.h"
+#include "data/features_file.h"
+#include "models/assign.h"
+#include "models/kmeans.h"
+#include "models/model_file.h"
+#include "models/pca.h"
+#include "models/quartile.h"
+#include "phase0/pipeline.h"
+#include "run/journal.h"
+#include "run/stage.h"
+#include "run/stage_plan.h"
+#include "store/h5_writer.h"
+
+namespace phase0 {
+namespace {
+
+using data::FeatureSource;
+using data::Split;
+
+constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
+const char* name_of(Split split) { return split == Split::kTrain ? "train" : "eval"; }
+
+/// Rows of one feature in both splits.
+struct Features {
+  std::unique_ptr<FeatureSource> train;
+  std::unique_ptr<FeatureSource> eval;
+  const FeatureSource& of(Split split) const { return split == Split::kTrain ? *train : *eval; }
+};
+
+/// The first `k` components of a larger model.
+models::PcaModel leading(const models::PcaModel& model, std::int64_t k) {
+  models::PcaModel part = model;
+  part.k = k;
+  part.components.resize(static_cast<std::size_t>(k * model.dim));
+  part.explained_variance.resize(static_cast<std::size_t>(k));
+  part.explained_variance_ratio.resize(static_cast<std::size_t>(k));
+  return part;
+}
+
+/// Row ranges of the utterances that are not held out.
+std::vector<std::pair<std::int64_t, std::int64_t>> fitted_ranges(const data::SampleIndex& index) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+  for (const auto& utterance : index.utterances()) {
+    if (utterance.holdout) continue;
+    if (!ranges.empty() && ranges.back().second == utterance.first_row) {
+      ranges.back().second += utterance.n_rows;
+    } else {
+      ranges.emplace_back(utterance.first_row, utterance.first_row + utterance.n_rows);
+    }
+  }
+  return ranges;
+}
+
+/// Fits and assigns the conditions of one lag after the other.
+class Fitting {
+ public:
+  explicit Fitting(run::Session& session)
+      : session_(session),
+        options_(session.options()),
+        samples_(session.directory().features(), options_.data.latents),
+        assignments_(session.directory().assignments()),
+        models_(session.directory().models()) {}
+
+  const data::Samples& samples() const { return samples_; }
+
+  void run() {
+    declare_assignments();
+    models::begin_models(models_);
+    const auto delta = samples_.delta(Split::kTrain);
+    const models::Normaliser normaliser =
+        models::make_normaliser(models::column_moments(*delta, session_.execution(), "normaliser"));
+    for (const std::int64_t lag : options_.context.lags) {
+      models::save_normaliser(models_, lag, normaliser);
+      fit_lag(lag);
+    }
+    assignments_.commit();
+    models_.commit();
+  }
+
+ private:
+  std::string assignment_group(std::int64_t lag, const ConditionOptions& condition, Split split) const {
+    return fmt::format("/lag{}/{}/{}", lag, condition.name, name_of(split));
+  }
+
+  void declare_assignments() {
+    assignments_.attribute("/", "format", std::string("phase0-assignments"));
+    assignments_.attribute("/", "version", std::int64_t{1});
+    for (const std::int64_t lag : options_.context.lags) {
+      for (const auto& condition : options_.clustering.conditions) {
+        for (const Split split : kSplits) {
+          const std::string at = assignment_group(lag, condition, split);
+          const std::int64_t n = samples_.index(split).n_rows();
+          assignments_.declare(at + "/cluster", store::ElementType::kInt32, {n});
+          assignments_.declare(at + "/distance", store::ElementType::kFloat32, {n});
+        }
+      }
+    }
+    assignments_.begin_streaming();
+  }
+
+  models::AssignmentOut assignment_out(std::int64_t lag, const ConditionOptions& condition, Split split) {
+    const std::string at = assignment_group(lag, condition, split);
+    return {assignments_.map(at + "/cluster"), assignments_.map(at + "/distance")};
+  }
+
+  void fit_lag(std::int64_t lag) {
+    std::map<std::int64_t, models::PcaModel> pca;
+    std::map<std::int64_t, Features> scores;
+    fit_pca(lag, pca, scores);
+    const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
+    for (const auto& condition : options_.clustering.conditions) {
+      const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
+      const Features& features = on_mean ? mean : scores.at(condition.pca_dim);
+      models::ConditionModel model;
+      model.n_total = features.train->n_rows();
+      if (!on_mean) model.pca = pca.at(condition.pca_dim);
+      if (condition.type == ConditionType::kPcaQuartile) {
+        fit_quartile(lag, condition, features, model);
+      } else {
+        fit_vq(lag, condition, features, model);
+      }
+      models::save_condition(models_, lag, condition.name, model);
+    }
+  }
+
+  /// One covariance serves all numbers of components of the lag; scores go to scratch files.
+  void fit_pca(std::int64_t lag, std::map<std::int64_t, models::PcaModel>& pca,
+               std::map<std::int64_t, Features>& scores) {
+    std::int64_t most = 0;
+    for (const auto& condition : options_.clustering.conditions) {
+      most = std::max(most, condition.pca_dim);
+      if (condition.pca_dim > 0) pca[condition.pca_dim] = {};
+    }
+    if (most == 0) return;
+    const Features flat{samples_.flat(Split::kTrain, lag), samples_.flat(Split::kEval, lag)};
+    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution());
+    for (auto& [k, model] : pca) {
+      model = leading(all, k);
+      std::unique_ptr<FeatureSource> of_split[2];
+      for (std::size_t s = 0; s < 2; ++s) {
+        const FeatureSource& rows = flat.of(kSplits[s]);
+        store::MappedDataset matrix = store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32,
+                                                            rows.n_rows(), k);
+        models::pca_scores(model, rows, matrix, session_.execution(),
+                           fmt::format("lag {}: {} scores", lag, name_of(kSplits[s])));
+        of_split[s] = data::matrix_source(std::move(matrix));
+      }
+      scores[k] = {std::move(of_split[0]), std::move(of_split[1])};
+    }
+  }
+
+  void fit_quartile(std::int64_t lag, const ConditionOptions& condition, const Features& scores,
+                    models::ConditionModel& model) {
+    const std::string label = fmt::format("lag {}: {}", lag, condition.name);
+    model.quartile = models::fit_quartiles(*scores.train, session_.execution(), label);
+    for (const Split split : kSplits) {
+      models::assign_quartiles(*model.quartile, scores.of(split), assignment_out(lag, condition, split),
+                               session_.execution(), label + ": ids");
+    }
+  }
+
+  void fit_vq(std::int64_t lag, const ConditionOptions& condition, const Features& features,
+              models::ConditionModel& model) {
+    models::KMeansTask task;
+    task.k = condition.k;
+    task.options = options_.clustering.kmeans;
+    task.seed = core::derive_seed(options_.seed, "k-means " + condition.name, static_cast<std::uint64_t>(lag));
+    task.scratch_folder = session_.directory().path;
+    task.label = fmt::format("lag {}: {}", lag, condition.name);
+    std::unique_ptr<FeatureSource> fitted;
+    if (options_.clustering.holdout == HoldoutPolicy::kExclude) {
+      fitted = data::subset_source(*features.train, fitted_ranges(samples_.index(Split::kTrain)));
+    }
+    model.kmeans = models::fit_kmeans(fitted ? *fitted : *features.train, task, session_.execution());
+    const std::vector<float> shift = centre(*model.kmeans);
+    for (const Split split : kSplits) {
+      const models::AssignmentSums sums = models::assign_nearest(
+          model.kmeans->centroids, condition.k, shift, features.of(split), samples_.index(split),
+          assignment_out(lag, condition, split), session_.execution(), task.label + ": " + name_of(split) + " ids");
+      if (split == Split::kTrain) model.train_sums = sums;
+    }
+  }
+
+  /// Mean of the centroids: near enough to the data's mean to keep products precise.
+  static std::vector<float> centre(const models::KMeansModel& model) {
+    std::vector<double> sums(static_cast<std::size_t>(model.d), 0.0);
+    for (std::size_t i = 0; i < model.centroids.size(); ++i) {
+      sums[i % sums.size()] += static_cast<double>(model.centroids[i]);
+    }
+    std::vector<float> centre;
+    for (const double sum : sums) centre.push_back(static_cast<float>(sum / static_cast<double>(model.k)));
+    return centre;
+  }
+
+  run::Session& session_;
+  const Options& options_;
+  data::Samples samples_;
+  store::H5Writer assignments_;
+  store::H5Writer models_;
+};
+
+run::StageReport fit_models(run::Session& session) {
+  Fitting fitting(session);
+  const StagePlan plan = run::plan_fit(session, run::measure(fitting.samples()));
+  session.require_memory("fit", plan.minimum_memory_bytes);
+  run::Journal(session.directory()).begin("fit");
+  fitting.run();
+  return {plan, {}};
+}
+
+}  // namespace
+
+StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observer) {
+  run::Session session(options, observer);
+  const std::string collected = run::collect_key(options);
+  run::require_stage(session, "collect", collected);
+  return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()),
+                        {"models.h5", "assignments.h5"}, flags.fresh, [&] { return fit_models(session); });
+}
+
+}  // namespace phase0

@@ -1,0 +1,123 @@
+#include "run/journal.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+#include "core/random.h"
+#include "phase0/error.h"
+#include "phase0/version.h"
+#include "store/atomic_file.h"
+
+namespace phase0::run {
+namespace {
+
+constexpr std::int64_t kMaxJournalBytes = std::int64_t{1} << 20;
+const std::vector<std::string>& stage_order() {
+  static const std::vector<std::string> order = {"collect", "fit", "analyze"};
+  return order;
+}
+
+std::string fingerprint(const std::string& text) {
+  return fmt::format("{:016x}{:016x}", core::derive_seed(1, text), core::derive_seed(2, text));
+}
+
+/// Size and modification time; a file that is not there has an identity of its own.
+std::string identity(const std::string& path) {
+  struct stat info {};
+  if (path.empty() || stat(path.c_str(), &info) != 0) return path + ":absent";
+  return fmt::format("{}:{}:{}.{:09}", std::filesystem::absolute(path).lexically_normal().string(), info.st_size,
+                     info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
+  if (!std::filesystem::exists(directory_.file("journal.json"))) return;
+  try {
+    const auto json = nlohmann::json::parse(store::read_file(directory_.file("journal.json"), kMaxJournalBytes));
+    for (const auto& stage : json.at("stages")) {
+      entries_.push_back({stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(),
+                          stage.at("files").get<std::vector<std::string>>()});
+    }
+  } catch (const nlohmann::json::exception&) {
+    entries_.clear();
+  }
+}
+
+bool Journal::done(const std::string& stage, const std::string& key) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.stage == stage && entry.key == key &&
+           std::all_of(entry.files.begin(), entry.files.end(),
+                       [&](const std::string& file) { return std::filesystem::exists(directory_.file(file)); });
+  });
+}
+
+std::optional<std::string> Journal::key(const std::string& stage) const {
+  for (const Entry& entry : entries_) {
+    if (entry.stage == stage) return entry.key;
+  }
+  return std::nullopt;
+}
+
+void Journal::begin(const std::string& stage) {
+  const auto rank = [](const std::string& name) {
+    return std::find(stage_order().begin(), stage_order().end(), name) - stage_order().begin();
+  };
+  const auto stale = [&](const Entry& entry) { return rank(entry.stage) >= rank(stage); };
+  if (std::none_of(entries_.begin(), entries_.end(), stale)) return;
+  entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
+  save();
+}
+
+void Journal::finish(const std::string& stage, const std::string& key, const std::vector<std::string>& files) {
+  entries_.push_back({stage, key, files});
+  save();
+}
+
+void Journal::save() const {
+  nlohmann::ordered_json json;
+  json["stages"] = nlohmann::ordered_json::array();
+  for (const Entry& entry : entries_) {
+    json["stages"].push_back({{"stage", entry.stage}, {"key", entry.key}, {"files", entry.files}});
+  }
+  store::write_file_atomically(directory_.file("journal.json"), json.dump(2) + "\n");
+}
+
+std::string collect_key(const Options& options) {
+  Options relevant;
+  relevant.seed = options.seed;
+  relevant.data = options.data;
+  relevant.splits = options.splits;
+  relevant.context = options.context;
+  relevant.features = options.features;
+  relevant.clustering.conditions = options.clustering.conditions;
+  relevant.clustering.conditions.resize(1);
+  relevant.clustering.conditions[0] = {"any", ConditionType::kMeanPoolVq, 1, 0};
+  return fingerprint(std::string("collect ") + version() + "\n" + config::dump(relevant) +
+                     identity(options.data.latents) + identity(options.splits.train_speakers_file) +
+                     identity(options.splits.eval_speakers_file));
+}
+
+std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels) {
+  Options relevant;
+  relevant.seed = options.seed;
+  relevant.clustering = options.clustering;
+  relevant.clustering.min_cluster_size = 1;
+  return fingerprint("fit " + collect_key + kernels + "\n" + config::dump(relevant));
+}
+
+std::string analyze_key(const Options& options, const std::string& fit_key) {
+  Options relevant;
+  relevant.seed = options.seed;
+  relevant.clustering = options.clustering;
+  relevant.slices = options.slices;
+  relevant.metrics = options.metrics;
+  return fingerprint("analyze " + fit_key + "\n" + config::dump(relevant));
+}
+
+}  // namespace phase0::run

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "phase0/options.h"
+#include "run/run_directory.h"
+
+namespace phase0::run {
+
+/// Which stages of a run directory are finished, and for what: journal.json, rewritten atomically after the files of a
+/// stage are on disk. A damaged journal counts as empty.
+class Journal {
+ public:
+  explicit Journal(RunDirectory directory);
+  /// Whether `stage` was finished for exactly this key and its files are still there.
+  bool done(const std::string& stage, const std::string& key) const;
+  std::optional<std::string> key(const std::string& stage) const;
+  void finish(const std::string& stage, const std::string& key, const std::vector<std::string>& files);
+  /// Forgets a stage and those that build on it, before its files are replaced.
+  void begin(const std::string& stage);
+
+ private:
+  struct Entry {
+    std::string stage, key;
+    std::vector<std::string> files;
+  };
+  void save() const;
+  RunDirectory directory_;
+  std::vector<Entry> entries_;
+};
+
+/// Fingerprints of all that a stage's results depend on: the input's identity, the options that matter, the program's
+/// version, and the key of the stage before.
+std::string collect_key(const Options& options);
+std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels);
+std::string analyze_key(const Options& options, const std::string& fit_key);
+
+}  // namespace phase0::run

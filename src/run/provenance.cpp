@@ -1,0 +1,116 @@
+#include "run/provenance.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+#include "linalg/blas.h"
+#include "phase0/version.h"
+#include "run/build_info.h"
+#include "store/atomic_file.h"
+#include "store/versions.h"
+
+namespace phase0::run {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr std::int64_t kMaxBytes = std::int64_t{16} << 20;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::int64_t io_counter(const std::string& name) {
+  std::ifstream file("/proc/self/io");
+  std::string key;
+  std::int64_t value = 0;
+  while (file >> key >> value) {
+    if (key == name + ":") return value;
+  }
+  return 0;
+}
+
+Json load(const RunDirectory& directory) {
+  const std::string path = directory.file("run.json");
+  if (!std::filesystem::exists(path)) return Json::object();
+  try {
+    return Json::parse(store::read_file(path, kMaxBytes));
+  } catch (const nlohmann::json::exception&) {
+    return Json::object();  // damaged: it is rebuilt from this stage on
+  }
+}
+
+void save(const RunDirectory& directory, const Json& json) {
+  store::write_file_atomically(directory.file("run.json"), json.dump(2) + "\n");
+}
+
+void describe_program(const Session& session, Json& json) {
+  json["version"] = version();
+  json["git_commit"] = kGitCommit;
+  json["git_dirty"] = kGitDirty;
+  json["seed"] = session.options().seed;
+  json["kernels"] = session.kernels();
+  json["threads"] = session.threads();
+  json["budget"] = {{"bytes", session.memory().bytes()}, {"source", session.memory().source()}};
+  Json libraries = Json::object();
+  for (const auto& [name, version] : store::library_versions()) libraries[name] = version;
+  libraries["blas"] = linalg::blas_description();
+  json["libraries"] = libraries;
+}
+
+}  // namespace
+
+StageMeter::StageMeter()
+    : start_seconds_(now_seconds()),
+      start_read_(io_counter("read_bytes")),
+      start_written_(io_counter("write_bytes")),
+      reset_(core::reset_peak_rss()) {}
+
+StageMeter::Figures StageMeter::read() const {
+  return {now_seconds() - start_seconds_, io_counter("read_bytes") - start_read_,
+          io_counter("write_bytes") - start_written_, core::peak_rss_bytes(), reset_};
+}
+
+void record_stage(const Session& session, const StagePlan& plan, const StageMeter::Figures& figures,
+                  const std::vector<PlanItem>& extra) {
+  Json json = load(session.directory());
+  describe_program(session, json);
+  Json stage;
+  stage["seconds"] = figures.seconds;
+  stage["rows"] = plan.rows;
+  stage["bytes_read"] = figures.bytes_read;
+  stage["bytes_written"] = figures.bytes_written;
+  stage["peak_rss_bytes"] = figures.peak_rss_bytes;
+  stage["peak_rss_is_of_this_stage"] = figures.peak_is_of_stage;
+  stage["planned_peak_bytes"] = plan.peak_memory_bytes;
+  stage["budget_bytes"] = session.memory().bytes();
+  for (const PlanItem& item : extra) stage[item.name] = item.bytes;
+  json["stages"][plan.stage] = stage;
+  save(session.directory(), json);
+  store::write_file_atomically(session.directory().file("config.yaml"), config::dump(session.options()));
+}
+
+void record_input(const Session& session, const InputFacts& input) {
+  Json json = Json::object();
+  describe_program(session, json);
+  json["input"] = {{"path", input.path},       {"bytes", input.bytes}, {"mtime_ns", input.mtime_ns},
+                   {"dtype", input.dtype},     {"n_frames", input.n_frames}, {"dim", input.dim},
+                   {"n_utterances", input.n_utterances}, {"frame_rate_hz", input.frame_rate_hz}};
+  save(session.directory(), json);
+}
+
+InputFacts read_input_facts(const RunDirectory& directory) {
+  const Json json = load(directory);
+  InputFacts facts;
+  if (!json.contains("input")) return facts;
+  const Json& input = json["input"];
+  facts.path = input.value("path", "");
+  facts.frame_rate_hz = input.value("frame_rate_hz", 0.0);
+  facts.dim = input.value("dim", std::int64_t{0});
+  facts.n_frames = input.value("n_frames", std::int64_t{0});
+  return facts;
+}
+
+}  // namespace phase0::run

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/execution.h"
+#include "phase0/observer.h"
+#include "phase0/options.h"
+#include "run/run_directory.h"
+
+namespace phase0::run {
+
+/// What a stage works with: validated options, the run directory, threads, memory, kernels.
+class Session {
+ public:
+  /// Selects the kernels. Throws Error (kConfig, kMemory).
+  Session(const Options& options, Observer& observer);
+
+  const Options& options() const { return options_; }
+  const RunDirectory& directory() const { return directory_; }
+  core::Execution& execution() { return execution_; }
+  Observer& observer() { return execution_.observer; }
+  int threads() const { return pool_.size(); }
+  const std::string& kernels() const { return kernels_; }
+  const core::MemoryBudget& memory() const { return memory_; }
+
+  /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the budget.
+  void require_memory(const std::string& stage, std::int64_t minimum_bytes) const;
+
+ private:
+  Options options_;
+  RunDirectory directory_;
+  std::string kernels_;
+  core::MemoryBudget memory_;
+  core::ThreadPool pool_;
+  core::Execution execution_;
+};
+
+}  // namespace phase0::run

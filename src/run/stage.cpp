@@ -1,0 +1,44 @@
+#include "run/stage.h"
+
+#include <fmt/format.h>
+
+#include "run/journal.h"
+#include "run/provenance.h"
+#include "store/atomic_file.h"
+
+namespace phase0::run {
+
+StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key,
+                       const std::vector<std::string>& files, bool fresh,
+                       const std::function<StageReport()>& work) {
+  Journal journal(session.directory());
+  if (!fresh && journal.done(stage, key)) {
+    session.observer().log(LogLevel::kInfo, fmt::format("{}: already done in {}", stage, session.directory().path));
+    return StageOutcome::kAlreadyDone;
+  }
+  const StageMeter meter;
+  // Input is checked and refused inside `work` before it writes anything, so nothing is created before it.
+  const StageReport report = work();
+  const StageMeter::Figures figures = meter.read();
+  record_stage(session, report.plan, figures, report.extra);
+  Journal finished(session.directory());
+  finished.begin(stage);
+  finished.finish(stage, key, files);
+  session.observer().log(LogLevel::kInfo,
+                         fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage,
+                                     report.plan.rows, figures.seconds, core::format_bytes(figures.peak_rss_bytes),
+                                     core::format_bytes(report.plan.peak_memory_bytes),
+                                     core::format_bytes(session.memory().bytes())));
+  return StageOutcome::kDone;
+}
+
+void require_stage(const Session& session, const std::string& stage, const std::string& expected) {
+  const Journal journal(session.directory());
+  if (journal.done(stage, expected)) return;
+  const bool other = journal.key(stage).has_value();
+  throw Error(ErrorKind::kConfig,
+              fmt::format("{}: run `phase0 {}` first{}", session.directory().path, stage,
+                          other ? ", the one in this folder is of another input or configuration" : ""));
+}
+
+}  // namespace phase0::run

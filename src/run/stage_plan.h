@@ -1,0 +1,36 @@
+#pragma once
+
+#include "data/feature_source.h"
+#include "data/features_file.h"
+#include "data/latents.h"
+#include "data/splits.h"
+#include "phase0/pipeline.h"
+#include "run/session.h"
+
+namespace phase0::run {
+
+/// Sizes that decide what a run takes; known from metadata.
+struct Workload {
+  std::int64_t n_frames = 0, dim = 0;
+  std::int64_t n_train = 0, n_eval = 0;
+  data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
+  bool staged = false;
+  Storage storage = Storage::kWindow;
+  std::int64_t features_bytes = 0;
+  std::int64_t collect_bytes = 0;  ///< memory
+};
+
+/// Before collect, from the input's metadata.
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits, int threads);
+/// After collect.
+Workload measure(const data::Samples& samples);
+
+/// Checks of options against the input: PCA dimensions, clusters against rows, the `vae` figures.
+/// Throws Error (kConfig).
+void check_against_input(const Options& options, const data::Latents& latents, const Workload& workload);
+
+StagePlan plan_collect(const Session& session, const Workload& workload);
+StagePlan plan_fit(const Session& session, const Workload& workload);
+StagePlan plan_analyze(const Session& session, const Workload& workload);
+
+}  // namespace phase0::run

@@ -1,0 +1,69 @@
+#include "store/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "store/posix_file.h"
+
+namespace phase0::store {
+
+void write_file_atomically(const std::string& path, std::string_view contents) {
+  const std::string temporary = path + ".partial";
+  FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  try {
+    write_exactly(file, 0, static_cast<std::int64_t>(contents.size()), contents.data(), temporary);
+    sync_file(file, temporary);
+    file.reset();
+    rename_durably(temporary, path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+std::string read_file(const std::string& path, std::int64_t max_bytes) {
+  const FileDescriptor file = open_regular_file(path, ErrorKind::kStorage);
+  const std::int64_t size = file_size(file, path);
+  if (size > max_bytes) {
+    throw Error(ErrorKind::kStorage,
+                fmt::format("is larger ({}) than it may be ({})", core::format_bytes(size),
+                            core::format_bytes(max_bytes)),
+                ErrorPlace{.path = path});
+  }
+  std::string contents(static_cast<std::size_t>(size), '\0');
+  read_exactly(file, 0, size, contents.data(), path, ErrorKind::kStorage);
+  return contents;
+}
+
+void create_folders(const std::string& path) {
+  std::size_t end = 0;
+  while (end != std::string::npos) {
+    end = path.find('/', end + 1);
+    const std::string folder = path.substr(0, end);
+    if (::mkdir(folder.c_str(), 0777) == 0) {
+      sync_parent_folder(folder);
+    } else {
+      const int error = errno;  // a read-only parent that exists already reports EROFS or EACCES
+      struct stat status {};
+      if (::stat(folder.c_str(), &status) != 0) throw_errno("create folder", folder, error);
+      if (!S_ISDIR(status.st_mode)) throw_errno("create folder", folder, ENOTDIR);
+    }
+  }
+}
+
+std::int64_t free_disk_bytes(const std::string& path) {
+  struct statvfs status {};
+  std::string existing = path;
+  while (::statvfs(existing.c_str(), &status) != 0) {
+    const bool missing = errno == ENOENT || errno == ENOTDIR;
+    if (!missing || existing == "." || existing == "/") throw_errno("ask for the free space of", path);
+    existing = parent_folder(existing);
+  }
+  return static_cast<std::int64_t>(status.f_bavail) * static_cast<std::int64_t>(status.f_frsize);
+}
+
+}  // namespace phase0::store

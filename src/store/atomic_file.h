@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace phase0::store {
+
+/// Writes `contents` under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws Error
+/// (kStorage).
+void write_file_atomically(const std::string& path, std::string_view contents);
+
+/// The whole file. Throws Error (kStorage) when it cannot be read or is larger than `max_bytes`.
+std::string read_file(const std::string& path, std::int64_t max_bytes);
+
+/// Creates a folder and its parents, durably. Throws Error (kStorage).
+void create_folders(const std::string& path);
+
+/// Free bytes for this user on the file system that holds `path` or its nearest existing parent.
+std::int64_t free_disk_bytes(const std::string& path);
+
+}  // namespace phase0::store

@@ -1,0 +1,53 @@
+#include "store/h5_handles.h"
+
+#include <fcntl.h>
+
+#include "store/h5_zstd.h"
+
+namespace phase0::store {
+namespace {
+
+herr_t keep_first(unsigned, const H5E_error2_t* error, void* out) {
+  auto& message = *static_cast<std::string*>(out);
+  if (message.empty() && error->desc != nullptr) message = error->desc;
+  return 0;
+}
+
+bool prepare_library() {
+  H5PLset_loading_state(0);  // a filter named by a file must not load code
+  return register_zstd_filter();
+}
+
+}  // namespace
+
+H5Session::H5Session() {
+  H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  static const bool kPrepared = prepare_library();
+  static_cast<void>(kPrepared);
+}
+
+H5Session::~H5Session() {
+  H5Eset_auto2(H5E_DEFAULT, function_, data_);
+}
+
+std::string h5_message() {
+  std::string message;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &message);
+  return message;
+}
+
+std::string h5_reason() {
+  const std::string message = h5_message();
+  return message.empty() ? "" : " (" + message + ")";
+}
+
+int h5_descriptor(const H5File& file) {
+  void* handle = nullptr;
+  if (H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &handle) < 0 || handle == nullptr) return -1;
+  const int fd = *static_cast<int*>(handle);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+}  // namespace phase0::store

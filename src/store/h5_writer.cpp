@@ -1,0 +1,271 @@
+#include "store/h5_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <map>
+#include <numeric>
+
+#include "core/check.h"
+#include "core/checked.h"
+#include "store/atomic_file.h"
+#include "store/h5_handles.h"
+#include "store/h5_types.h"
+#include "store/posix_file.h"
+
+namespace phase0::store {
+namespace {
+
+constexpr hsize_t kPageBytes = 4096;
+
+struct Declared {
+  ElementType type = ElementType::kFloat32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t bytes = 0;
+  std::int64_t offset = 0;
+};
+
+std::int64_t count(const std::vector<std::int64_t>& shape) {
+  std::int64_t n = 1;
+  for (const std::int64_t size : shape) n = core::checked_mul(n, size, "dataset", ErrorKind::kStorage);
+  return n;
+}
+
+H5File create_file(const std::string& path) {
+  const H5Properties access(H5Pcreate(H5P_FILE_ACCESS));
+  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  H5Pset_file_locking(access.get(), true, true);
+  // Every object starts a page, so that each declared dataset does, small ones too. Readable since HDF5 1.8.
+  H5Pset_alignment(access.get(), 1, kPageBytes);
+  H5Pset_meta_block_size(access.get(), 0);
+  H5Pset_small_data_block_size(access.get(), 0);
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
+  const H5Properties creation(H5Pcreate(H5P_FILE_CREATE));
+  H5Pset_obj_track_times(creation.get(), false);  // the same contents give the same bytes
+  H5File file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
+  // Asked here: closing the property lists clears what HDF5 had to say.
+  if (!file) throw Error(ErrorKind::kStorage, "cannot be created" + h5_reason(), ErrorPlace{.path = path});
+  return file;
+}
+
+H5Type string_type() {
+  H5Type type(H5Tcopy(H5T_C_S1));
+  H5Tset_size(type.get(), H5T_VARIABLE);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  return type;
+}
+
+}  // namespace
+
+struct H5Writer::Impl {
+  std::string path;
+  std::string temporary;
+  H5File file;
+  FileDescriptor descriptor;  ///< held from before the first streamed byte, or its fsync could miss an error
+  std::map<std::string, Declared> declared;
+  bool created = false;
+  bool streaming = false;
+  bool committed = false;
+
+  explicit Impl(const std::string& final_path) : path(final_path), temporary(final_path + ".partial") {
+    const H5Session session;
+    // HDF5 says little of why a file cannot be created: errno does.
+    open_file(temporary, O_WRONLY | O_CREAT).reset();
+    file = create_file(temporary);
+    created = true;
+    h5_descriptor(file);
+  }
+  ~Impl() {
+    const H5Session session;
+    file.reset();
+    if (created && !committed) ::unlink(temporary.c_str());
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  [[noreturn]] void fail(const std::string& object, const std::string& message) const {
+    throw Error(ErrorKind::kStorage, message, ErrorPlace{.path = temporary, .dataset = object});
+  }
+
+  void make_parents(const std::string& object) {
+    for (std::size_t slash = object.find('/', 1); slash != std::string::npos;
+         slash = object.find('/', slash + 1)) {
+      make_group(object.substr(0, slash));
+    }
+  }
+
+  void make_group(const std::string& name) {
+    if (name.empty() || name == "/" || H5Lexists(file.get(), name.c_str(), H5P_DEFAULT) > 0) return;
+    const H5Properties creation(H5Pcreate(H5P_GROUP_CREATE));
+    H5Pset_obj_track_times(creation.get(), false);
+    const H5Group group(H5Gcreate2(file.get(), name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT));
+    if (!group) fail(name, "the group cannot be created" + h5_reason());
+  }
+
+  H5Dataset create(const std::string& name, hid_t type, const std::vector<std::int64_t>& shape, bool ahead) {
+    PHASE0_CHECK(file && !streaming);
+    make_parents(name);
+    const std::vector<hsize_t> extent(shape.begin(), shape.end());
+    const H5Space space(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr));
+    const H5Properties creation(H5Pcreate(H5P_DATASET_CREATE));
+    H5Pset_obj_track_times(creation.get(), false);
+    H5Pset_layout(creation.get(), H5D_CONTIGUOUS);
+    if (ahead) {
+      H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY);
+      H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER);
+    }
+    H5Dataset dataset(
+        H5Dcreate2(file.get(), name.c_str(), type, space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT));
+    if (!dataset) fail(name, "the dataset cannot be created" + h5_reason());
+    return dataset;
+  }
+
+  void write(const std::string& name, hid_t type, const std::vector<std::int64_t>& shape, std::size_t n,
+             const void* values) {
+    const H5Session session;
+    PHASE0_CHECK(count(shape) == static_cast<std::int64_t>(n));
+    const H5Dataset dataset = create(name, type, shape, false);
+    if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
+      fail(name, "the dataset cannot be written" + h5_reason());
+    }
+  }
+
+  void attribute(const std::string& object, const std::string& name, hid_t type, hid_t space,
+                 const void* values) {
+    PHASE0_CHECK(file && !streaming);
+    const H5Object owner(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT));
+    if (!owner) fail(object, "cannot be opened" + h5_reason());
+    if (H5Aexists(owner.get(), name.c_str()) > 0) H5Adelete(owner.get(), name.c_str());
+    const H5Attribute id(H5Acreate2(owner.get(), name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT));
+    if (!id || (values != nullptr && H5Awrite(id.get(), type, values) < 0)) {
+      fail(object, "attribute " + name + " cannot be written" + h5_reason());
+    }
+  }
+
+  /// Ends the time of HDF5: from here on the file opens, whatever happens to the streamed values.
+  void close_file() {
+    const H5Session session;
+    if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0) fail("", "cannot be flushed" + h5_reason());
+    if (!file.reset()) fail("", "cannot be closed" + h5_reason());
+    descriptor = open_file(temporary, O_RDWR);
+    sync_file(descriptor, temporary);
+    sync_parent_folder(temporary);
+  }
+
+  void reserve() {
+    const std::int64_t total = std::accumulate(
+        declared.begin(), declared.end(), std::int64_t{0}, [this](std::int64_t sum, const auto& entry) {
+          return core::checked_add(sum, entry.second.bytes, temporary, ErrorKind::kStorage);
+        });
+    // Asked first, so that the message has the total and no space is taken in vain.
+    if (total > free_disk_bytes(temporary)) throw_disk_full(temporary, total);
+    for (const auto& [name, dataset] : declared)
+      reserve_range(descriptor, dataset.offset, dataset.bytes, temporary);
+    sync_file(descriptor, temporary);
+  }
+};
+
+H5Writer::H5Writer(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
+H5Writer::~H5Writer() = default;
+H5Writer::H5Writer(H5Writer&&) noexcept = default;
+H5Writer& H5Writer::operator=(H5Writer&&) noexcept = default;
+
+void H5Writer::group(const std::string& path) {
+  const H5Session session;
+  PHASE0_CHECK(impl_->file);
+  impl_->make_parents(path);
+  impl_->make_group(path);
+}
+
+void H5Writer::attribute(const std::string& object, const std::string& name, const std::string& value) {
+  const H5Session session;
+  const char* text = value.c_str();
+  impl_->attribute(object, name, string_type().get(), H5Space(H5Screate(H5S_SCALAR)).get(), &text);
+}
+
+void H5Writer::attribute(const std::string& object, const std::string& name, std::int64_t value) {
+  const H5Session session;
+  impl_->attribute(object, name, H5T_STD_I64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
+}
+
+void H5Writer::attribute(const std::string& object, const std::string& name, double value) {
+  const H5Session session;
+  impl_->attribute(object, name, H5T_IEEE_F64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
+}
+
+void H5Writer::attribute(const std::string& object, const std::string& name,
+                         std::span<const std::int64_t> values) {
+  const H5Session session;
+  const hsize_t n = values.size();
+  const H5Space space(H5Screate_simple(1, &n, nullptr));
+  impl_->attribute(object, name, H5T_STD_I64LE, space.get(), values.empty() ? nullptr : values.data());
+}
+
+void H5Writer::write(const std::string& dataset, std::span<const float> values,
+                     std::vector<std::int64_t> shape) {
+  impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data());
+}
+
+void H5Writer::write(const std::string& dataset, std::span<const double> values,
+                     std::vector<std::int64_t> shape) {
+  impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data());
+}
+
+void H5Writer::write(const std::string& dataset, std::span<const std::int64_t> values,
+                     std::vector<std::int64_t> shape) {
+  impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data());
+}
+
+void H5Writer::write(const std::string& dataset, std::span<const std::uint8_t> values,
+                     std::vector<std::int64_t> shape) {
+  impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data());
+}
+
+void H5Writer::write(const std::string& dataset, std::span<const std::string> values) {
+  std::vector<const char*> pointers;
+  pointers.reserve(values.size());
+  for (const std::string& value : values) pointers.push_back(value.c_str());
+  impl_->write(dataset, string_type().get(), {static_cast<std::int64_t>(values.size())}, pointers.size(),
+               pointers.data());
+}
+
+void H5Writer::declare(const std::string& dataset, ElementType type, std::vector<std::int64_t> shape) {
+  const H5Session session;
+  PHASE0_CHECK(shape.size() == 1 || shape.size() == 2);
+  Declared declared{.type = type, .rows = shape[0], .columns = shape.size() == 2 ? shape[1] : 1};
+  declared.bytes = core::checked_mul(count(shape), element_size(type), dataset, ErrorKind::kStorage);
+  const H5Dataset created = impl_->create(dataset, h5_type(type).get(), shape, true);
+  if (declared.bytes > 0) {
+    const haddr_t offset = H5Dget_offset(created.get());
+    if (offset == HADDR_UNDEF) impl_->fail(dataset, "has no storage after it was created");
+    declared.offset = static_cast<std::int64_t>(offset);
+  }
+  impl_->declared[dataset] = declared;
+}
+
+void H5Writer::begin_streaming() {
+  PHASE0_CHECK(impl_->file && !impl_->streaming);
+  impl_->streaming = true;
+  impl_->close_file();
+  impl_->reserve();
+}
+
+MappedDataset H5Writer::map(const std::string& dataset) {
+  const auto found = impl_->declared.find(dataset);
+  PHASE0_CHECK(impl_->descriptor && found != impl_->declared.end());
+  const Declared& declared = found->second;
+  MappedRegion region(impl_->temporary, declared.offset, declared.bytes, MapMode::kReadWrite);
+  return {std::move(region), declared.type, declared.rows, declared.columns};
+}
+
+void H5Writer::commit() {
+  PHASE0_CHECK(!impl_->committed);
+  if (!impl_->streaming) begin_streaming();
+  sync_file(impl_->descriptor, impl_->temporary);
+  rename_durably(impl_->temporary, impl_->path);
+  impl_->committed = true;
+  impl_->descriptor.reset();
+}
+
+}  // namespace phase0::store

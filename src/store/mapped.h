@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "store/element_type.h"
+
+namespace phase0::store {
+
+class MappedDataset;
+
+enum class MapMode { kRead, kReadWrite };
+
+/// A byte range of a file in memory. Shared by copies of the handle; unmapped with the last one.
+/// Pages that were read stay resident until release(); pages that were written until flush().
+class MappedRegion {
+ public:
+  MappedRegion() = default;
+  /// Maps bytes [offset, offset + size) of `path`; `offset` need not be page-aligned, size may be 0.
+  /// Throws Error (kStorage, or kData in read mode when the range ends behind the file's end).
+  MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode);
+
+  std::byte* data() const;
+  std::int64_t size() const;
+  const std::string& path() const;
+
+  /// Hints, relative to the range and clipped to it; never fail. Const because the contents do not change.
+  void will_need(std::int64_t offset, std::int64_t size) const;
+  /// Takes the range out of the resident set (MADV_DONTNEED), widened to 64 KiB in memory, which is what one
+  /// page fault may bring in; pages are read again on the next use, so a neighbour's are only delayed.
+  void release(std::int64_t offset, std::int64_t size) const;
+  /// Written pages of the range: starts and waits for their write-back (sync_file_range), then takes them out
+  /// of the resident set and the page cache. Widened like release(). A write-back error is left for the
+  /// file's fsync.
+  void flush(std::int64_t offset, std::int64_t size) const;
+
+ private:
+  friend MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,
+                                      std::int64_t columns);
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// A contiguous 1-d or 2-d dataset in memory: `rows` rows of `columns` elements, row-major.
+class MappedDataset {
+ public:
+  MappedDataset() = default;
+  MappedDataset(MappedRegion region, ElementType type, std::int64_t rows, std::int64_t columns)
+      : region_(std::move(region)), type_(type), rows_(rows), columns_(columns) {}
+
+  ElementType type() const { return type_; }
+  std::int64_t rows() const { return rows_; }
+  std::int64_t columns() const { return columns_; }
+  std::int64_t row_bytes() const { return columns_ * element_size(type_); }
+  std::int64_t bytes() const { return rows_ * row_bytes(); }
+  bool empty() const { return rows_ == 0; }
+  const MappedRegion& region() const { return region_; }
+
+  /// First element; T must be the stored type.
+  template <typename T>
+  const T* data() const {
+    PHASE0_CHECK(element_type<T>() == type_);
+    return reinterpret_cast<const T*>(region_.data());
+  }
+  /// For read-write maps only.
+  template <typename T>
+  T* mutable_data() {
+    PHASE0_CHECK(element_type<T>() == type_);
+    return reinterpret_cast<T*>(region_.data());
+  }
+  const std::byte* row(std::int64_t r) const { return region_.data() + r * row_bytes(); }
+  std::byte* mutable_row(std::int64_t r) { return region_.data() + r * row_bytes(); }
+
+  void will_need(std::int64_t first, std::int64_t n) const {
+    region_.will_need(first * row_bytes(), n * row_bytes());
+  }
+  void release(std::int64_t first, std::int64_t n) const {
+    region_.release(first * row_bytes(), n * row_bytes());
+  }
+  void flush(std::int64_t first, std::int64_t n) const {
+    region_.flush(first * row_bytes(), n * row_bytes());
+  }
+
+ private:
+  MappedRegion region_;
+  ElementType type_ = ElementType::kFloat32;
+  std::int64_t rows_ = 0;
+  std::int64_t columns_ = 0;
+};
+
+/// A matrix in a temporary file (deleted from the folder at once, its space given back with the last handle),
+/// for what is too large for memory and not worth keeping. Space is reserved up front. Throws Error
+/// (kStorage).
+MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,
+                             std::int64_t columns);
+
+}  // namespace phase0::store

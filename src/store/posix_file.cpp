@@ -1,0 +1,132 @@
+#include "store/posix_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "core/memory.h"
+#include "store/atomic_file.h"
+
+namespace phase0::store {
+namespace {
+
+constexpr mode_t kNewFileMode = 0666;  // cut by the umask
+
+/// For file systems without fallocate.
+void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                 const std::string& path) {
+  const std::vector<std::byte> zeros(std::size_t{1} << 20);
+  for (std::int64_t done = 0; done < size;) {
+    const std::int64_t n = std::min(size - done, static_cast<std::int64_t>(zeros.size()));
+    write_exactly(file, offset + done, n, zeros.data(), path);
+    done += n;
+  }
+}
+
+}  // namespace
+
+void throw_errno(const std::string& operation, const std::string& path, int error) {
+  throw Error(ErrorKind::kStorage, fmt::format("cannot {}: {}", operation, std::strerror(error)),
+              ErrorPlace{.path = path});
+}
+
+void FileDescriptor::reset() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+FileDescriptor open_file(const std::string& path, int flags) {
+  FileDescriptor file(::open(path.c_str(), flags | O_CLOEXEC, kNewFileMode));
+  if (!file) throw_errno("open", path);
+  return file;
+}
+
+FileDescriptor open_regular_file(const std::string& path, ErrorKind damage) {
+  FileDescriptor file = open_file(path, O_RDONLY | O_NONBLOCK);  // a pipe must not block
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_errno("stat", path);
+  if (!S_ISREG(status.st_mode)) throw Error(damage, "is not a regular file", ErrorPlace{.path = path});
+  return file;
+}
+
+std::int64_t file_size(const FileDescriptor& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_errno("stat", path);
+  return status.st_size;
+}
+
+void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, void* out,
+                  const std::string& path, ErrorKind damage) {
+  auto* to = static_cast<std::byte*>(out);
+  for (std::int64_t done = 0; done < size;) {
+    const ssize_t n = ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno("read", path);
+    if (n == 0) {
+      throw Error(damage, "the file ends too early", ErrorPlace{.path = path, .offset = offset + done});
+    }
+    done += n;
+  }
+}
+
+void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const void* data,
+                   const std::string& path) {
+  const auto* from = static_cast<const std::byte*>(data);
+  for (std::int64_t done = 0; done < size;) {
+    const ssize_t n = ::pwrite(file.get(), from + done, static_cast<std::size_t>(size - done), offset + done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == ENOSPC || errno == EDQUOT)) throw_disk_full(path, size - done);
+    if (n < 0) throw_errno("write", path);
+    done += n;
+  }
+}
+
+void throw_disk_full(const std::string& path, std::int64_t needed_bytes) {
+  throw Error(ErrorKind::kStorage,
+              fmt::format("disk full: needs {}, {} free", core::format_bytes(needed_bytes),
+                          core::format_bytes(free_disk_bytes(path))),
+              ErrorPlace{.path = path});
+}
+
+void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                   const std::string& path) {
+  if (size == 0) return;
+  if (size > free_disk_bytes(path)) throw_disk_full(path, size);  // before the attempt fills the disk for others
+  int result = 0;
+  do {
+    result = ::fallocate(file.get(), 0, offset, size);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return;
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(file, offset, size, path);
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) throw_disk_full(path, size);
+  throw_errno("reserve space in", path);
+}
+
+void sync_file(const FileDescriptor& file, const std::string& path) {
+  if (::fsync(file.get()) != 0) throw_errno("fsync", path);
+}
+
+std::string parent_folder(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void sync_parent_folder(const std::string& path) {
+  const std::string folder = parent_folder(path);
+  const FileDescriptor file = open_file(folder, O_RDONLY | O_DIRECTORY);
+  // Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done there.
+  if (::fsync(file.get()) != 0 && errno != EINVAL) throw_errno("fsync", folder);
+}
+
+void rename_durably(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw_errno("rename to " + to, from);
+  sync_parent_folder(to);
+}
+
+}  // namespace phase0::store

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "phase0/error.h"
+
+/// Descriptors and the few system calls that the store makes, with errno turned into Error (kStorage).
+namespace phase0::store {
+
+[[noreturn]] void throw_errno(const std::string& operation, const std::string& path, int error = errno);
+
+/// Owns a file descriptor. Move-only.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() { reset(); }
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+/// open(2) with O_CLOEXEC.
+FileDescriptor open_file(const std::string& path, int flags);
+/// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.
+FileDescriptor open_regular_file(const std::string& path, ErrorKind damage);
+std::int64_t file_size(const FileDescriptor& file, const std::string& path);
+
+/// Reads exactly [offset, offset + size). A file that ends earlier is an Error of kind `damage`.
+void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, void* out,
+                  const std::string& path, ErrorKind damage);
+void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const void* data,
+                   const std::string& path);
+
+/// Makes sure that bytes [offset, offset + size) own disk blocks, with zeros where nothing was written: a
+/// full disk shows here, not as a SIGBUS later. The file must not hold data there where it cannot be
+/// allocated ahead.
+void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                   const std::string& path);
+/// Error (kStorage) that says how much space `path` needs and how much is free.
+[[noreturn]] void throw_disk_full(const std::string& path, std::int64_t needed_bytes);
+
+/// fsync. A failure is final: the kernel may have dropped the dirty pages, so it is never retried.
+void sync_file(const FileDescriptor& file, const std::string& path);
+/// `.` for a path without a folder.
+std::string parent_folder(const std::string& path);
+/// Makes the names in the folder of `path` durable.
+void sync_parent_folder(const std::string& path);
+/// rename(2), then sync_parent_folder().
+void rename_durably(const std::string& from, const std::string& to);
+
+}  // namespace phase0::store

@@ -1,0 +1,131 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+
+#include "analysis/problem.h"
+
+namespace phase0::analysis {
+namespace {
+
+using testing::Problem;
+using testing::RecordingObserver;
+
+/// Every figure of a result as bits.
+class Bits {
+ public:
+  explicit Bits(const AnalysisResult& result) {
+    for (const auto& cell : result.cells) {
+      add(cell.train);
+      add(cell.eval);
+      add(cell.cross_speaker_degradation);
+    }
+    for (const auto& speaker : result.speakers) add(speaker.variance_ratio);
+    for (const auto& cluster : result.clusters) {
+      add(cluster.train_variance);
+      add(cluster.eval_variance);
+    }
+    for (const auto& point : result.confidence) {
+      add(point.max_distance);
+      add(point.variance_ratio);
+    }
+  }
+  const std::vector<std::uint64_t>& values() const { return values_; }
+
+ private:
+  void add(const std::optional<double>& value) {
+    std::uint64_t bits = ~std::uint64_t{0};
+    if (value) std::memcpy(&bits, &*value, sizeof(bits));
+    values_.push_back(bits);
+  }
+  void add(const SplitMetrics& m) {
+    for (const auto& value :
+         {m.excluded_mass, m.variance_ratio, m.variance_ratio_adjusted, m.entropy_unconditional,
+          m.entropy_conditional, m.entropy_reduction, m.entropy_reduction_nats,
+          m.entropy_reduction_nats_per_dim, m.speaker_mean, m.speaker_std, m.speaker_ci_lower,
+          m.speaker_ci_upper, m.random_baseline_mean, m.random_baseline_std, m.random_baseline_p_value}) {
+      add(value);
+    }
+    values_.push_back(static_cast<std::uint64_t>(m.n_samples));
+    values_.push_back(static_cast<std::uint64_t>(m.n_speakers));
+  }
+  std::vector<std::uint64_t> values_;
+};
+
+/// More rows than a chunk, three tiles.
+testing::Shape large() {
+  return {.dim = 130, .utterances = 150};
+}
+
+AnalysisMemory memory_of(const Problem& problem, int threads) {
+  // Both cells of the problem have a lag of their own, so this bound counts four cells.
+  return analysis_memory(problem.options, static_cast<std::int64_t>(problem.input.mu.size()),
+                         problem.train.n_rows(), problem.eval.n_rows(), threads,
+                         static_cast<std::int64_t>(problem.input.speaker_names.size()));
+}
+
+/// Scans of each split, from the totals of the tasks.
+std::int64_t scans(const RecordingObserver& observer, const Problem& problem) {
+  return observer.totals.at(0) / problem.train.n_rows();
+}
+
+TEST(AnalyzeDeterminism, ThreadsDoNotMatter) {
+  const Problem problem(large());
+  ASSERT_GT(problem.train.n_rows(), 2048);
+  const Bits one{run(problem, 1)};
+  EXPECT_EQ(one.values(), Bits{run(problem, 3)}.values());
+  EXPECT_EQ(one.values(), Bits{run(problem, 2)}.values());
+}
+
+TEST(AnalyzeDeterminism, TheBudgetDoesNotMatter) {
+  Problem problem(large());
+  problem.options.metrics.permutations = 80;  // so that the sums outweigh the fixed buffers
+  problem.options.slices.emplace_back(SliceOptions{"late", SliceFilterKind::kPosFrac, 0.5, 1.0});
+  RecordingObserver ample;
+  const Bits expected{run(problem, 1, testing::kAmple, &ample)};
+  EXPECT_EQ(scans(ample, problem), 1);
+  EXPECT_EQ(ample.done, problem.train.n_rows() + problem.eval.n_rows());
+
+  const std::int64_t minimum = memory_of(problem, 3).minimum_bytes + core::MemoryBudget::kBaseBytes;
+  RecordingObserver tiny;
+  EXPECT_EQ(expected.values(), Bits{run(problem, 3, minimum, &tiny)}.values());
+
+  // Less and less until it is refused: the bits stay, the scans grow.
+  std::int64_t most_scans = 1;
+  for (std::int64_t budget = minimum;; budget -= std::int64_t{1} << 19) {
+    try {
+      RecordingObserver observer;
+      EXPECT_EQ(expected.values(), Bits{run(problem, 1, budget, &observer)}.values());
+      EXPECT_GE(scans(observer, problem), most_scans);
+      most_scans = scans(observer, problem);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kMemory);
+      break;
+    }
+  }
+  EXPECT_GT(most_scans, 3);
+}
+
+TEST(AnalyzeDeterminism, ThePlanCoversTheRun) {
+  const Problem problem(large());
+  for (const int threads : {1, 3}) {
+    const AnalysisMemory memory = memory_of(problem, threads);
+    EXPECT_LE(memory.minimum_bytes, memory.one_scan_bytes);
+    RecordingObserver observer;
+    run(problem, threads, memory.one_scan_bytes + core::MemoryBudget::kBaseBytes, &observer);
+    EXPECT_EQ(scans(observer, problem), 1);
+    EXPECT_NO_THROW(run(problem, threads, memory.minimum_bytes + core::MemoryBudget::kBaseBytes));
+  }
+}
+
+TEST(AnalyzeDeterminism, OtherSeedsOtherPermutations) {
+  Problem problem;
+  const AnalysisResult first = run(problem);
+  problem.options.seed += 1;
+  const AnalysisResult second = run(problem);
+  EXPECT_NE(first.cells[0].train.random_baseline_mean, second.cells[0].train.random_baseline_mean);
+  EXPECT_EQ(first.cells[0].train.variance_ratio, second.cells[0].train.variance_ratio);
+}
+
+}  // namespace
+}  // namespace phase0::analysis

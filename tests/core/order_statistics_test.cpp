@@ -1,0 +1,121 @@
+#include "core/order_statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/random.h"
+#include "phase0/error.h"
+
+namespace phase0::core {
+namespace {
+
+std::vector<std::uint64_t> select(int bits, const std::vector<std::uint64_t>& keys,
+                                  std::vector<std::int64_t> ranks, int* passes = nullptr) {
+  OrderStatistics statistics(bits, ranks);
+  int n_passes = 0;
+  while (statistics.next_pass()) {
+    ++n_passes;
+    statistics.add(keys);
+  }
+  if (passes != nullptr) *passes = n_passes;
+  std::vector<std::uint64_t> values;
+  for (std::size_t i = 0; i < ranks.size(); ++i) values.push_back(statistics.value(i));
+  return values;
+}
+
+TEST(OrderStatistics, EqualsSortingForEveryWidth) {
+  Random random(7);
+  for (const int bits : {16, 32, 48, 64}) {
+    std::vector<std::uint64_t> keys;
+    for (int i = 0; i < 3000; ++i) keys.push_back(random.next() >> (64 - bits));
+    for (int i = 0; i < 500; ++i) keys.push_back(keys[static_cast<std::size_t>(random.below(50))]);  // ties
+    std::vector<std::uint64_t> sorted = keys;
+    std::sort(sorted.begin(), sorted.end());
+    const std::vector<std::int64_t> ranks = {0, 17, 17, 3499, 1750, 1751, 875};
+    int passes = 0;
+    const auto values = select(bits, keys, ranks, &passes);
+    EXPECT_EQ(passes, bits / 16);
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      EXPECT_EQ(values[i], sorted[static_cast<std::size_t>(ranks[i])]) << bits << " bits, rank " << ranks[i];
+    }
+  }
+}
+
+TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 0; i < 1000; ++i) keys.push_back((std::uint64_t{0xabcdef} << 32) | (999 - i));
+  EXPECT_EQ(select(64, keys, {0, 500, 999}), (std::vector<std::uint64_t>{keys[999], keys[499], keys[0]}));
+}
+
+TEST(OrderStatistics, PartialsMergeToTheSame) {
+  Random random(3);
+  std::vector<std::uint64_t> keys;
+  for (int i = 0; i < 1001; ++i) keys.push_back(random.below(1U << 20));
+  OrderStatistics merged(32, {500, 900});
+  while (merged.next_pass()) {
+    std::vector<OrderStatistics> parts(3, merged.partial());
+    for (std::size_t i = 0; i < keys.size(); ++i) parts[i % 3].add(keys[i]);
+    for (const auto& part : parts) merged.merge(part);
+  }
+  const auto values = select(32, keys, {500, 900});
+  EXPECT_EQ(merged.value(0), values[0]);
+  EXPECT_EQ(merged.value(1), values[1]);
+}
+
+TEST(OrderStatistics, NoRanksNeedNoPass) {
+  OrderStatistics none(64, {});
+  EXPECT_FALSE(none.next_pass());
+}
+
+TEST(OrderStatistics, RefusesRanksBeyondTheStreamAndStreamsThatChange) {
+  EXPECT_THROW(select(32, {1, 2, 3}, {3}), Error);
+  EXPECT_THROW(OrderStatistics(32, {-1}), Error);
+  EXPECT_THROW(OrderStatistics(20, {0}), Error);
+  OrderStatistics changing(32, {0});
+  ASSERT_TRUE(changing.next_pass());
+  changing.add(5);
+  ASSERT_TRUE(changing.next_pass());
+  changing.add(5);
+  changing.add(6);
+  EXPECT_THROW(changing.next_pass(), Error);
+}
+
+TEST(OrderedKey, KeepsTheOrderOfFloats) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> ascending = {-inf,   -1e30F, -2.0F, -1.5F, -1e-40F, 0.0F,
+                                        1e-40F, 1e-20F, 1.0F,  3e38F, inf};
+  for (std::size_t i = 0; i + 1 < ascending.size(); ++i) {
+    EXPECT_LT(ordered_key(ascending[i]), ordered_key(ascending[i + 1])) << ascending[i];
+  }
+  for (const float x : ascending) EXPECT_EQ(from_ordered_key(ordered_key(x)), x);
+  EXPECT_EQ(ordered_key(-0.0F), ordered_key(0.0F));
+  EXPECT_FALSE(std::signbit(from_ordered_key(ordered_key(-0.0F))));
+}
+
+double quantile(std::vector<double> sorted, double q) {
+  const auto p = quantile_position(static_cast<std::int64_t>(sorted.size()), q);
+  return interpolate(sorted[static_cast<std::size_t>(p.lower)], sorted[static_cast<std::size_t>(p.upper)],
+                     p.weight);
+}
+
+TEST(Quantile, AgreesWithNumpy) {
+  // numpy.quantile(..., method="linear")
+  EXPECT_EQ(quantile({1, 2, 3, 4}, 0.25), 1.75);
+  EXPECT_EQ(quantile({1, 2, 3, 4}, 0.5), 2.5);
+  EXPECT_EQ(quantile({1, 2, 3, 4}, 0.75), 3.25);
+  EXPECT_EQ(quantile({0.1, 0.7, 0.9, 1.3, 2.2}, 0.9), 1.8400000000000003);
+  EXPECT_EQ(quantile({0.1, 0.7, 0.9, 1.3, 2.2}, 0.0), 0.1);
+  EXPECT_EQ(quantile({0.1, 0.7, 0.9, 1.3, 2.2}, 1.0), 2.2);
+  EXPECT_EQ(quantile({5}, 0.75), 5);
+}
+
+TEST(Quantile, InterpolatesFromTheNearerEnd) {
+  EXPECT_EQ(interpolate(1e16, 1, 1.0), 1);  // a + (b - a) * 1 would give 0
+  EXPECT_EQ(interpolate(0.1, 0.3, 0.0), 0.1);
+}
+
+}  // namespace
+}  // namespace phase0::core

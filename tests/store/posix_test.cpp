@@ -1,0 +1,106 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "store/atomic_file.h"
+#include "store/posix_file.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace phase0::store {
+namespace {
+
+using test::expect_error;
+
+TEST(AtomicFile, WritesReplacesAndReadsBack) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("report.txt");
+  write_file_atomically(path, "one");
+  EXPECT_EQ(read_file(path, 100), "one");
+  write_file_atomically(path, std::string(100'000, 'x'));
+  EXPECT_EQ(read_file(path, 100'000), std::string(100'000, 'x'));
+  write_file_atomically(path, "");
+  EXPECT_EQ(read_file(path, 0), "");
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+}
+
+TEST(AtomicFile, FailedWriteLeavesTheOldFile) {
+  const test::TemporaryFolder folder;
+  expect_error(ErrorKind::kStorage, "No such file",
+               [&] { write_file_atomically(folder.file("no/file"), "x"); });
+  std::filesystem::create_directories(folder.file("target/inside"));  // a rename onto it must fail
+  expect_error(ErrorKind::kStorage, "cannot rename",
+               [&] { write_file_atomically(folder.file("target"), "x"); });
+  EXPECT_FALSE(std::filesystem::exists(folder.file("target.partial")));
+}
+
+TEST(AtomicFile, ReadFileHasALimit) {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder.file("f"), "12345");
+  EXPECT_EQ(read_file(folder.file("f"), 5), "12345");
+  expect_error(ErrorKind::kStorage, "larger", [&] { read_file(folder.file("f"), 4); });
+  expect_error(ErrorKind::kStorage, "not a regular file", [&] { read_file(folder.path(), 4); });
+  expect_error(ErrorKind::kStorage, "cannot open", [&] { read_file(folder.file("none"), 4); });
+}
+
+TEST(AtomicFile, CreatesNestedFolders) {
+  const test::TemporaryFolder folder;
+  create_folders(folder.file("a/b/c"));
+  EXPECT_TRUE(std::filesystem::is_directory(folder.file("a/b/c")));
+  create_folders(folder.file("a/b/c/"));  // again, with a slash at the end
+  write_file_atomically(folder.file("a/file"), "x");
+  expect_error(ErrorKind::kStorage, "Not a directory", [&] { create_folders(folder.file("a/file")); });
+  expect_error(ErrorKind::kStorage, "cannot create folder", [&] { create_folders(folder.file("a/file/b")); });
+}
+
+TEST(AtomicFile, FreeSpaceOfAMissingPathIsItsParents) {
+  const test::TemporaryFolder folder;
+  EXPECT_GT(free_disk_bytes(folder.file("not/there/yet")), 0);
+  EXPECT_GT(free_disk_bytes("not-there-either"), 0);
+}
+
+TEST(PosixFile, ReserveRangeGivesBlocksAndKeepsContents) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f");
+  const FileDescriptor file = open_file(path, O_RDWR | O_CREAT);
+  write_exactly(file, 0, 3, "abc", path);
+  reserve_range(file, 4096, 1 << 20, path);
+  EXPECT_EQ(file_size(file, path), 4096 + (1 << 20));
+  struct stat status {};
+  ASSERT_EQ(::fstat(file.get(), &status), 0);
+  EXPECT_GE(status.st_blocks * 512, 1 << 20);
+  char head[3];
+  read_exactly(file, 0, 3, head, path, ErrorKind::kData);
+  EXPECT_EQ(std::string(head, 3), "abc");
+}
+
+TEST(PosixFile, ReserveRangeBeyondTheDiskIsDiskFull) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f");
+  const FileDescriptor file = open_file(path, O_RDWR | O_CREAT);
+  const std::int64_t too_much = free_disk_bytes(path) + (std::int64_t{1} << 40);
+  expect_error(ErrorKind::kStorage, "disk full: needs ", [&] { reserve_range(file, 0, too_much, path); });
+}
+
+TEST(PosixFile, ShortReadIsAnErrorOfTheGivenKind) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f");
+  write_file_atomically(path, "abc");
+  const FileDescriptor file = open_regular_file(path, ErrorKind::kData);
+  char out[4];
+  expect_error(ErrorKind::kData, "ends too early",
+               [&] { read_exactly(file, 0, 4, out, path, ErrorKind::kData); });
+  EXPECT_NE(::fcntl(file.get(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST(PosixFile, APipeIsRefusedWithoutBlocking) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  expect_error(ErrorKind::kData, "not a regular file", [&] { open_regular_file(path, ErrorKind::kData); });
+}
+
+}  // namespace
+}  // namespace phase0::store

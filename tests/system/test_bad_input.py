@@ -1,0 +1,247 @@
+"""Promise 4: bad input ends with a clear message and its exit code, and leaves no output behind."""
+
+import json
+import re
+
+import bad_files
+import h5py
+import harness
+import numpy as np
+import oracle
+import pytest
+
+SPOILED = {**bad_files.BAD_FILES, **bad_files.BAD_B_FILES}
+
+
+def config(where, **changes):
+    cfg = harness.base_config(where / "latents.h5", where / "run")
+    cfg["data"]["min_duration_sec"] = 1.0
+    cfg["splits"].update(n_train_speakers=4, n_eval_speakers=2)
+    cfg["clustering"]["min_cluster_size"] = 2
+    cfg["clustering"]["conditions"] = [{"name": "vq", "type": "mean_pool_vq", "k": 4},
+                                       {"name": "pq", "type": "pca_quartile", "pca_dim": 2}]
+    cfg["metrics"]["permutations"] = 2
+    return harness.merged(cfg, changes)
+
+
+def check_rejected(result, codes, fragments):
+    """A rejection: its code, every fragment in the message, nothing on stdout."""
+    codes = codes if isinstance(codes, tuple) else (codes,)
+    assert result.code in codes, str(result)
+    for fragment in fragments:
+        assert fragment.lower() in result.err.lower(), f"{fragment!r} is not in the message\n{result}"
+    assert result.out == ""
+
+
+def check_no_output(where, names=harness.RUN_FILES):
+    assert [n for n in names if (where / "run" / n).exists()] == []
+
+
+def test_the_good_file_is_accepted(tmp_path):
+    """Guards every rejection below: without the spoiling the same run succeeds."""
+    for layout in "AB":
+        where = tmp_path / layout
+        where.mkdir()
+        bad_files.good(where / "latents.h5", layout=layout)
+        harness.run_ok(config(where), where)
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_bad_latents(tmp_path, name):
+    spoil, fragments = SPOILED[name]
+    spoil(bad_files.good(tmp_path / "latents.h5"))
+    check_rejected(harness.run_config(config(tmp_path), tmp_path), 3, ["latents.h5", *fragments])
+    check_no_output(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x_nan", "offsets_decrease", "x_external_raw", "truncated_half", "text"])
+@pytest.mark.parametrize("command", ["collect", "plan"])
+def test_other_commands_reject_too(tmp_path, name, command):
+    if command == "plan" and name == "x_nan":
+        pytest.skip("plan reads no values")
+    spoil, fragments = SPOILED[name]
+    spoil(bad_files.good(tmp_path / "latents.h5"))
+    result = harness.run_config(config(tmp_path), tmp_path, command=command)
+    check_rejected(result, 3, ["latents.h5", *fragments])
+    check_no_output(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x_int", "offsets_decrease", "ids_duplicate", "truncated_half", "text", "empty"])
+def test_inspect_rejects_broken_latents(tmp_path, name):
+    SPOILED[name][0](bad_files.good(tmp_path / "latents.h5"))
+    result = harness.run("inspect", tmp_path / "latents.h5")
+    assert result.code == 3 and "latents.h5" in result.err, str(result)
+
+
+def test_missing_file(tmp_path):
+    # spec: "bad input" (3) and "storage" (5) both fit a file that is not there
+    result = harness.run_config(config(tmp_path), tmp_path)
+    check_rejected(result, (3, 5), ["latents.h5"])
+    check_no_output(tmp_path)
+
+
+def test_soft_link_inside_the_file_is_refused_or_right(tmp_path):
+    """The specification names only links onto other files; a link inside the file may be followed, but rightly."""
+    bad_files.good(tmp_path / "latents.h5")
+    with h5py.File(tmp_path / "latents.h5", "r+") as f:
+        f["real"] = f["x"]
+        del f["x"]
+        f["x"] = h5py.SoftLink("/real")
+    result = harness.run_config(config(tmp_path), tmp_path)
+    if result.code != 0:
+        check_rejected(result, 3, ["latents.h5", "link"])
+        return
+    bad_files.good(tmp_path / "plain.h5")
+    plain = config(tmp_path, **{"data.latents": str(tmp_path / "plain.h5"), "output.dir": str(tmp_path / "plain")})
+    harness.run_ok(plain, tmp_path)
+    assert harness.fingerprint(tmp_path / "plain") == harness.fingerprint(tmp_path / "run")
+
+
+def test_filter_chain_with_shuffle_is_refused_or_right(tmp_path):
+    bad_files.good(tmp_path / "latents.h5", storage="gzip_shuffle")
+    result = harness.run_config(config(tmp_path), tmp_path)
+    if result.code != 0:
+        check_rejected(result, 3, ["latents.h5", "filter"])
+        return
+    bad_files.good(tmp_path / "plain.h5")
+    plain = config(tmp_path, **{"data.latents": str(tmp_path / "plain.h5"), "output.dir": str(tmp_path / "plain")})
+    harness.run_ok(plain, tmp_path)
+    assert harness.fingerprint(tmp_path / "plain") == harness.fingerprint(tmp_path / "run")
+
+
+def test_float64_that_overflows_float32_is_not_finite(tmp_path):
+    bad_files.good(tmp_path / "latents.h5", dtype="f8")
+    with h5py.File(tmp_path / "latents.h5", "r+") as f:
+        f["x"][3 * bad_files.FRAMES + 17, 1] = 1e300
+    check_rejected(harness.run_config(config(tmp_path), tmp_path), 3, ["latents.h5", "u03", "frame 17"])
+
+
+@pytest.mark.parametrize("layout, name, index", [("A", "x", (3 * 40 + 17, 1)), ("A", "energy", 3 * 40 + 17),
+                                                 ("B", "u03/x", (17, 1)), ("B", "u03/energy", 17)])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_drop_utterance_policy(tmp_path, layout, name, index, value):
+    path = bad_files.good(tmp_path / "latents.h5", layout=layout)
+    with h5py.File(path, "r+") as f:
+        f[name][index] = value
+    cfg = config(tmp_path, **{"data.non_finite": "drop_utterance"})
+    result = harness.run_config(cfg, tmp_path)
+    assert result.code == 0, str(result)
+    with h5py.File(tmp_path / "run" / "features.h5") as f:
+        ids, split = harness.strings(f["utterances/id"]), f["utterances/split"][()]
+        used = {ids[u] for s in ("train", "eval") for u in f[f"{s}/rows/utterance"][()]}
+        rows = len(f["train/rows/t"]) + len(f["eval/rows/t"])
+    assert used == set(bad_files.corpus().ids) - {"u03"}
+    assert "u03" not in ids or split[ids.index("u03")] == 0
+    assert rows == 11 * (bad_files.FRAMES - oracle.first_t(4, [1, 3]))
+
+
+# ---- input and configuration that do not fit each other
+
+
+def speakers_files(where, train, ev):
+    for key, members in (("train", train), ("eval", ev)):
+        (where / f"{key}.txt").write_text("\n".join(members) + "\n")
+    return {"splits.n_train_speakers": ..., "splits.n_eval_speakers": ...,
+            "splits.train_speakers_file": str(where / "train.txt"),
+            "splits.eval_speakers_file": str(where / "eval.txt")}
+
+
+@pytest.mark.parametrize("train, ev, fragments", [
+    (["s0", "s1", "s2"], ["s2", "s3"], ["s2"]),
+    (["s0", "nobody"], ["s3"], ["nobody"]),
+    (["s0"], ["s3", "nobody"], ["nobody"]),
+], ids=["both", "unknown_train", "unknown_eval"])
+def test_speaker_files(tmp_path, train, ev, fragments):
+    bad_files.good(tmp_path / "latents.h5")
+    result = harness.run_config(config(tmp_path, **speakers_files(tmp_path, train, ev)), tmp_path)
+    check_rejected(result, (2, 3), fragments)
+    check_no_output(tmp_path)
+
+
+def test_missing_speaker_file(tmp_path):
+    bad_files.good(tmp_path / "latents.h5")
+    changes = speakers_files(tmp_path, ["s0"], ["s1"])
+    (tmp_path / "eval.txt").unlink()
+    check_rejected(harness.run_config(config(tmp_path, **changes), tmp_path), (2, 3, 5), ["eval.txt"])
+    check_no_output(tmp_path)
+
+
+@pytest.mark.parametrize("changes, codes, fragments", [
+    ({"data.min_duration_sec": 3.3}, 3, ["min_duration_sec"]),  # 40 frames are 3.2 s
+    ({"context.window_size": 60}, 3, []),  # kept, but no row fits
+    ({"splits.n_train_speakers": 5}, (2, 3), ["6"]),  # there are 6 speakers, 7 are wanted
+    ({"vae": {"latent_dim": 4}}, (2, 3), ["latent_dim", "3", "4"]),
+    ({"vae": {"frame_rate": 25.0}}, (2, 3), ["frame_rate", "12.5", "25"]),
+], ids=["too_short", "window", "speakers", "latent_dim", "frame_rate"])
+def test_configuration_that_does_not_fit_the_input(tmp_path, changes, codes, fragments):
+    bad_files.good(tmp_path / "latents.h5")
+    check_rejected(harness.run_config(config(tmp_path, **changes), tmp_path), codes, fragments)
+    check_no_output(tmp_path)
+
+
+@pytest.mark.parametrize("condition, fragments", [
+    ({"name": "vq", "type": "mean_pool_vq", "k": 100000}, ["vq", "100000"]),
+    ({"name": "pq", "type": "pca_quartile", "pca_dim": 13}, ["pca_dim", "13", "12"]),  # F = 4 * 3
+    ({"name": "pv", "type": "pca_vq", "pca_dim": 13, "k": 4}, ["pca_dim", "13", "12"]),
+], ids=["k", "quartile_dim", "vq_dim"])
+def test_condition_too_large_for_the_data(tmp_path, condition, fragments):
+    bad_files.good(tmp_path / "latents.h5")
+    result = harness.run_config(config(tmp_path, **{"clustering.conditions": [condition]}), tmp_path)
+    check_rejected(result, (2, 3), fragments)
+    # that k exceeds the rows may only be seen once the rows are known: features.h5 is allowed
+    check_no_output(tmp_path, [n for n in harness.RUN_FILES if n not in ("features.h5", "config.yaml", "run.json")])
+
+
+def test_fitting_vae_section_is_accepted(tmp_path):
+    bad_files.good(tmp_path / "latents.h5")
+    vae = {"frame_rate": 12.5, "latent_dim": 3, "checkpoint": "old.ckpt", "anything": [1, 2]}
+    harness.run_ok(config(tmp_path, vae=vae), tmp_path)
+
+
+def test_energy_slice_without_energy_is_skipped_with_a_warning(tmp_path):
+    """Read literally: without energy no row is high_energy, the slice is empty, and an empty slice is skipped."""
+    bad_files.good(tmp_path / "latents.h5")
+    with h5py.File(tmp_path / "latents.h5", "r+") as f:
+        del f["energy"]
+    result = harness.run_config(config(tmp_path), tmp_path)
+    assert result.code == 0, str(result)
+    assert "loud" in result.err
+    cells = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert {c["slice"] for c in cells} == {"all", "medial"}
+
+
+def test_few_distinct_points(tmp_path):
+    """More clusters than distinct rows: equal centroids, exact ties, empty clusters; nothing may hang or go wrong."""
+    rng = np.random.default_rng(1)
+    base = rng.integers(-3, 4, (3, 2))
+    xs = [base[i % 3] + np.where(np.arange(60) % 2, 1, -1)[:, None] * np.array([1, 2]) for i in range(12)]
+    corpus = bad_files.corpus()
+    corpus.xs, corpus.energies = xs, None
+    cfg = config(tmp_path, slices=[{"name": "all", "filter": None}],
+                 **{"features.storage": "dense", "context.lags": [1],
+                    "clustering.conditions": [{"name": "vq", "type": "mean_pool_vq", "k": 8}]})
+    bad_files.latents.write(tmp_path / "latents.h5", corpus)
+    run_dir = harness.run_ok(cfg, tmp_path)
+    with h5py.File(run_dir / "features.h5") as f, h5py.File(run_dir / "assignments.h5") as a, \
+            h5py.File(run_dir / "models.h5") as m:
+        for split in ("train", "eval"):
+            x, got = f[f"{split}/lag1/mean"][()], a[f"lag1/vq/{split}/cluster"][()]
+            assert (got == oracle.nearest(x, m["lag1/vq/kmeans/centroids"][()])).all()
+            assert len(np.unique(got)) <= 3 and (a[f"lag1/vq/{split}/distance"][()] == 0).all()
+        assert m["lag1/vq/kmeans"].attrs["inertia"] == 0
+        assert np.isfinite(m["lag1/vq/kmeans/centroids"][()]).all()
+
+
+def test_constant_frames(tmp_path):
+    """No variance at all: ratios are undefined, not NaN or 0, and nothing passes."""
+    corpus = bad_files.corpus()
+    corpus.xs = [np.full((40, 3), 2.5) for _ in corpus.xs]
+    bad_files.latents.write(tmp_path / "latents.h5", corpus)
+    result = harness.run_config(config(tmp_path), tmp_path)
+    if result.code != 0:  # PCA of constant data may be refused, but by a message
+        check_rejected(result, 3, ["latents.h5"])
+        return
+    cells = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert cells and all(c[s]["variance_ratio"] is None for c in cells for s in ("train", "eval"))
+    assert not harness.decision(tmp_path / "run")[0]
+    assert not re.search(r"\bnan\b", (tmp_path / "run" / "tables.csv").read_text(), re.I)
