@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes synthetic latents of any size (layout A of data/FORMAT.md, contiguous) in a few tens of MiB of memory.
+"""Writes synthetic latents of any size: layout A of data/FORMAT.md, contiguous, in about 64 MiB of memory.
 
 A frame is a linear image of a few slow coordinates plus white noise. The coordinates are damped rotations
 (complex AR(1)) about the centre of a hidden state that changes now and then: k-means finds states, PCA finds
@@ -23,7 +23,7 @@ DAMPING = 0.95
 INNOVATION = 0.2
 MAX_DIM = 65536  # keeps what has a row of this length small
 NOISE = 0.1  # of a value, where the coordinates give a standard deviation of about 1
-BLOCK_VALUES = 1 << 20  # values expanded at a time: 4 MiB as float32
+BLOCK_VALUES = 1 << 19  # values expanded at a time: 2 MiB as float32
 BATCH_FRAMES = 1 << 14  # frames whose coordinates are held at a time
 
 
@@ -73,7 +73,7 @@ def coordinates(model, lengths, rng):
 
 
 def batches(lengths):
-    """Yields (first, last) runs of utterances of at most BATCH_FRAMES frames, padding to the longest included."""
+    """Yields (first, last) runs of utterances of at most BATCH_FRAMES frames, padded to the longest."""
     first, longest = 0, 0
     for u, length in enumerate(lengths):
         longest = max(longest, int(length))

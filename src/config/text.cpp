@@ -50,11 +50,11 @@ std::size_t first_invalid_utf8(std::string_view text) {
   return std::string_view::npos;
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::string_view allowed) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t length = utf8_length(text.substr(i));
-    if (length == 0 || is_control(text[i])) {
+    if (length == 0 || (is_control(text[i]) && allowed.find(text[i]) == std::string_view::npos)) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
       ++i;
     } else {

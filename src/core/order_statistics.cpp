@@ -20,8 +20,9 @@ float from_ordered_key(std::uint32_t key) {
   return std::bit_cast<float>((key & kSign) != 0 ? key & ~kSign : ~key);
 }
 
-OrderStatistics::OrderStatistics(int bits, std::vector<std::int64_t> ranks) : shift_(bits) {
+OrderStatistics::OrderStatistics(int bits, std::span<const std::int64_t> ranks) : shift_(bits) {
   PHASE0_CHECK(bits >= kDigitBits && bits <= 64 && bits % kDigitBits == 0);
+  targets_.reserve(ranks.size());
   for (const std::int64_t rank : ranks) {
     PHASE0_CHECK(rank >= 0);
     targets_.push_back({rank, 0});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -31,7 +32,9 @@ class OrderStatistics {
  public:
   /// `bits`: significant bits of the keys, 16, 32, 48 or 64; as many passes of 16. `ranks`: 0-based, >= 0, in
   /// any order, each less than the number of keys.
-  OrderStatistics(int bits, std::vector<std::int64_t> ranks);
+  OrderStatistics(int bits, std::span<const std::int64_t> ranks);
+  OrderStatistics(int bits, std::initializer_list<std::int64_t> ranks)
+      : OrderStatistics(bits, std::span(ranks.begin(), ranks.size())) {}
 
   /// Ends the pass before, if any, and begins the next. False when no pass is needed any more: values are
   /// known. Throws Error (kInternal) when a rank is not less than the number of keys, or the stream changed

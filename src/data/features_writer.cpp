@@ -167,7 +167,7 @@ void write_metadata(store::H5Writer& file, const Options& options, Storage stora
   file.attribute("/", "window_size", options.context.window_size);
   file.attribute("/", "lags", options.context.lags);
   file.attribute("/", "dim", latents.dim());
-  file.attribute("/", "storage", std::string(to_string(storage)));
+  file.attribute("/", "storage", std::string(storage == Storage::kDense ? "dense" : "window"));
   std::vector<std::string> ids;
   std::vector<std::int64_t> n_frames;
   std::vector<std::int64_t> speaker(plan.speaker.begin(), plan.speaker.end());

@@ -72,7 +72,7 @@ std::string size_panel(const Options& options, const std::string& condition, std
                        const Clusters& clusters, std::size_t number) {
   Extent ranks;
   ranks.add(1);
-  ranks.add(static_cast<double>(std::max<std::size_t>(2, clusters.size())));
+  ranks.add(static_cast<double>(std::max<std::size_t>(7, clusters.size())));
   const auto effective =
       std::count_if(clusters.begin(), clusters.end(), [](const auto* c) { return c->effective; });
   const std::string heading =

@@ -23,6 +23,7 @@ std::optional<double> finite(const std::optional<double>& value) {
 Axis ratio_axis(const Options& options, const AnalysisResult& result) {
   Extent extent;
   add_reference_ratios(options, extent);
+  for (const std::string& slice : slice_names(result)) extent.add(slice_threshold(options, slice));
   for (const CellMetrics& cell : result.cells) {
     for (const SplitMetrics* split : {&cell.train, &cell.eval}) {
       for (const auto& value : {split->variance_ratio, split->random_baseline_mean}) {

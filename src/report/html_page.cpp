@@ -59,11 +59,12 @@ std::string question_section(const Options& options) {
   return fmt::format(R"html(<section aria-labelledby="question">
 <h2 id="question">The question</h2>
 <p>{}</p>
-<p>For every moment, the recent context (a window of {} {} that ends {} {} earlier) is reduced to one of a limited
-number of labels, by clustering or binning fitted on the train speakers only. If moments with the same label change in
-similar ways, knowing the label removes variance from the next change. The <strong>variance ratio</strong> is what is
-left of that variance: 1 means that the label says nothing, 0 that it says everything. It is measured on the train
-speakers and, with the very same labels, on eval speakers that the fit never saw.</p>
+<p>For every moment, the recent context (a window of {} {} that ends {} {} earlier) is reduced to one of
+a limited number of labels, by clustering or binning fitted on the train speakers only. If moments with
+the same label change in similar ways, knowing the label removes variance from the next change. The
+<strong>variance ratio</strong> is what is left of that variance: 1 means that the label says nothing, 0
+that it says everything. It is measured on the train speakers and, with the very same labels, on eval
+speakers that the fit never saw.</p>
 </section>
 )html",
                      escaped(question()), count(options.context.window_size),
@@ -87,32 +88,26 @@ std::string chart(const std::string& title, const std::string& how_to_read, cons
 }
 
 constexpr const char* kReadRatio =
-    "The further left of 1, the more the description explains. To pass, dot and diamond of one condition "
-    "must both "
-    "reach the shaded side at lag 1. A diamond far right of its dot means that what was learnt does not "
-    "carry over to "
-    "new speakers. The small upright strokes, shuffled labels, should stand at 1.";
+    R"(The further left of 1, the more the description explains. To pass, dot and diamond of one condition must
+both reach the shaded side at lag 1. A diamond far right of its dot means that what was learnt does not
+carry over to new speakers. The small upright strokes, shuffled labels, should stand at 1.)";
 constexpr const char* kReadSpeakers =
-    "Each dot is one speaker. A narrow cloud means that the average holds for everyone, a wide one that it "
-    "hides "
-    "speakers for whom the description works better or worse. Speakers with fewer than 50 rows are left out.";
+    R"(Each dot is one speaker. A narrow cloud means that the average holds for everyone, a wide one that it
+hides speakers for whom the description works better or worse. Speakers with fewer than 50 rows are left
+out.)";
 constexpr const char* kReadConfidence =
-    "From left to right more rows are included, those closest to the centre of their cluster first. A line "
-    "that rises "
-    "says that the description is best for contexts near a centre; a flat one, that nearness does not "
-    "matter.";
+    R"(From left to right more rows are included, those closest to the centre of their cluster first. A line
+that rises says that the description is best for contexts near a centre; a flat one, that nearness does
+not matter.)";
 constexpr const char* kReadSizes =
-    "Clusters from the largest to the smallest. Those below the dashed line are too small to count; a steep "
-    "fall "
-    "means that few clusters hold most of the rows.";
+    R"(Clusters from the largest to the smallest. Those below the dashed line are too small to count; a steep
+fall means that few clusters hold most of the rows.)";
 constexpr const char* kReadSpread =
-    "Each mark is one cluster; below 1, its rows change more alike than all rows do. Clusters far below 1 on "
-    "train "
-    "but not on eval describe particular speakers only.";
+    R"(Each mark is one cluster; below 1, its rows change more alike than all rows do. Clusters far below 1 on
+train but not on eval describe particular speakers only.)";
 constexpr const char* kReadPca =
-    "Bars: the share of the context's variance along each principal component. Line: all up to there "
-    "together. A low "
-    "line means that the description sees little of the context to begin with.";
+    R"(Bars: the share of the context's variance along each principal component. Line: all up to there together.
+A low line means that the description sees little of the context to begin with.)";
 
 std::string charts_section(const Options& options, const AnalysisResult& result) {
   return R"html(<section aria-labelledby="charts">

@@ -37,7 +37,8 @@ code { font-family: ui-monospace, "Liberation Mono", "DejaVu Sans Mono", monospa
 .soft, .note { color: var(--soft); }
 .note { font-size: 0.92rem; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 18px 0 0; font-size: 0.95rem; }
-.banner { margin: 22px 0; padding: 18px 22px; border-radius: 10px; border-left: 8px solid; background: var(--card); }
+.banner { margin: 22px 0; padding: 18px 22px; border-radius: 10px; border-left: 8px solid;
+  background: var(--card); }
 .banner.pass { border-color: var(--pass); background: var(--pass-back); }
 .banner.fail { border-color: var(--fail); background: var(--fail-back); }
 .banner p { margin: 4px 0 0; }
@@ -45,7 +46,8 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 18px 0 0; font-size
 .pass .word, .badge.pass { color: var(--pass); }
 .fail .word, .badge.fail { color: var(--fail); }
 .badge { font-weight: 700; white-space: nowrap; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 12px; margin: 18px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr));
+  gap: 12px; margin: 18px 0; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 12px 16px; }
 .tile b { display: block; font-size: 1.45rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .tile span { display: block; color: var(--soft); font-size: 0.88rem; line-height: 1.35; }
@@ -60,10 +62,11 @@ footer { margin-top: 48px; padding-bottom: 40px; color: var(--soft); font-size: 
 )css";
 
 constexpr std::string_view kTables = R"css(
-.scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 10px; background: var(--card); margin: 14px 0; }
-table { border-collapse: collapse; width: 100%; font-size: 0.86rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 10px;
+  background: var(--card); margin: 14px 0; }
+table { border-collapse: collapse; width: 100%; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 10px 14px; color: var(--soft); font-size: 0.9rem; }
-th, td { padding: 5px 9px; text-align: right; white-space: nowrap; border-top: 1px solid var(--grid); }
+th, td { padding: 5px 8px; text-align: right; white-space: nowrap; border-top: 1px solid var(--grid); }
 thead th { font-weight: 600; vertical-align: bottom; color: var(--soft); border-top: none; }
 thead tr:first-child th { border-top: 1px solid var(--rule); }
 thead th[colspan] { text-align: center; border-bottom: 1px solid var(--rule); }
@@ -77,16 +80,19 @@ td.good::after { content: " \2713"; }
 )css";
 
 constexpr std::string_view kCharts = R"css(
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); gap: 14px; margin: 12px 0; }
-.panel { margin: 0; padding: 12px 12px 6px; background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr));
+  gap: 14px; margin: 12px 0; }
+.panel { margin: 0; padding: 12px 12px 6px; background: var(--card);
+  border: 1px solid var(--rule); border-radius: 10px;
   display: flex; flex-direction: column; justify-content: space-between; }
 .panel figcaption { font-weight: 600; font-size: 0.92rem; margin: 0 0 6px 4px; overflow-wrap: anywhere; }
 svg.chart { display: block; width: 100%; height: auto; }
 svg text { font-size: 11px; fill: var(--soft); }
 svg text.label { font-size: 11.5px; fill: var(--ink); }
-svg text.row-name { font-size: 12px; font-weight: 600; fill: var(--ink); paint-order: stroke; stroke: var(--card);
-  stroke-width: 5px; stroke-linejoin: round; }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 22px; padding: 0; margin: 12px 0 0; font-size: 0.9rem; }
+svg text.row-name { font-size: 12px; font-weight: 600; fill: var(--ink);
+  paint-order: stroke; stroke: var(--card); stroke-width: 5px; stroke-linejoin: round; }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 22px; padding: 0;
+  margin: 12px 0 0; font-size: 0.9rem; }
 .legend li { display: flex; align-items: center; gap: 7px; }
 .swatch { flex: none; overflow: visible; }
 .grid { stroke: var(--grid); stroke-width: 1; }
@@ -94,7 +100,8 @@ svg text.row-name { font-size: 12px; font-weight: 600; fill: var(--ink); paint-o
 .unity { stroke: var(--muted); stroke-width: 1.2; }
 .threshold { stroke: var(--limit); stroke-width: 1.6; stroke-dasharray: 5 3.5; }
 .link { stroke: var(--muted); stroke-width: 2; opacity: 0.6; }
-.c-train { fill: var(--train); } .c-eval { fill: var(--eval); } .c-sum { fill: var(--sum); } .c-muted { fill: var(--muted); }
+.c-train { fill: var(--train); } .c-eval { fill: var(--eval); } .c-sum { fill: var(--sum); }
+.c-muted { fill: var(--muted); }
 .l-train, .l-eval, .l-sum { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .l-train { stroke: var(--train); } .l-eval { stroke: var(--eval); } .l-sum { stroke: var(--sum); }
 .dot { opacity: 0.6; }
@@ -117,9 +124,9 @@ constexpr std::string_view kPrint = R"css(
 }  // namespace
 
 std::string_view html_style() {
-  static const std::string kAll = std::string(kColours) + std::string(kText) + std::string(kTables) +
-                                  std::string(kCharts) + std::string(kPrint);
-  return kAll;
+  static const std::string all = std::string(kColours) + std::string(kText) + std::string(kTables) +
+                                 std::string(kCharts) + std::string(kPrint);
+  return all;
 }
 
 }  // namespace phase0::report

@@ -28,8 +28,8 @@ std::string badge(bool pass) {
 std::string interval(const SplitMetrics& split) {
   if (!split.speaker_mean) return kUndefined;
   if (!split.speaker_ci_lower || !split.speaker_ci_upper) return fixed(split.speaker_mean);
-  return fmt::format("{} [{}, {}]", fixed(split.speaker_mean), fixed(split.speaker_ci_lower),
-                     fixed(split.speaker_ci_upper));
+  // Student's interval is symmetric.
+  return fixed(split.speaker_mean) + " ± " + fixed((*split.speaker_ci_upper - *split.speaker_ci_lower) / 2);
 }
 
 std::string decision_row(const Options& options, const AnalysisResult& result,
@@ -77,17 +77,20 @@ constexpr const char* kRowHead = R"html(<thead>
 )html";
 constexpr const char* kRatioHead = R"html(<th colspan="2" scope="colgroup">Variance ratio</th>
 <th colspan="2" scope="colgroup">Adjusted ratio</th><th rowspan="2" scope="col">Degra-<br>dation</th>
-<th colspan="2" scope="colgroup">Random baseline</th><th colspan="2" scope="colgroup">p against random</th></tr>
+<th colspan="2" scope="colgroup">Random baseline</th>
+<th colspan="2" scope="colgroup">p against random</th></tr>
 <tr><th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th>
-<th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th></tr></thead>
+<th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th></tr>
+</thead>
 )html";
 constexpr const char* kBasisHead =
     R"html(<th colspan="2" scope="colgroup">Entropy reduction,<br>nats per dimension</th>
-<th colspan="2" scope="colgroup">Mean over speakers [95% interval]</th>
+<th colspan="2" scope="colgroup">Mean over speakers<br>± 95% interval</th>
 <th rowspan="2" scope="col">Clusters<br>counted</th>
 <th colspan="2" scope="colgroup">Excluded mass</th><th colspan="2" scope="colgroup">Rows used</th></tr>
 <tr><th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th>
-<th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th></tr></thead>
+<th scope="col">train</th><th scope="col">eval</th><th scope="col">train</th><th scope="col">eval</th></tr>
+</thead>
 )html";
 
 template <typename Row>

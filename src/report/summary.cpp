@@ -23,6 +23,11 @@ std::string plural(std::int64_t n, const std::string& noun) {
   return count(n) + " " + noun + (n == 1 ? "" : "s");
 }
 
+bool passes(const Decision& decision, const std::string& condition) {
+  return std::any_of(decision.conditions.begin(), decision.conditions.end(),
+                     [&](const ConditionDecision& c) { return c.pass && c.condition == condition; });
+}
+
 bool usable(const std::optional<double>& value) {
   return value && std::isfinite(*value);
 }
@@ -72,6 +77,7 @@ const CellMetrics* decision_cell(const Options& options, const AnalysisResult& r
 const CellMetrics* best_cell(const Options& options, const AnalysisResult& result) {
   const CellMetrics* best = nullptr;
   for (const std::string& name : condition_names(result)) {
+    if (result.decision.pass && !passes(result.decision, name)) continue;
     const CellMetrics* cell = decision_cell(options, result, name);
     if (cell == nullptr || !usable(cell->eval.variance_ratio)) continue;
     if (best == nullptr || *cell->eval.variance_ratio < *best->eval.variance_ratio) best = cell;
@@ -108,10 +114,8 @@ std::string best_sentence(const Options& options, const AnalysisResult& result) 
 
 std::string question() {
   return "Given sequences of latent frames (speech codec latents, sentence embeddings, ...), grouped by "
-         "speaker or by "
-         "any other group: does a coarse description of the recent context predict the next change of the "
-         "latent, "
-         "for speakers never seen in training?";
+         "speaker or by any other group: does a coarse description of the recent context predict the next "
+         "change of the latent, for speakers never seen in training?";
 }
 
 std::vector<std::string> requirements(const Options& options) {

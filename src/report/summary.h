@@ -27,7 +27,8 @@ std::vector<std::string> slice_names(const AnalysisResult& result);
 /// The cell of a condition in the decision's slice and lag; null when there is none.
 const CellMetrics* decision_cell(const Options& options, const AnalysisResult& result,
                                  const std::string& condition);
-/// The decision cell whose eval variance ratio is lowest; null when no ratio is defined.
+/// The decision cell with the lowest eval variance ratio, among those that pass if any does; null when none
+/// has one.
 const CellMetrics* best_cell(const Options& options, const AnalysisResult& result);
 
 /// `No condition meets every requirement.` and the like: one sentence.

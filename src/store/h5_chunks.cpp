@@ -38,7 +38,7 @@ std::string unzstd_chunk(Bytes& raw, Bytes& spare, std::size_t limit) {
 
 std::string unshuffle(Bytes& raw, Bytes& spare, const ChunkFilter& filter) {
   const std::size_t width = filter.options.empty() ? 0 : filter.options[0];
-  if (width == 0) return "its shuffle filter has no element size";
+  if (width == 0 || width > raw.size()) return "its shuffle filter has an impossible element size";
   const std::size_t n = raw.size() / width;
   spare.resize(raw.size());
   for (std::size_t b = 0; b < width; ++b) {

@@ -22,7 +22,8 @@ H5StoredDataset::H5StoredDataset(const H5Source& source, const std::string& name
     : source_(&source), name_(name) {
   if (!source.exists(name)) fail("is missing");
   if (source.kind(name) != H5O_TYPE_DATASET) fail("is not a dataset");
-  dataset_ = H5Dataset(H5Dopen2(source.id(), name.c_str(), H5P_DEFAULT));
+  const auto place = source.locate(name);
+  dataset_ = H5Dataset(H5Dopen2(place->group, place->name.c_str(), H5P_DEFAULT));
   if (!dataset_) fail("cannot be opened" + h5_reason());
   read_type();
   read_shape();
@@ -37,15 +38,7 @@ void H5StoredDataset::read_type() {
   const bool variable = info_.is_string && H5Tis_variable_str(type()) != 0;
   fixed_size_ =
       info_.type || is_plain_integer(type()) || is_plain_float(type()) || (info_.is_string && !variable);
-  if (variable) {
-    // A reference into a global heap: length, address, index.
-    const H5Properties creation(H5Fget_create_plist(source_->id()));
-    std::size_t address_bytes = 0;
-    if (H5Pget_sizes(creation.get(), &address_bytes, nullptr) < 0) fail("the file's address size is unknown");
-    element_bytes_ = static_cast<std::int64_t>(address_bytes) + 8;
-  } else {
-    element_bytes_ = static_cast<std::int64_t>(H5Tget_size(type()));
-  }
+  element_bytes_ = static_cast<std::int64_t>(variable ? source_->reference_bytes() : H5Tget_size(type()));
   if (element_bytes_ <= 0) fail("its type has no size");
 }
 
@@ -156,8 +149,28 @@ void H5StoredDataset::check_chunked(hid_t properties) {
   if (H5Dget_num_chunks(id(), space_.get(), &stored) < 0) fail("its chunks cannot be counted" + h5_reason());
   if (stored != static_cast<hsize_t>(n_chunks))
     fail(fmt::format("only {} of its {} chunks are stored", stored, n_chunks));
-  if (H5Dget_storage_size(id()) > static_cast<hsize_t>(source_->file_bytes()))
-    fail("its chunks are larger than the file");
+  const hsize_t stored_bytes = H5Dget_storage_size(id());
+  if (stored_bytes > static_cast<hsize_t>(source_->file_bytes())) fail("its chunks are larger than the file");
+  if (filters_.empty()) check_unfiltered(n_chunks, stored_bytes);
+}
+
+/// HDF5 takes the size of an unfiltered chunk from the index, and then uses it as a whole chunk.
+void H5StoredDataset::check_unfiltered(std::int64_t n_chunks, std::uint64_t stored_bytes) const {
+  constexpr std::int64_t kMaxLookedAt = 1024;  // to look at one chunk takes HDF5 a walk over the index
+  const auto expected = static_cast<hsize_t>(chunk_bytes_);
+  if (stored_bytes != expected * static_cast<hsize_t>(n_chunks))
+    fail("its chunks are not of the size it states");
+  if (n_chunks > kMaxLookedAt) return;
+  std::vector<hsize_t> origin(info_.shape.size());
+  for (hsize_t i = 0; i < static_cast<hsize_t>(n_chunks); ++i) {
+    unsigned skipped = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t bytes = 0;
+    if (H5Dget_chunk_info(id(), space_.get(), i, origin.data(), &skipped, &address, &bytes) < 0 ||
+        bytes != expected) {
+      fail("its chunks are not of the size it states");
+    }
+  }
 }
 
 }  // namespace phase0::store

@@ -28,7 +28,7 @@ class H5StoredDataset {
 
   /// Rows of a 1-d or 2-d dataset of a known element type, as stored. Rows must exist.
   void read_rows(std::int64_t first, std::int64_t n, std::byte* out);
-  /// Reads and decodes every chunk, so that HDF5 may be trusted with them; nothing to do for other layouts.
+  /// Reads and decodes every filtered chunk, so that HDF5 may be trusted with them.
   void verify();
 
  private:
@@ -39,8 +39,10 @@ class H5StoredDataset {
   void read_filters(hid_t properties);
   void check_contiguous();
   void check_chunked(hid_t properties);
+  void check_unfiltered(std::int64_t n_chunks, std::uint64_t stored_bytes) const;
   void require_storage() const;
   std::int64_t columns() const { return info_.shape.size() == 2 ? info_.shape[1] : 1; }
+  void read_unfiltered(std::int64_t first, std::int64_t n, std::byte* out);
   void load_chunk(const std::vector<hsize_t>& origin);
   void load_chunk_row(std::int64_t index);
   void read_compact(std::int64_t offset, std::int64_t bytes, std::byte* out);

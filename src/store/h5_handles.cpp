@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "store/h5_heap.h"
 #include "store/h5_zstd.h"
 
 namespace phase0::store {
@@ -15,7 +16,7 @@ herr_t keep_first(unsigned, const H5E_error2_t* error, void* out) {
 
 bool prepare_library() {
   H5PLset_loading_state(0);  // a filter named by a file must not load code
-  return register_zstd_filter();
+  return register_zstd_filter() && register_reference_conversion();
 }
 
 }  // namespace
@@ -23,8 +24,8 @@ bool prepare_library() {
 H5Session::H5Session() {
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  static const bool kPrepared = prepare_library();
-  static_cast<void>(kPrepared);
+  static const bool prepared = prepare_library();
+  static_cast<void>(prepared);
 }
 
 H5Session::~H5Session() {

@@ -73,11 +73,8 @@ class AttributeReader {
     require_scalar();
     if (!is_string()) fail("is not a string");
     std::vector<std::string> values;
-    std::string problem;
-    const auto read = [this](void* out) { return H5Aread(id_.get(), type_.get(), out); };
-    if (!read_strings(type_.get(), space_.get(), 1, read, values, problem)) {
-      fail(problem.empty() ? "cannot be read" + h5_reason() : "is not usable: " + problem);
-    }
+    const auto read = [this](hid_t memory_type, void* out) { return H5Aread(id_.get(), memory_type, out); };
+    read_strings(source_, object_ + ": attribute " + name_, type_.get(), 1, read, values);
     return std::move(values[0]);
   }
 
@@ -112,7 +109,7 @@ class WholeReader {
 
   std::vector<std::int64_t> integers() const {
     if (!is_plain_integer(dataset_.type())) fail("is not of an integer type");
-    const auto values = read<std::int64_t>(H5T_NATIVE_INT64);
+    auto values = read<std::int64_t>(H5T_NATIVE_INT64);
     for (const std::int64_t value : values) {
       if (is_clipped(dataset_.type(), value)) fail("holds a value out of range");
     }
@@ -153,13 +150,10 @@ std::vector<std::string> WholeReader::strings() const {
     const auto n = static_cast<hsize_t>(std::min(kStringsPerRead, dataset_.elements() - first));
     const H5Space memory_space(H5Screate_simple(1, &n, nullptr));
     H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, &start, nullptr, &n, nullptr);
-    std::string problem;
-    const auto read = [&](void* out) {
-      return H5Dread(dataset_.id(), dataset_.type(), memory_space.get(), file_space.get(), H5P_DEFAULT, out);
+    const auto read = [&](hid_t memory_type, void* out) {
+      return H5Dread(dataset_.id(), memory_type, memory_space.get(), file_space.get(), H5P_DEFAULT, out);
     };
-    if (!read_strings(dataset_.type(), memory_space.get(), n, read, values, problem)) {
-      fail(problem.empty() ? "cannot be read" + h5_reason() : problem);
-    }
+    read_strings(source_, dataset_.name(), dataset_.type(), n, read, values);
     for (hsize_t i = start; i < start + n; ++i) total_bytes += static_cast<std::int64_t>(values[i].size());
     if (total_bytes > kMaxWholeStringBytes) fail("holds more than 1 GiB of text");
   }

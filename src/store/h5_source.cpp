@@ -57,42 +57,70 @@ H5Source::H5Source(std::string path, ErrorKind damage) : path_(std::move(path)),
   if (!same_file(descriptor_.get(), h5_descriptor(file_))) {
     throw Error(ErrorKind::kStorage, "was replaced while it was opened", ErrorPlace{.path = path_});
   }
+  const H5Properties creation(H5Fget_create_plist(id()));
+  const auto is_width = [](std::size_t n) { return n == 4 || n == 8; };
+  if (H5Pget_sizes(creation.get(), &address_bytes_, &length_bytes_) < 0 || !is_width(address_bytes_) ||
+      !is_width(length_bytes_) || H5Pget_userblock(creation.get(), &base_address_) < 0) {
+    throw Error(damage_, "has addresses of a width that is not known", ErrorPlace{.path = path_});
+  }
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
   throw Error(damage_, message, ErrorPlace{.path = path_, .dataset = object});
 }
 
+bool H5Source::has_hard_link(hid_t group, const std::string& name, const std::string& path) const {
+  const htri_t present = H5Lexists(group, name.c_str(), H5P_DEFAULT);
+  if (present < 0) fail(path, "cannot be looked up" + h5_reason());
+  if (present == 0) return false;
+  H5L_info_t link{};
+  if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0)
+    fail(path, "has a damaged link" + h5_reason());
+  if (link.type != H5L_TYPE_HARD) fail(path, kOnlyHardLinks);
+  return true;
+}
+
+H5O_type_t H5Source::kind_at(hid_t group, const std::string& name, const std::string& path) const {
+  H5O_info_t info{};
+  if (H5Oget_info_by_name2(group, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
+    fail(path, "cannot be opened" + h5_reason());
+  }
+  return info.type;
+}
+
+std::optional<H5Source::Place> H5Source::locate(const std::string& object) const {
+  const std::size_t last = object.find_last_not_of('/');
+  if (last == std::string::npos) return Place{id(), "/"};
+  const std::size_t slash = object.rfind('/', last);
+  const std::size_t name_begin = slash == std::string::npos ? 0 : slash + 1;
+  Place place{id(), object.substr(name_begin, last + 1 - name_begin)};
+  const std::size_t parent_last = slash == std::string::npos ? slash : object.find_last_not_of('/', slash);
+  if (parent_last == std::string::npos) return place;
+  const std::string parent = object.substr(0, parent_last + 1);
+  if (!parent_ || parent != parent_name_) {
+    const std::optional<Place> above = locate(parent);
+    if (!above || !has_hard_link(above->group, above->name, parent)) return std::nullopt;
+    if (kind_at(above->group, above->name, parent) != H5O_TYPE_GROUP) return std::nullopt;
+    H5Object opened(H5Oopen(above->group, above->name.c_str(), H5P_DEFAULT));
+    if (!opened) fail(parent, "cannot be opened" + h5_reason());
+    parent_ = std::move(opened);
+    parent_name_ = parent;
+  }
+  place.group = parent_.get();
+  return place;
+}
+
 bool H5Source::exists(const std::string& object) const {
   const H5Session session;
-  std::size_t begin = 0;
-  while (begin < object.size()) {
-    if (object[begin] == '/') {
-      ++begin;
-      continue;
-    }
-    const std::size_t end = std::min(object.find('/', begin), object.size());
-    const std::string prefix = object.substr(0, end);
-    const htri_t present = H5Lexists(id(), prefix.c_str(), H5P_DEFAULT);
-    if (present < 0) fail(prefix, "cannot be looked up" + h5_reason());
-    if (present == 0) return false;
-    H5L_info_t link{};
-    if (H5Lget_info(id(), prefix.c_str(), &link, H5P_DEFAULT) < 0)
-      fail(prefix, "has a damaged link" + h5_reason());
-    if (link.type != H5L_TYPE_HARD) fail(prefix, kOnlyHardLinks);
-    if (end < object.size() && kind(prefix) != H5O_TYPE_GROUP) return false;
-    begin = end;
-  }
-  return true;
+  const std::optional<Place> place = locate(object);
+  return place && (place->name == "/" || has_hard_link(place->group, place->name, object));
 }
 
 H5O_type_t H5Source::kind(const std::string& object) const {
   const H5Session session;
-  H5O_info_t info{};
-  if (H5Oget_info_by_name2(id(), object.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
-    fail(object, "cannot be opened" + h5_reason());
-  }
-  return info.type;
+  const std::optional<Place> place = locate(object);
+  if (!place) fail(object, "is missing");
+  return kind_at(place->group, place->name, object);
 }
 
 std::vector<std::string> H5Source::members(const std::string& group) const {
@@ -113,7 +141,8 @@ std::vector<std::string> H5Source::members(const std::string& group) const {
 H5Object H5Source::open(const std::string& object) const {
   const H5Session session;
   if (!exists(object)) fail(object, "is missing");
-  H5Object opened(H5Oopen(id(), object.c_str(), H5P_DEFAULT));
+  const std::optional<Place> place = locate(object);
+  H5Object opened(H5Oopen(place->group, place->name.c_str(), H5P_DEFAULT));
   if (!opened) fail(object, "cannot be opened" + h5_reason());
   return opened;
 }

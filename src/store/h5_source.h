@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ class H5Source {
   hid_t id() const { return file_.get(); }
   /// A descriptor of the same file, for reads beside HDF5.
   const FileDescriptor& descriptor() const { return descriptor_; }
+  /// Widths of addresses and lengths in the file, 4 or 8, and where its addresses count from.
+  std::size_t address_bytes() const { return address_bytes_; }
+  std::size_t length_bytes() const { return length_bytes_; }
+  std::uint64_t base_address() const { return base_address_; }
+  /// Stored size of a variable-length string's reference: length, address, index.
+  std::size_t reference_bytes() const { return 8 + address_bytes_; }
 
   /// Throws an Error of the file's damage kind.
   [[noreturn]] void fail(const std::string& object, const std::string& message) const;
@@ -34,12 +41,29 @@ class H5Source {
   /// Opens an object that must exist.
   H5Object open(const std::string& object) const;
 
+  /// Where an object that exists stands: its open parent group, and its name in there.
+  struct Place {
+    hid_t group = -1;
+    std::string name;
+  };
+  /// Empty when no hard links lead to the object's parent group. Valid until the next call.
+  std::optional<Place> locate(const std::string& object) const;
+
  private:
+  bool has_hard_link(hid_t group, const std::string& name, const std::string& path) const;
+  H5O_type_t kind_at(hid_t group, const std::string& name, const std::string& path) const;
+
   std::string path_;
   ErrorKind damage_;
   FileDescriptor descriptor_;
   std::int64_t bytes_ = 0;
   H5File file_;
+  std::size_t address_bytes_ = 0;
+  std::size_t length_bytes_ = 0;
+  hsize_t base_address_ = 0;
+  /// The group that was looked into last: files with a group per utterance are asked many times about each.
+  mutable std::string parent_name_;
+  mutable H5Object parent_;
 };
 
 }  // namespace phase0::store

@@ -6,48 +6,44 @@
 #include <vector>
 
 #include "store/h5_handles.h"
+#include "store/h5_heap.h"
+#include "store/h5_source.h"
 
 namespace phase0::store {
 
 /// Longest fixed-length string type that is read, in bytes.
 inline constexpr std::size_t kMaxFixedString = std::size_t{64} << 10;
 
-/// Reads `n` strings into memory that HDF5 fills: `read(buffer)` calls H5Aread or H5Dread with `type` as the
-/// memory type and returns its result; `memory_space` describes the n elements. Returns false when HDF5
-/// fails, or when a string holds a NUL inside or is not valid UTF-8 (then `problem` says which).
-template <typename Read>
-bool read_strings(hid_t type, hid_t memory_space, std::size_t n, Read read, std::vector<std::string>& out,
-                  std::string& problem);
-
 /// One string of a fixed-length type, without its padding.
 std::string_view unpad(std::string_view stored, H5T_str_t padding);
 /// Appends a string; false (and `problem`) when it is not one that phase0 takes.
 bool append_checked(std::string_view text, std::vector<std::string>& out, std::string& problem);
 
+/// Appends `n` strings of the stored type `type`. `read(memory_type, buffer)` calls H5Aread or H5Dread and
+/// returns its result. Throws an Error that names `object` when HDF5 fails or a string is not one that phase0
+/// takes.
 template <typename Read>
-bool read_strings(hid_t type, hid_t memory_space, std::size_t n, Read read, std::vector<std::string>& out,
-                  std::string& problem) {
-  bool good = true;
-  if (H5Tis_variable_str(type) > 0) {
-    std::vector<char*> pointers(n, nullptr);
-    good = read(static_cast<void*>(pointers.data())) >= 0;
-    for (std::size_t i = 0; good && i < n; ++i) {
-      good = append_checked(pointers[i] == nullptr ? "" : pointers[i], out, problem);
+void read_strings(const H5Source& source, const std::string& object, hid_t type, std::size_t n, Read read,
+                  std::vector<std::string>& out) {
+  const bool variable = H5Tis_variable_str(type) > 0;
+  const std::size_t width = variable ? source.reference_bytes() : H5Tget_size(type);
+  if (width == 0 || width > kMaxFixedString) source.fail(object, "its strings are too long");
+  std::vector<std::byte> stored(n * width);
+  const H5Type opaque(variable ? H5Tcreate(H5T_OPAQUE, width) : -1);
+  if (n > 0 && read(variable ? opaque.get() : type, stored.data()) < 0) {
+    source.fail(object, "its strings cannot be read" + h5_reason());
+  }
+  H5GlobalHeap heap(source);
+  std::string problem;
+  for (std::size_t i = 0; i < n && problem.empty(); ++i) {
+    const std::byte* one = stored.data() + i * width;
+    if (variable) {
+      append_checked(heap.read(one, object), out, problem);
+    } else {
+      append_checked(unpad({reinterpret_cast<const char*>(one), width}, H5Tget_strpad(type)), out, problem);
     }
-    H5Dvlen_reclaim(type, memory_space, H5P_DEFAULT, pointers.data());
-    return good;
   }
-  const std::size_t width = H5Tget_size(type);
-  if (width == 0 || width > kMaxFixedString) {
-    problem = "its strings are too long";
-    return false;
-  }
-  std::vector<char> buffer(n * width);
-  good = read(static_cast<void*>(buffer.data())) >= 0;
-  for (std::size_t i = 0; good && i < n; ++i) {
-    good = append_checked(unpad({buffer.data() + i * width, width}, H5Tget_strpad(type)), out, problem);
-  }
-  return good;
+  if (!problem.empty()) source.fail(object, problem);
 }
 
 }  // namespace phase0::store

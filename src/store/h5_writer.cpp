@@ -203,22 +203,22 @@ void H5Writer::attribute(const std::string& object, const std::string& name,
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const float> values,
-                     std::vector<std::int64_t> shape) {
+                     const std::vector<std::int64_t>& shape) {
   impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const double> values,
-                     std::vector<std::int64_t> shape) {
+                     const std::vector<std::int64_t>& shape) {
   impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::int64_t> values,
-                     std::vector<std::int64_t> shape) {
+                     const std::vector<std::int64_t>& shape) {
   impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::uint8_t> values,
-                     std::vector<std::int64_t> shape) {
+                     const std::vector<std::int64_t>& shape) {
   impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data());
 }
 
@@ -230,7 +230,7 @@ void H5Writer::write(const std::string& dataset, std::span<const std::string> va
                pointers.data());
 }
 
-void H5Writer::declare(const std::string& dataset, ElementType type, std::vector<std::int64_t> shape) {
+void H5Writer::declare(const std::string& dataset, ElementType type, const std::vector<std::int64_t>& shape) {
   const H5Session session;
   PHASE0_CHECK(shape.size() == 1 || shape.size() == 2);
   Declared declared{.type = type, .rows = shape[0], .columns = shape.size() == 2 ? shape[1] : 1};

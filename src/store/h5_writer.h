@@ -32,17 +32,19 @@ class H5Writer {
   void attribute(const std::string& object, const std::string& name, double value);
   void attribute(const std::string& object, const std::string& name, std::span<const std::int64_t> values);
 
-  void write(const std::string& dataset, std::span<const float> values, std::vector<std::int64_t> shape);
-  void write(const std::string& dataset, std::span<const double> values, std::vector<std::int64_t> shape);
+  void write(const std::string& dataset, std::span<const float> values,
+             const std::vector<std::int64_t>& shape);
+  void write(const std::string& dataset, std::span<const double> values,
+             const std::vector<std::int64_t>& shape);
   void write(const std::string& dataset, std::span<const std::int64_t> values,
-             std::vector<std::int64_t> shape);
+             const std::vector<std::int64_t>& shape);
   void write(const std::string& dataset, std::span<const std::uint8_t> values,
-             std::vector<std::int64_t> shape);
+             const std::vector<std::int64_t>& shape);
   /// Variable-length UTF-8 strings, [n].
   void write(const std::string& dataset, std::span<const std::string> values);
 
   /// Declares a contiguous, page-aligned dataset that is streamed later. Any size may be 0.
-  void declare(const std::string& dataset, ElementType type, std::vector<std::int64_t> shape);
+  void declare(const std::string& dataset, ElementType type, const std::vector<std::int64_t>& shape);
 
   void begin_streaming();
   /// A declared dataset, read-write; valid until commit.

@@ -96,8 +96,8 @@ std::int64_t MappedRegion::size() const {
 }
 
 const std::string& MappedRegion::path() const {
-  static const std::string kNone;
-  return impl_ == nullptr ? kNone : impl_->path;
+  static const std::string none;
+  return impl_ == nullptr ? none : impl_->path;
 }
 
 void MappedRegion::will_need(std::int64_t offset, std::int64_t size) const {

@@ -96,7 +96,8 @@ void throw_disk_full(const std::string& path, std::int64_t needed_bytes) {
 void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
                    const std::string& path) {
   if (size == 0) return;
-  if (size > free_disk_bytes(path)) throw_disk_full(path, size);  // before the attempt fills the disk for others
+  if (size > free_disk_bytes(path))
+    throw_disk_full(path, size);  // before the attempt fills the disk for others
   int result = 0;
   do {
     result = ::fallocate(file.get(), 0, offset, size);

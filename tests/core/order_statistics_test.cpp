@@ -22,6 +22,7 @@ std::vector<std::uint64_t> select(int bits, const std::vector<std::uint64_t>& ke
   }
   if (passes != nullptr) *passes = n_passes;
   std::vector<std::uint64_t> values;
+  values.reserve(ranks.size());
   for (std::size_t i = 0; i < ranks.size(); ++i) values.push_back(statistics.value(i));
   return values;
 }
@@ -30,6 +31,7 @@ TEST(OrderStatistics, EqualsSortingForEveryWidth) {
   Random random(7);
   for (const int bits : {16, 32, 48, 64}) {
     std::vector<std::uint64_t> keys;
+    keys.reserve(3500);
     for (int i = 0; i < 3000; ++i) keys.push_back(random.next() >> (64 - bits));
     for (int i = 0; i < 500; ++i) keys.push_back(keys[static_cast<std::size_t>(random.below(50))]);  // ties
     std::vector<std::uint64_t> sorted = keys;
@@ -46,6 +48,7 @@ TEST(OrderStatistics, EqualsSortingForEveryWidth) {
 
 TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
   std::vector<std::uint64_t> keys;
+  keys.reserve(1000);
   for (std::uint64_t i = 0; i < 1000; ++i) keys.push_back((std::uint64_t{0xabcdef} << 32) | (999 - i));
   EXPECT_EQ(select(64, keys, {0, 500, 999}), (std::vector<std::uint64_t>{keys[999], keys[499], keys[0]}));
 }
@@ -53,6 +56,7 @@ TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
 TEST(OrderStatistics, PartialsMergeToTheSame) {
   Random random(3);
   std::vector<std::uint64_t> keys;
+  keys.reserve(1001);
   for (int i = 0; i < 1001; ++i) keys.push_back(random.below(1U << 20));
   OrderStatistics merged(32, {500, 900});
   while (merged.next_pass()) {

@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.25)
 # Fails when a file includes a layer that stands above its own. The order is the house's, top to bottom.
 set(order cli run report config analysis models data store linalg core)
 # Layers beside each other in the list that must not know of one another either.

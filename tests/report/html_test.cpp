@@ -24,12 +24,12 @@ std::string page_of(const Sample& sample) {
 
 /// Every element is closed in the order in which it was opened.
 void expect_balanced(const std::string& html) {
-  static const std::set<std::string> kVoid = {"meta", "br", "!DOCTYPE"};
+  static const std::set<std::string> void_elements = {"meta", "br", "!DOCTYPE"};
   const std::regex tag("<(/?)([A-Za-z!][A-Za-z0-9]*)[^<>]*?(/?)>");
   std::vector<std::string> open;
   for (auto it = std::sregex_iterator(html.begin(), html.end(), tag); it != std::sregex_iterator(); ++it) {
     const std::string name = (*it)[2];
-    if (kVoid.count(name) > 0 || (*it)[3].length() > 0) continue;
+    if (void_elements.count(name) > 0 || (*it)[3].length() > 0) continue;
     if ((*it)[1].length() == 0) {
       open.push_back(name);
       continue;

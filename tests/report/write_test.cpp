@@ -76,8 +76,18 @@ TEST(RenderText, SaysWhatPassed) {
   const std::string text = render_text(sample.options, sample.result, sample.facts);
   EXPECT_EQ(text.find("phase0 result: PASS\n"), 0U);
   EXPECT_NE(text.find("1 of 3 conditions meets every requirement."), std::string::npos);
+  EXPECT_NE(text.find("The best description, pca8_vq256, explains 7.0% of"), std::string::npos);
   EXPECT_NE(text.find("PASS pca8_vq256"), std::string::npos);
   EXPECT_NE(text.find("FAIL mean_vq64"), std::string::npos);
+}
+
+TEST(RenderText, PrefersAConditionThatPasses) {
+  Sample sample = make_sample(5, 3);
+  sample.result.decision.pass = true;
+  sample.result.decision.conditions[2] = {"pca8_quartile", true, {}};
+  const std::string text = render_text(sample.options, sample.result, sample.facts);
+  EXPECT_NE(text.find("The best description, pca8_quartile,"), std::string::npos)
+      << "pca8_vq256 is lower but fails";
 }
 
 TEST(RenderText, StandsMissingFigures) {

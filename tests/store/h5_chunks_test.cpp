@@ -78,6 +78,7 @@ TEST(DecodeChunk, RefusesDamagedData) {
   raw = Bytes(8);
   EXPECT_NE(decode({{H5Z_FILTER_SHUFFLE, {}}}, 8, raw), "");
   EXPECT_NE(decode({{H5Z_FILTER_SHUFFLE, {0}}}, 8, raw), "");
+  EXPECT_NE(decode({{H5Z_FILTER_SHUFFLE, {0xffffffff}}}, 8, raw), "");
 }
 
 TEST(DecodeChunk, AFilterMayHaveBeenSkipped) {
@@ -106,6 +107,32 @@ TEST(DecodeChunk, AWrongChecksumInAFileIsFound) {
   write_file_atomically(path, bytes);
   expect_error(ErrorKind::kData, "checksum is wrong",
                [&] { H5Reader(path).read_rows("/x", ElementType::kUInt8, 0, 1001, out.data()); });
+}
+
+/// HDF5 reads as much of an unfiltered chunk as its index entry says, whatever the shape says.
+TEST(DecodeChunk, AnIndexEntryOfAnotherSizeIsFound) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const std::vector<std::uint8_t> values(48, 7);
+  {
+    test::RawH5File raw(path);
+    raw.dataset("/x", H5T_STD_U8LE, {48}, values.data(), {.chunk = {24}});
+  }
+  // Keys of the chunk B-tree: stored size, skipped filters, origin of the chunk and of the element.
+  const std::string good = read_file(path, 1 << 20);
+  const auto key = [&](std::uint32_t origin) {
+    const std::uint32_t words[] = {24, 0, origin, 0, 0, 0};
+    const std::size_t at = good.find(std::string(reinterpret_cast<const char*>(words), sizeof(words)));
+    EXPECT_NE(at, std::string::npos);
+    return at;
+  };
+  for (const auto& [first, second] : {std::pair{8, 24}, {40, 24}, {8, 40}}) {
+    std::string bytes = good;
+    bytes[key(0)] = static_cast<char>(first);
+    bytes[key(24)] = static_cast<char>(second);
+    write_file_atomically(path, bytes);
+    expect_error(ErrorKind::kData, "not of the size it states", [&] { H5Reader(path).info("/x"); });
+  }
 }
 
 /// A chunk whose data is shorter than its shape says, written past the filters.

@@ -24,6 +24,8 @@ class RawH5File {
  public:
   explicit RawH5File(const std::string& path)
       : id_(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT))) {}
+  /// Takes over a file that is open.
+  explicit RawH5File(hid_t id) : id_(id) {}
   ~RawH5File() { H5Fclose(id_); }
   RawH5File(const RawH5File&) = delete;
   RawH5File& operator=(const RawH5File&) = delete;

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "phase0/options.h"
+
+namespace phase0::cli {
+
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect };
+enum class ProgressMode { kAuto, kTty, kPlain, kNone };
+
+/// The command line, as given.
+struct CommandLine {
+  Command command = Command::kRun;
+  std::string command_name;
+  std::string config_path;
+  std::vector<std::string> overrides;  ///< `--set`
+  std::optional<std::string> run_dir;  ///< `--run-dir`
+  std::optional<std::string> memory;   ///< `--memory`
+  std::optional<std::string> threads;  ///< `--threads`
+  bool fresh = false;
+  bool quiet = false;
+  bool verbose = false;
+  ProgressMode progress = ProgressMode::kAuto;
+  std::string log_json;
+  bool json = false;         ///< of `plan`
+  std::string inspect_path;  ///< of `inspect`
+};
+
+/// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.
+struct ParsedCommandLine {
+  std::optional<CommandLine> line;
+  std::string text;
+  bool is_error = false;
+};
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv);
+
+/// Loads the configuration and applies the flags to it. Throws Error (kConfig).
+Options load_options(const CommandLine& line);
+
+}  // namespace phase0::cli

@@ -1,0 +1,17 @@
+#pragma once
+
+namespace phase0::cli {
+
+/// What INT and TERM do. Either way the exit code is that of an interruption.
+enum class SignalMode {
+  kFinishUnit,  ///< set a flag that the work looks at; a third signal ends the process at once
+  kImmediate,   ///< end the process at once: there is nothing to leave in order
+};
+
+/// Installs the handlers, and ignores SIGPIPE: a write to a closed pipe then fails instead.
+void install_signal_handlers(SignalMode mode);
+
+/// True once INT or TERM has come.
+bool interrupted();
+
+}  // namespace phase0::cli

@@ -1,0 +1,222 @@
+#include "models/kmeans.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <numeric>
+
+#include "models/assign.h"
+#include "models/sources.h"
+
+namespace phase0::models {
+namespace {
+
+using testing::Machine;
+
+/// Points around `k` well separated centres.
+std::vector<float> blobs(std::int64_t n, std::int64_t d, std::int64_t k, double offset) {
+  core::Random random(31);
+  std::vector<float> centres = testing::normals(k * d, 32, 10.0);
+  std::vector<float> x(static_cast<std::size_t>(n * d));
+  for (std::int64_t r = 0; r < n; ++r) {
+    for (std::int64_t j = 0; j < d; ++j) {
+      x[static_cast<std::size_t>(r * d + j)] =
+          static_cast<float>(offset + static_cast<double>(centres[static_cast<std::size_t>((r % k) * d + j)]) + random.normal());
+    }
+  }
+  return x;
+}
+
+KMeansTask task_for(std::int64_t k, RestartsOn restarts_on = RestartsOn::kAll, std::int64_t n_init = 4) {
+  KMeansTask task;
+  task.k = k;
+  task.options.n_init = n_init;
+  task.options.restarts_on = restarts_on;
+  task.seed = 7;
+  task.scratch_folder = testing::scratch_folder();
+  task.label = "test";
+  return task;
+}
+
+double inertia_of(const std::vector<float>& x, const KMeansModel& model, std::vector<std::int64_t>* counts = nullptr) {
+  double total = 0;
+  if (counts != nullptr) counts->assign(static_cast<std::size_t>(model.k), 0);
+  for (std::int64_t r = 0; r < std::ssize(x) / model.d; ++r) {
+    double best = std::numeric_limits<double>::infinity();
+    std::size_t label = 0;
+    for (std::int64_t c = 0; c < model.k; ++c) {
+      double distance = 0;
+      for (std::int64_t j = 0; j < model.d; ++j) {
+        const double difference = static_cast<double>(x[static_cast<std::size_t>(r * model.d + j)]) -
+                                  static_cast<double>(model.centroids[static_cast<std::size_t>(c * model.d + j)]);
+        distance += difference * difference;
+      }
+      if (distance < best) {
+        best = distance;
+        label = static_cast<std::size_t>(c);
+      }
+    }
+    total += best;
+    if (counts != nullptr) ++(*counts)[label];
+  }
+  return total;
+}
+
+TEST(KMeans, FindsSeparatedBlobsAndReportsTheirInertia) {
+  for (const double offset : {0.0, 1e4}) {
+    const std::int64_t d = 6;
+    const auto x = blobs(5000, d, 12, offset);
+    const auto source = data::matrix_source(testing::matrix(x, d));
+    Machine machine(2);
+    const KMeansModel model = fit_kmeans(*source, task_for(12, RestartsOn::kAll, 8), machine.execution);
+    std::vector<std::int64_t> counts;
+    const double inertia = inertia_of(x, model, &counts);
+    EXPECT_NEAR(model.inertia, inertia, 1e-9 * inertia);
+    EXPECT_EQ(model.counts, counts);
+    // Unit noise in d dimensions: the best clustering has an inertia of about n d.
+    EXPECT_LT(inertia, 1.02 * 5000 * static_cast<double>(d));
+    EXPECT_EQ(model.n_used, 5000);
+    EXPECT_GE(model.n_iter, 1);
+    EXPECT_FALSE(model.history.empty());
+  }
+}
+
+TEST(KMeans, ObjectiveNeverRisesAndTheLastRowSaysWhyItStopped) {
+  const auto x = testing::normals(4000 * 5, 33);
+  const auto source = data::matrix_source(testing::matrix(x, 5));
+  Machine machine(2);
+  KMeansTask task = task_for(20);
+  task.options.max_iter = 15;
+  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
+  for (std::size_t i = 1; i < model.history.size(); ++i) {
+    const auto& before = model.history[i - 1];
+    const auto& after = model.history[i];
+    if (after.restart != before.restart) {
+      EXPECT_NE(before.stopped, "");
+      continue;
+    }
+    EXPECT_EQ(before.stopped, "");
+    EXPECT_LE(after.inertia, before.inertia * (1 + 1e-6));
+  }
+  EXPECT_NE(model.history.back().stopped, "");
+}
+
+TEST(KMeans, SameBitsForAnyThreadCountBudgetAndKernels) {
+  const std::int64_t d = 24;
+  const auto x = testing::normals(9000 * d, 34, 1.0, 5.0);
+  const auto source = data::matrix_source(testing::matrix(x, d));
+  Machine one(1);
+  const KMeansModel reference = fit_kmeans(*source, task_for(30), one.execution);
+  const auto expect_same = [&](Machine& machine) {
+    const KMeansModel model = fit_kmeans(*source, task_for(30), machine.execution);
+    EXPECT_EQ(model.centroids, reference.centroids);
+    EXPECT_EQ(model.counts, reference.counts);
+    EXPECT_EQ(model.inertia, reference.inertia);
+    EXPECT_EQ(model.n_iter, reference.n_iter);
+  };
+  for (const int threads : {2, 3}) {
+    Machine machine(threads);
+    expect_same(machine);
+  }
+  const KMeansMemory memory = kmeans_memory(source->shape(), 30, task_for(30).options, 2);
+  ASSERT_LT(memory.minimum_bytes, memory.lockstep_bytes);
+  Machine small(2, core::MemoryBudget::kBaseBytes + memory.minimum_bytes);  // one restart at a time
+  expect_same(small);
+}
+
+TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
+  const std::int64_t n = kmeans_sample_size(8) + 5000;
+  const auto x = blobs(n, 3, 8, 0.0);
+  const auto source = data::matrix_source(testing::matrix(x, 3));
+  Machine machine(2);
+  const KMeansModel sampled = fit_kmeans(*source, task_for(8, RestartsOn::kSample), machine.execution);
+  const KMeansModel all = fit_kmeans(*source, task_for(8, RestartsOn::kAll), machine.execution);
+  EXPECT_EQ(sampled.sample_rows, kmeans_sample_size(8));
+  EXPECT_EQ(all.sample_rows, 0);
+  EXPECT_EQ(sampled.n_used, n);
+  EXPECT_EQ(sampled.history.back().phase, "refine");
+  EXPECT_EQ(sampled.history.back().n_rows, n);
+  EXPECT_NEAR(sampled.inertia, all.inertia, 1e-3 * all.inertia);
+  EXPECT_FALSE(kmeans_uses_sample({}, 2 * kmeans_sample_size(8), 8));
+  EXPECT_TRUE(kmeans_uses_sample({}, 2 * kmeans_sample_size(8) + 1, 8));
+}
+
+TEST(KMeans, EmptyClustersAreReseededWithFarRows) {
+  // Two far groups of which one is a single row: greedy seeding finds it, and k = n leaves no cluster empty.
+  std::vector<float> x;
+  for (int i = 0; i < 50; ++i) x.push_back(static_cast<float>(i % 10));
+  x.push_back(1000.0f);
+  const auto source = data::matrix_source(testing::matrix(x, 1));
+  Machine machine(1);
+  const KMeansModel model = fit_kmeans(*source, task_for(11), machine.execution);
+  EXPECT_EQ(model.inertia, 0.0);
+  for (const std::int64_t count : model.counts) EXPECT_GE(count, 1);
+}
+
+TEST(KMeans, FewerDistinctRowsThanClustersEnds) {
+  std::vector<float> x(300, 1.0f);
+  for (std::size_t i = 0; i < 100; ++i) x[i] = 2.0f;
+  const auto source = data::matrix_source(testing::matrix(x, 1));
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task_for(5), machine.execution);
+  EXPECT_EQ(model.inertia, 0.0);
+  EXPECT_EQ(std::accumulate(model.counts.begin(), model.counts.end(), std::int64_t{0}), 300);
+}
+
+TEST(KMeans, OneClusterIsTheMean) {
+  const auto x = testing::normals(1000 * 3, 35, 2.0, -7.0);
+  const auto source = data::matrix_source(testing::matrix(x, 3));
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task_for(1), machine.execution);
+  for (std::int64_t j = 0; j < 3; ++j) {
+    double sum = 0;
+    for (std::int64_t r = 0; r < 1000; ++r) sum += static_cast<double>(x[static_cast<std::size_t>(3 * r + j)]);
+    EXPECT_NEAR(model.centroids[static_cast<std::size_t>(j)], sum / 1000, 1e-6);
+  }
+}
+
+TEST(KMeans, RefusesFewerRowsThanClusters) {
+  const auto source = data::matrix_source(testing::matrix({1, 2, 3}, 1));
+  Machine machine(1);
+  try {
+    fit_kmeans(*source, task_for(4), machine.execution);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+  }
+}
+
+TEST(Assign, WritesIdsDistancesAndHoldoutSums) {
+  const std::int64_t d = 4;
+  const auto frames = testing::normals(3000 * d, 36, 1.0, 100.0);
+  std::vector<data::UtteranceRows> utterances = testing::index_of({1000, 500, 1500}, 1).utterances();
+  utterances[1].holdout = true;
+  const data::SampleIndex index(utterances);
+  const data::FrameMatrix matrix(testing::matrix(frames, d));
+  const auto source = data::mean_source(matrix, index, 1, 1);
+  const std::vector<float> centroids = testing::normals(7 * d, 37, 1.0, 100.0);
+  const auto run = [&](int threads) {
+    Machine machine(threads);
+    AssignmentOut out{store::scratch_matrix(testing::scratch_folder(), store::ElementType::kInt32, index.n_rows(), 1),
+                      store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 1)};
+    const AssignmentSums sums = assign_nearest(centroids, 7, std::vector<float>(4, 100.0f), *source, index, out,
+                                               machine.execution, "ids");
+    return std::pair(out, sums);
+  };
+  const auto [out, sums] = run(1);
+  EXPECT_EQ(sums.n_holdout, 499);
+  EXPECT_EQ(sums.n_fitted, 999 + 1499);
+  double total = 0;
+  for (std::int64_t r = 0; r < index.n_rows(); ++r) {
+    const auto distance = static_cast<double>(out.distance.data<float>()[r]);
+    total += distance * distance;
+  }
+  EXPECT_NEAR(sums.inertia_fitted + sums.inertia_holdout, total, 1e-6 * total);
+  const auto [other, other_sums] = run(3);
+  EXPECT_EQ(other_sums.inertia_fitted, sums.inertia_fitted);
+  EXPECT_TRUE(std::equal(out.cluster.data<std::int32_t>(), out.cluster.data<std::int32_t>() + index.n_rows(),
+                         other.cluster.data<std::int32_t>()));
+}
+
+}  // namespace
+}  // namespace phase0::models
