@@ -54,7 +54,10 @@ void judge_main_slice(const MetricOptions& limits, const CellMetrics& cell, Judg
   judge.ratio("train variance ratio", cell.train.variance_ratio, limits.variance_ratio_threshold);
   judge.ratio("eval variance ratio", cell.eval.variance_ratio, limits.variance_ratio_threshold);
   judge.degradation(cell.cross_speaker_degradation);
-  if (limits.permutations == 0) return;
+  if (limits.permutations == 0) {
+    judge.fail("no random baseline was computed (metrics.permutations is 0)");
+    return;
+  }
   judge.baseline("train", cell.train.random_baseline_mean);
   judge.baseline("eval", cell.eval.random_baseline_mean);
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "linalg/kernels.h"
 
 namespace phase0::data {
 namespace {
@@ -152,20 +153,8 @@ class ComputedSource final : public FrameSource {
   RowFunction row_;
 };
 
-/// Average of `span` frames in float64, oldest first. Tiles keep the running sums in registers.
 void mean_row(const float* frames, std::int64_t span, std::int64_t dim, float* out) {
-  constexpr std::int64_t kTile = 16;
-  const auto count = static_cast<double>(span);
-  double sums[kTile];
-  for (std::int64_t begin = 0; begin < dim; begin += kTile) {
-    const std::int64_t width = std::min(kTile, dim - begin);
-    for (std::int64_t j = 0; j < width; ++j) sums[j] = 0;
-    for (std::int64_t w = 0; w < span; ++w) {
-      const float* frame = frames + w * dim + begin;
-      for (std::int64_t j = 0; j < width; ++j) sums[j] += static_cast<double>(frame[j]);
-    }
-    for (std::int64_t j = 0; j < width; ++j) out[begin + j] = static_cast<float>(sums[j] / count);
-  }
+  linalg::kernels().mean_rows(frames, span, dim, out);
 }
 
 void delta_row(const float* frames, std::int64_t /*span*/, std::int64_t dim, float* out) {

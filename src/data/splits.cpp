@@ -97,7 +97,7 @@ void require_rows(const SplitPlan& plan, Split which, const char* name, const st
     if (utterances[u].n_frames > plan.first_t) return;
   }
   const std::string why =
-      kept == 0 ? fmt::format("no {} utterance is left: none of its speakers has one of at least {} s", name,
+      kept == 0 ? fmt::format("no {} utterance is left: none of its speakers has one of at least {} s (data.min_duration_sec)", name,
                               options.data.min_duration_sec)
                 : fmt::format("no {} utterance is longer than the {} frames that the context takes", name, plan.first_t);
   throw Error(ErrorKind::kData, why, {options.data.latents});

@@ -14,7 +14,9 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kTolerance = 1e-11;
+constexpr double kTolerance = 1e-10;
+// Far below the tolerance: near convergence the new directions are what little is left of the residuals.
+constexpr double kDependent = 1e-14;
 constexpr int kMaxCycles = 200;
 constexpr std::int64_t kBlocks = 6;
 
@@ -73,7 +75,7 @@ class Krylov {
     for (Index c = 0; c < block.cols(); ++c) {
       VectorXd column = block.col(c);
       const double norm = column.norm();
-      if (!(norm > 0) || !orthonormalise(column, 1e-10 * norm)) {
+      if (!(norm > 0) || !orthonormalise(column, kDependent * norm)) {
         do {
           for (double& value : column) value = random_.normal();
         } while (!orthonormalise(column, 1e-8 * column.norm()));

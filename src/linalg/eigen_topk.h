@@ -17,7 +17,7 @@ using SymmetricOperator = std::function<void(const double* x, double* y, std::in
 
 /// Restarted block Krylov with full orthogonalisation and Rayleigh-Ritz (Golub, Van Loan 2013, section 10.3; Musco,
 /// Musco 2015) for large n, a full decomposition for small n or when Krylov does not converge. The block is wider than
-/// k, so repeated eigenvalues are found. 1 <= k <= n. Deterministic. Residuals are within 1e-11 of the largest value.
+/// k, so repeated eigenvalues are found. 1 <= k <= n. Deterministic. Residuals are within 1e-10 of the largest value.
 EigenPairs largest_eigenpairs(const SymmetricOperator& apply, std::int64_t n, std::int64_t k);
 
 /// Up to this size the full decomposition is taken.

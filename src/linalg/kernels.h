@@ -21,6 +21,8 @@ struct Kernels {
                        std::int64_t k, float* first, float* second, std::int32_t* column);
   /// Fixed-point accumulation of a row: sum[j] += bits(x[j] * scale + kFixedMagic), exact and order-independent.
   void (*accumulate_fixed)(const float* x, double scale, std::int64_t* sum, std::int64_t d);
+  /// out[j] = (frames[0, j] + .. + frames[w - 1, j]) / w in float64, rounded to float32; frames [w, d].
+  void (*mean_rows)(const float* frames, std::int64_t w, std::int64_t d, float* out);
   /// sum_j (a[j] - b[j])^2 in float64.
   double (*squared_distance)(const float* a, const float* b, std::int64_t d);
 };

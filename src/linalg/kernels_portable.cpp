@@ -10,7 +10,7 @@ namespace {
 }  // namespace
 
 const Kernels kKernels = {"portable",    &half_to_float_scalar, &shift_and_norms,
-                          &smallest_two, &accumulate_fixed,     &squared_distance};
+                          &smallest_two, &accumulate_fixed,     &mean_rows,           &squared_distance};
 
 }  // namespace portable
 }  // namespace phase0::linalg

@@ -8,9 +8,25 @@
 namespace phase0::store {
 namespace {
 
+/// HDF5 counts cached metadata by its size in the file, a tenth of what index nodes take in memory, and lets
+/// it grow to 32 MiB: with a file of many small datasets that is more than the values take.
+void limit_metadata_cache(hid_t access) {
+  constexpr std::size_t kCacheBytes = std::size_t{1} << 20;
+  H5AC_cache_config_t config{};
+  config.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  if (H5Pget_mdc_config(access, &config) < 0) return;
+  config.set_initial_size = true;
+  config.initial_size = config.min_size = config.max_size = kCacheBytes;
+  config.incr_mode = H5C_incr__off;
+  config.flash_incr_mode = H5C_flash_incr__off;
+  config.decr_mode = H5C_decr__off;
+  H5Pset_mdc_config(access, &config);
+}
+
 H5File open_for_reading(const std::string& path, ErrorKind damage) {
   const H5Properties access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  limit_metadata_cache(access.get());
   H5Pset_file_locking(access.get(), true, true);  // not on file systems that cannot lock
   H5File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
   // Asked here: closing `access` clears what HDF5 had to say.

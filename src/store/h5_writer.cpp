@@ -17,6 +17,8 @@ namespace phase0::store {
 namespace {
 
 constexpr hsize_t kPageBytes = 4096;
+/// More than the metadata that one call adds to the file.
+constexpr std::int64_t kMetadataBytes = std::int64_t{1} << 20;
 
 struct Declared {
   ElementType type = ElementType::kFloat32;
@@ -62,7 +64,8 @@ struct H5Writer::Impl {
   std::string path;
   std::string temporary;
   H5File file;
-  FileDescriptor descriptor;  ///< held from before the first streamed byte, or its fsync could miss an error
+  FileDescriptor descriptor;  ///< held from the start, or its fsync could miss an error of the write-back
+  std::int64_t reserved_end = 0;
   std::map<std::string, Declared> declared;
   bool created = false;
   bool streaming = false;
@@ -71,7 +74,7 @@ struct H5Writer::Impl {
   explicit Impl(const std::string& final_path) : path(final_path), temporary(final_path + ".partial") {
     const H5Session session;
     // HDF5 says little of why a file cannot be created: errno does.
-    open_file(temporary, O_WRONLY | O_CREAT).reset();
+    descriptor = open_file(temporary, O_RDWR | O_CREAT);
     file = create_file(temporary);
     created = true;
     h5_descriptor(file);
@@ -86,6 +89,19 @@ struct H5Writer::Impl {
 
   [[noreturn]] void fail(const std::string& object, const std::string& message) const {
     throw Error(ErrorKind::kStorage, message, ErrorPlace{.path = temporary, .dataset = object});
+  }
+
+  /// Reserves disk space for `bytes` that HDF5 is about to append, and for metadata. HDF5 1.10 crashes when a write of
+  /// its own meets a full disk, there and again at exit, so it must never see one.
+  void make_room(std::int64_t bytes) {
+    hsize_t size = 0;
+    if (H5Fget_filesize(file.get(), &size) < 0) fail("", "its size is unknown" + h5_reason());
+    const auto begin = static_cast<std::int64_t>(size);
+    const std::int64_t end = core::checked_add(begin, bytes + kMetadataBytes, temporary, ErrorKind::kStorage);
+    if (end <= reserved_end) return;
+    const std::int64_t generous = end + kMetadataBytes;  // not at every call
+    reserve_ahead(descriptor, begin, generous - begin, temporary);
+    reserved_end = generous;
   }
 
   void make_parents(const std::string& object) {
@@ -125,6 +141,7 @@ struct H5Writer::Impl {
              const void* values) {
     const H5Session session;
     PHASE0_CHECK(count(shape) == static_cast<std::int64_t>(n));
+    make_room(static_cast<std::int64_t>(n * H5Tget_size(type)));
     const H5Dataset dataset = create(name, type, shape, false);
     if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
       fail(name, "the dataset cannot be written" + h5_reason());
@@ -134,6 +151,7 @@ struct H5Writer::Impl {
   void attribute(const std::string& object, const std::string& name, hid_t type, hid_t space,
                  const void* values) {
     PHASE0_CHECK(file && !streaming);
+    make_room(bytes);
     const H5Object owner(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT));
     if (!owner) fail(object, "cannot be opened" + h5_reason());
     if (H5Aexists(owner.get(), name.c_str()) > 0) H5Adelete(owner.get(), name.c_str());

@@ -29,6 +29,19 @@ void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t s
   }
 }
 
+/// fallocate(2); false where the file system does not have it.
+bool allocate(const FileDescriptor& file, int mode, std::int64_t offset, std::int64_t size, const std::string& path) {
+  if (size > free_disk_bytes(path)) throw_disk_full(path, size);  // before the attempt fills the disk for others
+  int result = 0;
+  do {
+    result = ::fallocate(file.get(), mode, offset, size);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return true;
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) throw_disk_full(path, size);
+  throw_errno("reserve space in", path);
+}
+
 }  // namespace
 
 void throw_errno(const std::string& operation, const std::string& path, int error) {
@@ -93,19 +106,12 @@ void throw_disk_full(const std::string& path, std::int64_t needed_bytes) {
               ErrorPlace{.path = path});
 }
 
-void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
-                   const std::string& path) {
-  if (size == 0) return;
-  if (size > free_disk_bytes(path))
-    throw_disk_full(path, size);  // before the attempt fills the disk for others
-  int result = 0;
-  do {
-    result = ::fallocate(file.get(), 0, offset, size);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return;
-  if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(file, offset, size, path);
-  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) throw_disk_full(path, size);
-  throw_errno("reserve space in", path);
+void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path) {
+  if (size > 0 && !allocate(file, 0, offset, size, path)) write_zeros(file, offset, size, path);
+}
+
+void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path) {
+  if (size > 0) allocate(file, FALLOC_FL_KEEP_SIZE, offset, size, path);
 }
 
 void sync_file(const FileDescriptor& file, const std::string& path) {

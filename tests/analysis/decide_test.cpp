@@ -80,7 +80,7 @@ TEST(Decide, Baselines) {
   EXPECT_EQ(c.reasons(), (Reasons{"train random baseline 0.94 differs from 1 by more than 0.05",
                                   "eval random baseline 1.06 differs from 1 by more than 0.05"}));
   c.options.metrics.permutations = 0;
-  EXPECT_EQ(c.reasons(), Reasons{});
+  EXPECT_EQ(c.reasons(), Reasons{"no random baseline was computed (metrics.permutations is 0)"});
 }
 
 TEST(Decide, OtherSlicesHaveAnAllowance) {

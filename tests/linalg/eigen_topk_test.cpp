@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Dense>
+#include <cmath>
 
 namespace phase0::linalg {
 namespace {
@@ -42,11 +43,26 @@ TEST(LargestEigenpairs, FullDecompositionForSmallMatrices) {
   expect_top(Eigen::VectorXd::LinSpaced(20, 20, 1), 20);
 }
 
-TEST(LargestEigenpairs, LanczosForLargeMatrices) {
+TEST(LargestEigenpairs, KrylovForLargeMatrices) {
   const std::int64_t n = kDenseEigenSize + 32;
   Eigen::VectorXd values(n);
   for (Eigen::Index i = 0; i < n; ++i) values[i] = 100.0 / static_cast<double>(1 + i);
   expect_top(values, 8);
+}
+
+TEST(LargestEigenpairs, KrylovConvergesOnASlowlyFallingSpectrum) {
+  // As of speech: no gap behind the wanted values. The full decomposition would apply all n unit vectors at once.
+  const std::int64_t n = 1500;
+  Eigen::VectorXd values(n);
+  for (Eigen::Index i = 0; i < n; ++i) values[i] = 100.0 / std::pow(static_cast<double>(1 + i), 0.7);
+  std::int64_t widest = 0;
+  const auto apply = [&](const double* x, double* y, std::int64_t count) {
+    widest = std::max(widest, count);
+    Eigen::Map<Eigen::MatrixXd>(y, n, count) = values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+  };
+  const EigenPairs pairs = largest_eigenpairs(apply, n, 8);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-9 * values[0]);
+  EXPECT_LT(widest, n);
 }
 
 TEST(LargestEigenpairs, RepeatedEigenvaluesLowRankAndZero) {

@@ -81,7 +81,7 @@ def test_bad_line(where, name):
 
 
 @pytest.mark.parametrize("text, fragments", [
-    ("seed: [1, 2\n", ["1"]), ("seed: 1\n\tdata: x\n", []), ("- a\n- b\n", []), ("just words\n", []), ("", ["latents"]),
+    ("seed: [1, 2\n", ["yaml:2"]), ("seed: 1\n\tdata: x\n", []), ("- a\n- b\n", []), ("just words\n", []), ("", ["latents"]),
     ("seed: 1\n---\nseed: 2\n", ["document"]),
     ("a: &x {latents: l.h5}\ndata: *x\n", ["alias"]),
     ("a: &x [*x]\n", []),

@@ -178,7 +178,7 @@ def test_stock_h5py_reads_every_file_and_big_datasets_are_contiguous(small_run):
         with h5py.File(small_run[1] / name) as f:
             assert str(f.attrs.get("format", "phase0")).startswith(("phase0", "b'phase0"))
             big = []
-            f.visititems(lambda n, o: big.append(o) if isinstance(o, h5py.Dataset) and o.nbytes > 65536
+            f.visititems(lambda n, o: big.append(o) if isinstance(o, h5py.Dataset) and o.nbytes > 16384
                          and o.dtype.kind in "iuf" else None)
             for dataset in big:
                 assert dataset.chunks is None and dataset.compression is None, dataset.name

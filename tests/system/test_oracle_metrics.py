@@ -5,6 +5,10 @@ import numpy as np
 import oracle_metrics as om
 import pytest
 from cases import CELLS, PERMUTED, SPLITS, ids, normalised, once
+from scipy import stats
+
+SCORES = []  # of all random baselines, in standard errors
+
 
 def expected(case, name, lag, split):
     """Oracle metrics of every slice of a cell, given the ids that phase0 wrote."""
@@ -92,11 +96,21 @@ def test_random_baseline(case, name, lag):
         wanted = expected(case, name, lag, split)[0]
         whole = cell(case, name, lag, "all")
         n, k = wanted["all"]["n_samples"], int(effective.sum())
-        std = whole[split]["random_baseline_std"]
-        assert abs(whole[key] - (n - k) / (n - 1)) <= 5 * std / np.sqrt(n_perm) + 1e-12
+        error = whole[split]["random_baseline_std"] / np.sqrt(n_perm - 1)  # the std has ddof 0
+        score = (whole[key] - (n - k) / (n - 1)) / error
+        # Hundreds of these are drawn: the two-sided 1e-6 point of Student's t with n_perm - 1 degrees of freedom.
+        assert abs(score) <= stats.t.ppf(1 - 5e-7, n_perm - 1)
+        SCORES.append(score)
         assert whole[key] == whole[split]["random_baseline_mean"]
         if case.name in PERMUTED:
             check_against_own_permutations(case, name, lag, split, key, effective, n_perm)
+
+
+def test_random_baselines_are_unbiased():
+    """Over all cases together: Student's t has variance m / (m - 2), so the mean of many scores is near 0."""
+    if len(SCORES) < 20:
+        pytest.skip("runs after test_random_baseline")
+    assert abs(np.mean(SCORES)) <= 4 * np.sqrt(9 / 7 / len(SCORES))
 
 
 def check_against_own_permutations(case, name, lag, split, key, effective, n_perm):
