@@ -16,7 +16,7 @@ build_packages=(
   libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   python3
 )
-developer_packages=(libgtest-dev libbenchmark-dev libspectra-dev clang-format clang-tidy python3-venv)
+developer_packages=(libgtest-dev libbenchmark-dev clang-format clang-tidy python3-venv)
 
 packages=("${build_packages[@]}" "${developer_packages[@]}")
 list_only=false

@@ -51,6 +51,11 @@ H5File create_file(const std::string& path) {
   return file;
 }
 
+/// A string with its reference and its share of a heap's pages, generously.
+std::int64_t heap_bytes(const std::string& text) {
+  return 2 * static_cast<std::int64_t>(text.size()) + 128;
+}
+
 H5Type string_type() {
   H5Type type(H5Tcopy(H5T_C_S1));
   H5Tset_size(type.get(), H5T_VARIABLE);
@@ -91,17 +96,25 @@ struct H5Writer::Impl {
     throw Error(ErrorKind::kStorage, message, ErrorPlace{.path = temporary, .dataset = object});
   }
 
-  /// Reserves disk space for `bytes` that HDF5 is about to append, and for metadata. HDF5 1.10 crashes when a write of
-  /// its own meets a full disk, there and again at exit, so it must never see one.
+  /// Reserves disk space for `bytes` that HDF5 is about to append, and for metadata. HDF5 1.10 crashes when a
+  /// write of its own meets a full disk, there and again at exit, so it must never see one.
   void make_room(std::int64_t bytes) {
-    hsize_t size = 0;
-    if (H5Fget_filesize(file.get(), &size) < 0) fail("", "its size is unknown" + h5_reason());
-    const auto begin = static_cast<std::int64_t>(size);
-    const std::int64_t end = core::checked_add(begin, bytes + kMetadataBytes, temporary, ErrorKind::kStorage);
-    if (end <= reserved_end) return;
-    const std::int64_t generous = end + kMetadataBytes;  // not at every call
-    reserve_ahead(descriptor, begin, generous - begin, temporary);
-    reserved_end = generous;
+    const std::int64_t end =
+        core::checked_add(size(), bytes + kMetadataBytes, temporary, ErrorKind::kStorage);
+    if (end > reserved_end) reserve_until(size(), end + kMetadataBytes);  // more, so not at every call
+  }
+  /// Room for metadata up to the file's end and behind it; `begin` is the first byte that may lack it.
+  void make_room_from(std::int64_t begin) { reserve_until(begin, size() + kMetadataBytes); }
+
+  void reserve_until(std::int64_t begin, std::int64_t end) {
+    reserve_ahead(descriptor, begin, end - begin, temporary);
+    reserved_end = end;
+  }
+
+  std::int64_t size() const {
+    hsize_t bytes = 0;
+    if (H5Fget_filesize(file.get(), &bytes) < 0) fail("", "its size is unknown" + h5_reason());
+    return static_cast<std::int64_t>(bytes);
   }
 
   void make_parents(const std::string& object) {
@@ -137,11 +150,12 @@ struct H5Writer::Impl {
     return dataset;
   }
 
+  /// `bytes`: what the values take in the file, at most.
   void write(const std::string& name, hid_t type, const std::vector<std::int64_t>& shape, std::size_t n,
-             const void* values) {
+             const void* values, std::int64_t bytes) {
     const H5Session session;
     PHASE0_CHECK(count(shape) == static_cast<std::int64_t>(n));
-    make_room(static_cast<std::int64_t>(n * H5Tget_size(type)));
+    make_room(bytes);
     const H5Dataset dataset = create(name, type, shape, false);
     if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
       fail(name, "the dataset cannot be written" + h5_reason());
@@ -149,7 +163,7 @@ struct H5Writer::Impl {
   }
 
   void attribute(const std::string& object, const std::string& name, hid_t type, hid_t space,
-                 const void* values) {
+                 const void* values, std::int64_t bytes) {
     PHASE0_CHECK(file && !streaming);
     make_room(bytes);
     const H5Object owner(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT));
@@ -166,7 +180,8 @@ struct H5Writer::Impl {
     const H5Session session;
     if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0) fail("", "cannot be flushed" + h5_reason());
     if (!file.reset()) fail("", "cannot be closed" + h5_reason());
-    descriptor = open_file(temporary, O_RDWR);
+    // Gives back what was reserved behind the end.
+    if (::ftruncate(descriptor.get(), file_size(descriptor, temporary)) != 0) throw_errno("cut", temporary);
     sync_file(descriptor, temporary);
     sync_parent_folder(temporary);
   }
@@ -192,6 +207,7 @@ H5Writer& H5Writer::operator=(H5Writer&&) noexcept = default;
 void H5Writer::group(const std::string& path) {
   const H5Session session;
   PHASE0_CHECK(impl_->file);
+  impl_->make_room(0);
   impl_->make_parents(path);
   impl_->make_group(path);
 }
@@ -199,17 +215,18 @@ void H5Writer::group(const std::string& path) {
 void H5Writer::attribute(const std::string& object, const std::string& name, const std::string& value) {
   const H5Session session;
   const char* text = value.c_str();
-  impl_->attribute(object, name, string_type().get(), H5Space(H5Screate(H5S_SCALAR)).get(), &text);
+  impl_->attribute(object, name, string_type().get(), H5Space(H5Screate(H5S_SCALAR)).get(), &text,
+                   heap_bytes(value));
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name, std::int64_t value) {
   const H5Session session;
-  impl_->attribute(object, name, H5T_STD_I64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
+  impl_->attribute(object, name, H5T_STD_I64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value, 0);
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name, double value) {
   const H5Session session;
-  impl_->attribute(object, name, H5T_IEEE_F64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
+  impl_->attribute(object, name, H5T_IEEE_F64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value, 0);
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name,
@@ -217,35 +234,44 @@ void H5Writer::attribute(const std::string& object, const std::string& name,
   const H5Session session;
   const hsize_t n = values.size();
   const H5Space space(H5Screate_simple(1, &n, nullptr));
-  impl_->attribute(object, name, H5T_STD_I64LE, space.get(), values.empty() ? nullptr : values.data());
+  impl_->attribute(object, name, H5T_STD_I64LE, space.get(), values.empty() ? nullptr : values.data(),
+                   static_cast<std::int64_t>(values.size_bytes()));
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const float> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data());
+  impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data(),
+               static_cast<std::int64_t>(values.size_bytes()));
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const double> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data());
+  impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data(),
+               static_cast<std::int64_t>(values.size_bytes()));
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::int64_t> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data());
+  impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data(),
+               static_cast<std::int64_t>(values.size_bytes()));
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::uint8_t> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data());
+  impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data(),
+               static_cast<std::int64_t>(values.size_bytes()));
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::string> values) {
   std::vector<const char*> pointers;
   pointers.reserve(values.size());
-  for (const std::string& value : values) pointers.push_back(value.c_str());
+  std::int64_t bytes = 0;
+  for (const std::string& value : values) {
+    pointers.push_back(value.c_str());
+    bytes += heap_bytes(value);
+  }
   impl_->write(dataset, string_type().get(), {static_cast<std::int64_t>(values.size())}, pointers.size(),
-               pointers.data());
+               pointers.data(), bytes);
 }
 
 void H5Writer::declare(const std::string& dataset, ElementType type, const std::vector<std::int64_t>& shape) {
@@ -253,11 +279,13 @@ void H5Writer::declare(const std::string& dataset, ElementType type, const std::
   PHASE0_CHECK(shape.size() == 1 || shape.size() == 2);
   Declared declared{.type = type, .rows = shape[0], .columns = shape.size() == 2 ? shape[1] : 1};
   declared.bytes = core::checked_mul(count(shape), element_size(type), dataset, ErrorKind::kStorage);
+  impl_->make_room(0);
   const H5Dataset created = impl_->create(dataset, h5_type(type).get(), shape, true);
   if (declared.bytes > 0) {
     const haddr_t offset = H5Dget_offset(created.get());
     if (offset == HADDR_UNDEF) impl_->fail(dataset, "has no storage after it was created");
     declared.offset = static_cast<std::int64_t>(offset);
+    impl_->make_room_from(declared.offset + declared.bytes);  // its own space is reserved later
   }
   impl_->declared[dataset] = declared;
 }

@@ -30,8 +30,10 @@ void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t s
 }
 
 /// fallocate(2); false where the file system does not have it.
-bool allocate(const FileDescriptor& file, int mode, std::int64_t offset, std::int64_t size, const std::string& path) {
-  if (size > free_disk_bytes(path)) throw_disk_full(path, size);  // before the attempt fills the disk for others
+bool allocate(const FileDescriptor& file, int mode, std::int64_t offset, std::int64_t size,
+              const std::string& path) {
+  if (size > free_disk_bytes(path))
+    throw_disk_full(path, size);  // before the attempt fills the disk for others
   int result = 0;
   do {
     result = ::fallocate(file.get(), mode, offset, size);
@@ -106,11 +108,13 @@ void throw_disk_full(const std::string& path, std::int64_t needed_bytes) {
               ErrorPlace{.path = path});
 }
 
-void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path) {
+void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                   const std::string& path) {
   if (size > 0 && !allocate(file, 0, offset, size, path)) write_zeros(file, offset, size, path);
 }
 
-void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path) {
+void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                   const std::string& path) {
   if (size > 0) allocate(file, FALLOC_FL_KEEP_SIZE, offset, size, path);
 }
 

@@ -52,9 +52,10 @@ void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t
 /// allocated ahead.
 void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
                    const std::string& path);
-/// The same for bytes that somebody else will append: the file keeps its size. Where the file system cannot do that,
-/// only the free space is checked.
-void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path);
+/// The same for bytes that somebody else will append: the file keeps its size. Where the file system cannot
+/// do that, only the free space is checked.
+void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
+                   const std::string& path);
 /// Error (kStorage) that says how much space `path` needs and how much is free.
 [[noreturn]] void throw_disk_full(const std::string& path, std::int64_t needed_bytes);
 

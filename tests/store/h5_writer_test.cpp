@@ -1,5 +1,6 @@
-#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <numeric>
@@ -93,6 +94,15 @@ TEST(H5Writer, TheSameContentsGiveTheSameBytes) {
   ::usleep(1'100'000);  // a time stamp in seconds would differ
   write_everything(folder.file("b.h5"));
   EXPECT_EQ(read_file(folder.file("a.h5"), 1 << 20), read_file(folder.file("b.h5"), 1 << 20));
+}
+
+TEST(H5Writer, TakesNoMoreSpaceThanItsFile) {
+  const test::TemporaryFolder folder;
+  write_everything(folder.file("f.h5"));
+  struct stat status {};
+  ASSERT_EQ(::stat(folder.file("f.h5").c_str(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, status.st_size + 64 * 1024);
+  EXPECT_LT(status.st_size, 512 * 1024);
 }
 
 TEST(H5Writer, NothingUnderTheFinalNameBeforeCommit) {
