@@ -21,12 +21,13 @@ struct ErrorPlace {
   std::string path = {};       ///< file
   std::string dataset = {};    ///< HDF5 object inside the file, or key of a configuration
   std::string utterance = {};  ///< utterance id
-  std::int64_t frame = -1;  ///< frame inside the utterance, or row of the dataset when there is no utterance
-  std::int64_t line = -1;   ///< line of a text file, from 1
-  std::int64_t offset = -1; ///< byte offset in the file
+  std::int64_t frame = -1;   ///< frame inside the utterance, or row of the dataset when there is no utterance
+  std::int64_t line = -1;    ///< line of a text file, from 1
+  std::int64_t offset = -1;  ///< byte offset in the file
 };
 
-/// The one exception type of phase0. `what()` is one line: `path:line: dataset D: utterance U, frame F: message`.
+/// The one exception type of phase0. `what()` is one line: `path:line: dataset D: utterance U, frame F:
+/// message`.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, ErrorPlace place = {});

@@ -24,13 +24,14 @@ struct SplitOptions {
   std::optional<std::int64_t> n_train_speakers;  ///< >= 1
   std::optional<std::int64_t> n_eval_speakers;   ///< >= 1
   std::optional<std::uint64_t> seed;             ///< of the shuffle; default: the root `seed`
-  double utt_holdout_frac = 0.1;                 ///< share of the train utterances held out inside train; [0, 1)
+  double utt_holdout_frac = 0.1;  ///< share of the train utterances held out inside train; [0, 1)
 };
 
 /// Section `context`: the recent past that a condition may look at.
 struct ContextOptions {
-  std::int64_t window_size = 8;               ///< W, frames; >= 1
-  std::vector<std::int64_t> lags = {1, 2, 4};  ///< L, frames between the context's end and the target; >= 1, unique
+  std::int64_t window_size = 8;  ///< W, frames; >= 1
+  std::vector<std::int64_t> lags = {1, 2,
+                                    4};  ///< L, frames between the context's end and the target; >= 1, unique
 };
 
 /// How features are kept: computed from frames in the scan, or streamed to disk once.

@@ -7,8 +7,9 @@
 #include "phase0/observer.h"
 #include "phase0/options.h"
 
-/// The stages of an experiment. Each reads and writes the run directory `options.output.dir` (README.md), throws
-/// Error, and leaves either its finished files or none. One run directory must not be used by two calls at once.
+/// The stages of an experiment. Each reads and writes the run directory `options.output.dir` (README.md),
+/// throws Error, and leaves either its finished files or none. One run directory must not be used by two
+/// calls at once.
 namespace phase0 {
 
 struct RunFlags {
@@ -33,13 +34,13 @@ struct PlanItem {
 /// What a stage will do, known before it starts.
 struct StagePlan {
   std::string stage;
-  std::int64_t rows = 0;    ///< sample rows it works on, train and eval
+  std::int64_t rows = 0;        ///< sample rows it works on, train and eval
   std::int64_t passes_min = 0;  ///< scans over the frames at least
   std::int64_t passes_max = 0;  ///< and at most (k-means may stop early)
   std::int64_t disk_bytes = 0;  ///< written into the run directory, scratch files included
   std::int64_t peak_memory_bytes = 0;
   std::int64_t minimum_memory_bytes = 0;  ///< the smallest budget that works
-  std::vector<PlanItem> memory;  ///< the largest parts of the peak
+  std::vector<PlanItem> memory;           ///< the largest parts of the peak
 };
 
 struct Plan {

@@ -8,20 +8,22 @@
 
 #include "phase0/options.h"
 
-/// What `analyze` computes, as values. A figure that is undefined (an empty slice, a division by zero) is nullopt.
+/// What `analyze` computes, as values. A figure that is undefined (an empty slice, a division by zero) is
+/// nullopt.
 namespace phase0 {
 
 /// Metrics of one condition, lag and slice on one split. Formulas: README.md, "What the numbers mean".
 struct SplitMetrics {
-  std::int64_t n_samples = 0;        ///< rows of the slice inside effective clusters
-  std::int64_t n_samples_total = 0;  ///< rows of the slice
-  std::optional<double> excluded_mass;  ///< share of the slice's rows outside effective clusters
-  std::optional<double> variance_ratio;           ///< SSE_within / SSE_total
-  std::optional<double> variance_ratio_adjusted;  ///< the same per degree of freedom; 1 on average for random ids
-  std::optional<double> entropy_unconditional;    ///< nats
-  std::optional<double> entropy_conditional;      ///< nats
-  std::optional<double> entropy_reduction;        ///< (H - Hc) / H
-  std::optional<double> entropy_reduction_nats;   ///< H - Hc
+  std::int64_t n_samples = 0;            ///< rows of the slice inside effective clusters
+  std::int64_t n_samples_total = 0;      ///< rows of the slice
+  std::optional<double> excluded_mass;   ///< share of the slice's rows outside effective clusters
+  std::optional<double> variance_ratio;  ///< SSE_within / SSE_total
+  std::optional<double>
+      variance_ratio_adjusted;  ///< the same per degree of freedom; 1 on average for random ids
+  std::optional<double> entropy_unconditional;   ///< nats
+  std::optional<double> entropy_conditional;     ///< nats
+  std::optional<double> entropy_reduction;       ///< (H - Hc) / H
+  std::optional<double> entropy_reduction_nats;  ///< H - Hc
   std::optional<double> entropy_reduction_nats_per_dim;
   std::int64_t n_speakers = 0;  ///< speakers with enough rows (>= 50 included)
   std::optional<double> speaker_mean;
@@ -75,7 +77,8 @@ struct ClusterMetrics {
   bool effective = false;
   std::int64_t train_count = 0;
   std::int64_t eval_count = 0;
-  std::optional<double> train_variance;  ///< mean over dimensions of the cluster's variance (ddof 0); effective only
+  std::optional<double>
+      train_variance;  ///< mean over dimensions of the cluster's variance (ddof 0); effective only
   std::optional<double> eval_variance;
 };
 
@@ -105,7 +108,7 @@ struct PcaComponent {
 struct KMeansIteration {
   std::string condition;
   std::int64_t lag = 0;
-  std::string phase;         ///< `restart` or `refine`
+  std::string phase;  ///< `restart` or `refine`
   std::int64_t restart = 0;
   std::int64_t iteration = 0;  ///< from 1
   std::int64_t n_rows = 0;

@@ -8,8 +8,8 @@
 
 namespace phase0::core {
 
-/// A growable array of trivially copyable values at 64-byte alignment, for kernels. Contents are not kept when it
-/// grows and not initialised. Move-only.
+/// A growable array of trivially copyable values at 64-byte alignment, for kernels. Contents are not kept
+/// when it grows and not initialised. Move-only.
 template <typename T>
 class AlignedBuffer {
  public:

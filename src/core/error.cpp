@@ -30,7 +30,10 @@ std::string describe(const std::string& message, const ErrorPlace& place) {
 }  // namespace
 
 Error::Error(ErrorKind kind, const std::string& message, ErrorPlace place)
-    : std::runtime_error(describe(message, place)), kind_(kind), place_(std::move(place)), message_(message) {}
+    : std::runtime_error(describe(message, place)),
+      kind_(kind),
+      place_(std::move(place)),
+      message_(message) {}
 
 namespace core {
 

@@ -99,8 +99,12 @@ AvailableMemory available_memory() {
   return result;
 }
 
-std::int64_t peak_rss_bytes() { return proc_kb("/proc/self/status", "VmHWM"); }
-std::int64_t current_rss_bytes() { return proc_kb("/proc/self/status", "VmRSS"); }
+std::int64_t peak_rss_bytes() {
+  return proc_kb("/proc/self/status", "VmHWM");
+}
+std::int64_t current_rss_bytes() {
+  return proc_kb("/proc/self/status", "VmRSS");
+}
 
 bool reset_peak_rss() {
   std::ofstream file("/proc/self/clear_refs");
@@ -130,8 +134,8 @@ Reservation::Reservation(MemoryBudget& budget, std::int64_t bytes, const std::st
                 fmt::format("the memory budget of {} is too small: {} needs {} and {} of {} are in use; "
                             "the smallest budget that works is {}",
                             format_bytes(budget.bytes_), purpose, format_bytes(bytes),
-                            format_bytes(total - bytes + MemoryBudget::kBaseBytes), format_bytes(budget.bytes_),
-                            format_bytes(total + MemoryBudget::kBaseBytes)));
+                            format_bytes(total - bytes + MemoryBudget::kBaseBytes),
+                            format_bytes(budget.bytes_), format_bytes(total + MemoryBudget::kBaseBytes)));
   }
 }
 

@@ -12,7 +12,8 @@ namespace phase0::core {
 std::uint64_t mix64(std::uint64_t x);
 
 /// Seed of an independent stream: a hash of the root seed, a purpose and up to two numbers.
-std::uint64_t derive_seed(std::uint64_t seed, std::string_view purpose, std::uint64_t a = 0, std::uint64_t b = 0);
+std::uint64_t derive_seed(std::uint64_t seed, std::string_view purpose, std::uint64_t a = 0,
+                          std::uint64_t b = 0);
 
 /// xoshiro256** 1.0 (Blackman, Vigna 2018), seeded through SplitMix64.
 class Random {

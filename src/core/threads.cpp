@@ -41,7 +41,8 @@ int available_threads() {
   CPU_ZERO(&mask);
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   if (sched_getaffinity(0, sizeof(mask), &mask) == 0) threads = CPU_COUNT(&mask);
-  if (const double quota = cgroup_cpus(); quota > 0) threads = std::min(threads, static_cast<int>(quota + 0.5));
+  if (const double quota = cgroup_cpus(); quota > 0)
+    threads = std::min(threads, static_cast<int>(quota + 0.5));
   return std::max(threads, 1);
 }
 
@@ -101,7 +102,9 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : impl_->workers) worker.join();
 }
 
-int ThreadPool::size() const { return static_cast<int>(impl_->workers.size()) + 1; }
+int ThreadPool::size() const {
+  return static_cast<int>(impl_->workers.size()) + 1;
+}
 
 void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)>& task) {
   Impl& impl = *impl_;

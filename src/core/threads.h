@@ -19,8 +19,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
-  /// Calls `task(item, worker)` once for every item in [0, n), in any order, on workers [0, size()). The first
-  /// exception stops the handing out of further items and is rethrown here. Must not be called from inside a task.
+  /// Calls `task(item, worker)` once for every item in [0, n), in any order, on workers [0, size()). The
+  /// first exception stops the handing out of further items and is rethrown here. Must not be called from
+  /// inside a task.
   void run(std::int64_t n, const std::function<void(std::int64_t item, int worker)>& task);
 
  private:

@@ -33,7 +33,8 @@ SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::i
           max_block_frames(index, rows, span) * (dim * kFloatBytes + frame_bytes)};
 }
 
-SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim, std::int64_t frame_bytes) {
+SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim,
+                           std::int64_t frame_bytes) {
   SourceShape shape = gathered_shape(index, 1, span, dim, frame_bytes);
   shape.block_bytes += std::min(shape.block_rows, shape.n_rows) * dim * kFloatBytes;
   return shape;
@@ -42,7 +43,8 @@ SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int
 /// A feature computed from the frames around each row: row t needs frames t - back .. t - back + span - 1.
 class FrameSource : public FeatureSource {
  public:
-  FrameSource(FrameMatrix frames, const SampleIndex& index, std::int64_t window, std::int64_t back, std::int64_t span)
+  FrameSource(FrameMatrix frames, const SampleIndex& index, std::int64_t window, std::int64_t back,
+              std::int64_t span)
       : FeatureSource(index.n_rows(), window, frames.dim()),
         frames_(std::move(frames)),
         index_(index),
@@ -127,7 +129,8 @@ class FlatSource final : public FrameSource {
 template <typename RowFunction>
 class ComputedSource final : public FrameSource {
  public:
-  ComputedSource(FrameMatrix frames, const SampleIndex& index, std::int64_t back, std::int64_t span, RowFunction row)
+  ComputedSource(FrameMatrix frames, const SampleIndex& index, std::int64_t back, std::int64_t span,
+                 RowFunction row)
       : FrameSource(std::move(frames), index, 1, back, span), row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
@@ -214,10 +217,12 @@ class SubsetSource final : public FeatureSource {
     out.frame_dim = frame_dim();
   }
   void will_need(std::int64_t first, std::int64_t n) const override {
-    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.will_need(row, count); });
+    for_each_piece(first, n,
+                   [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.will_need(row, count); });
   }
   void release(std::int64_t first, std::int64_t n) const override {
-    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.release(row, count); });
+    for_each_piece(first, n,
+                   [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.release(row, count); });
   }
   std::int64_t block_bytes() const override {
     return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
@@ -228,7 +233,8 @@ class SubsetSource final : public FeatureSource {
   void for_each_piece(std::int64_t first, std::int64_t n, const Visit& visit) const {
     if (n <= 0) return;
     PHASE0_CHECK(first >= 0 && first + n <= n_rows());
-    auto range = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) - starts_.begin() - 1);
+    auto range = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) -
+                                          starts_.begin() - 1);
     for (; n > 0; ++range) {
       const std::int64_t skip = first - starts_[range];
       const std::int64_t count = std::min(n, ranges_[range].second - ranges_[range].first - skip);
@@ -247,7 +253,8 @@ class SubsetSource final : public FeatureSource {
 
 std::int64_t canonical_block_rows(std::int64_t frame_dim) {
   PHASE0_CHECK(frame_dim >= 1);
-  const auto rows = static_cast<std::uint64_t>(std::max<std::int64_t>(kBlockBytes / kFloatBytes / frame_dim, 1));
+  const auto rows =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(kBlockBytes / kFloatBytes / frame_dim, 1));
   return std::clamp(static_cast<std::int64_t>(std::bit_floor(rows)), kMinBlockRows, kMaxBlockRows);
 }
 
@@ -258,11 +265,13 @@ std::int64_t FeatureSource::block_size(std::int64_t block) const {
   return std::min(block_rows_, n_rows_ - block_first(block));
 }
 
-SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes) {
+SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
+                       std::int64_t frame_bytes) {
   return gathered_shape(index, window, window, dim, frame_bytes);
 }
 
-SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes) {
+SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
+                       std::int64_t frame_bytes) {
   return computed_shape(index, window, dim, frame_bytes);
 }
 
@@ -282,8 +291,8 @@ std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex
 
 std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
                                            std::int64_t lag) {
-  return std::make_unique<ComputedSource<decltype(&mean_row)>>(std::move(frames), index, lag + window - 1, window,
-                                                               &mean_row);
+  return std::make_unique<ComputedSource<decltype(&mean_row)>>(std::move(frames), index, lag + window - 1,
+                                                               window, &mean_row);
 }
 
 std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index) {

@@ -11,25 +11,25 @@
 
 namespace phase0::data {
 
-/// Consecutive rows whose windows overlap: row i of the run is frames first_frame + i .. first_frame + i + window - 1
-/// of the block.
+/// Consecutive rows whose windows overlap: row i of the run is frames first_frame + i .. first_frame + i +
+/// window - 1 of the block.
 struct Run {
   std::int64_t first_row = 0;  ///< inside the block
   std::int64_t n_rows = 0;
   std::int64_t first_frame = 0;  ///< inside the block's frames
 };
 
-/// Some consecutive rows of a feature, in memory as float32. A row of the feature is `window` frames of `frame_dim`
-/// values, oldest first; a plain matrix is the case window = 1. Reused from load to load.
+/// Some consecutive rows of a feature, in memory as float32. A row of the feature is `window` frames of
+/// `frame_dim` values, oldest first; a plain matrix is the case window = 1. Reused from load to load.
 struct FeatureBlock {
   std::int64_t first_row = 0;
   std::int64_t n_rows = 0;
   std::int64_t window = 1;
   std::int64_t frame_dim = 0;
   std::int64_t n_frames = 0;
-  core::AlignedBuffer<float> frames;  ///< [n_frames, frame_dim]
+  core::AlignedBuffer<float> frames;   ///< [n_frames, frame_dim]
   core::AlignedBuffer<float> staging;  ///< for sources that compute their rows from frames
-  std::vector<Run> runs;              ///< in row order
+  std::vector<Run> runs;               ///< in row order
 
   /// Rows as a matrix [n_rows, frame_dim]; only when window is 1.
   const float* matrix() const { return frames.data(); }
@@ -58,8 +58,9 @@ class FeatureSource {
   /// Length of a row: window * frame_dim.
   std::int64_t dim() const { return window_ * frame_dim_; }
 
-  /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length alone, so
-  /// partial results per block, combined in block order, are the same whatever the budget and the thread count.
+  /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length alone,
+  /// so partial results per block, combined in block order, are the same whatever the budget and the thread
+  /// count.
   std::int64_t block_rows() const { return block_rows_; }
   std::int64_t n_blocks() const { return (n_rows_ + block_rows_ - 1) / block_rows_; }
   std::int64_t block_first(std::int64_t block) const { return block * block_rows_; }
@@ -92,8 +93,10 @@ class FeatureSource {
 std::int64_t canonical_block_rows(std::int64_t frame_dim);
 
 /// Shapes of the sources below for frames of `dim` values stored in `frame_bytes` bytes.
-SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes);
-SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim, std::int64_t frame_bytes);
+SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
+                       std::int64_t frame_bytes);
+SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
+                       std::int64_t frame_bytes);
 SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes);
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns);
 
@@ -108,7 +111,8 @@ std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleInde
 /// A stored matrix [N, d] (float32).
 std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix);
 
-/// Rows of `base` (window 1) in the given half-open ranges, which ascend and do not overlap. Copies the ranges.
+/// Rows of `base` (window 1) in the given half-open ranges, which ascend and do not overlap. Copies the
+/// ranges.
 std::unique_ptr<FeatureSource> subset_source(const FeatureSource& base,
                                              std::vector<std::pair<std::int64_t, std::int64_t>> ranges);
 

@@ -21,19 +21,21 @@ Storage resolve_storage(const Options& options, std::int64_t n_rows, std::int64_
 /// Bytes of the dense datasets (delta, and mean and flat of every lag) of both splits.
 std::int64_t dense_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim);
 /// Bytes of features.h5: rows, dense datasets, staged frames.
-std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim, const Latents& latents);
+std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim,
+                            const Latents& latents);
 
 /// Streams features.h5 (spec: data/FORMAT.md) for a split plan; the file appears complete or not at all.
-void write_features(const std::string& path, const Options& options, const Latents& latents, const SplitPlan& plan,
-                    core::Execution& execution);
+void write_features(const std::string& path, const Options& options, const Latents& latents,
+                    const SplitPlan& plan, core::Execution& execution);
 /// Memory that write_features takes.
 std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads);
 
-/// features.h5, open for reading. Sources refer to this object, which must outlive them. Thread-safe once open.
+/// features.h5, open for reading. Sources refer to this object, which must outlive them. Thread-safe once
+/// open.
 class Samples {
  public:
-  /// `latents_path` holds the frames when features.h5 does not. Throws Error (kStorage) for a file that phase0 did not
-  /// write, kData when the latents changed under it.
+  /// `latents_path` holds the frames when features.h5 does not. Throws Error (kStorage) for a file that
+  /// phase0 did not write, kData when the latents changed under it.
   Samples(const std::string& features_path, const std::string& latents_path);
 
   std::int64_t window() const { return window_; }

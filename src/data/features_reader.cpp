@@ -6,7 +6,9 @@
 namespace phase0::data {
 namespace {
 
-std::string group(Split split) { return split == Split::kTrain ? "/train" : "/eval"; }
+std::string group(Split split) {
+  return split == Split::kTrain ? "/train" : "/eval";
+}
 
 }  // namespace
 
@@ -14,7 +16,8 @@ Samples::Samples(const std::string& features_path, const std::string& latents_pa
     : file_(features_path, ErrorKind::kStorage) {
   if (!file_.has_attribute("/", "format") || file_.read_string("/", "format") != "phase0-features" ||
       file_.read_int("/", "version") != 1) {
-    throw Error(ErrorKind::kStorage, "not a features file of this version; run collect again", {features_path});
+    throw Error(ErrorKind::kStorage, "not a features file of this version; run collect again",
+                {features_path});
   }
   window_ = file_.read_int("/", "window_size");
   dim_ = file_.read_int("/", "dim");
@@ -36,7 +39,8 @@ Samples::Samples(const std::string& features_path, const std::string& latents_pa
     std::int64_t n_frames = 0;
     for (const std::int64_t n : file_.read_int_dataset("/utterances/n_frames")) n_frames += n;
     if (!latents.mappable() || latents.n_frames() != n_frames || latents.dim() != dim_) {
-      throw Error(ErrorKind::kData, "the input is not the one that the samples were collected from; run collect again",
+      throw Error(ErrorKind::kData,
+                  "the input is not the one that the samples were collected from; run collect again",
                   {latents_path});
     }
     frames_ = FrameMatrix(latents.map_frames());

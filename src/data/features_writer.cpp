@@ -18,9 +18,12 @@ constexpr std::int64_t kRowBytes = 5 * 4 + 1;
 constexpr std::int64_t kEnergyChunk = std::int64_t{1} << 16;
 constexpr std::int64_t kFlushRows = std::int64_t{1} << 18;
 
-std::string group(Split split) { return split == Split::kTrain ? "/train" : "/eval"; }
+std::string group(Split split) {
+  return split == Split::kTrain ? "/train" : "/eval";
+}
 
-/// Median energy over all frames of the kept train utterances; the mean of the two middle values for an even count.
+/// Median energy over all frames of the kept train utterances; the mean of the two middle values for an even
+/// count.
 double median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution) {
   std::int64_t n = 0;
   for (std::size_t u = 0; u < plan.split.size(); ++u) {
@@ -36,7 +39,8 @@ double median_energy(const Latents& latents, const SplitPlan& plan, core::Execut
       for (std::int64_t first = 0; first < utterance.n_frames; first += kEnergyChunk) {
         const std::int64_t count = std::min(kEnergyChunk, utterance.n_frames - first);
         latents.read_energy(utterance.offset + first, count, energy.data());
-        for (std::int64_t i = 0; i < count; ++i) middle.add(core::ordered_key(energy[static_cast<std::size_t>(i)]));
+        for (std::int64_t i = 0; i < count; ++i)
+          middle.add(core::ordered_key(energy[static_cast<std::size_t>(i)]));
       }
     }
   }
@@ -49,8 +53,8 @@ double median_energy(const Latents& latents, const SplitPlan& plan, core::Execut
 /// The datasets of one split, in the order they are declared.
 class SplitWriter {
  public:
-  SplitWriter(store::H5Writer& file, const Options& options, Storage storage, Split split, const SampleIndex& index,
-              std::int64_t dim)
+  SplitWriter(store::H5Writer& file, const Options& options, Storage storage, Split split,
+              const SampleIndex& index, std::int64_t dim)
       : file_(file), options_(options), storage_(storage), group_(group(split)), index_(index), dim_(dim) {
     const std::int64_t n = index.n_rows();
     using store::ElementType;
@@ -189,8 +193,8 @@ void write_metadata(store::H5Writer& file, const Options& options, Storage stora
 }  // namespace
 
 std::int64_t dense_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim) {
-  const std::int64_t values =
-      core::checked_add(1, core::checked_mul(std::ssize(options.context.lags), options.context.window_size + 1));
+  const std::int64_t values = core::checked_add(
+      1, core::checked_mul(std::ssize(options.context.lags), options.context.window_size + 1));
   return core::checked_mul(core::checked_mul(n_rows, 4, "dense features"),
                            core::checked_mul(dim, values, "dense features"), "dense features");
 }
@@ -200,7 +204,8 @@ Storage resolve_storage(const Options& options, std::int64_t n_rows, std::int64_
   return dense_bytes(options, n_rows, dim) <= kDenseLimitBytes ? Storage::kDense : Storage::kWindow;
 }
 
-std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim, const Latents& latents) {
+std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim,
+                            const Latents& latents) {
   std::int64_t bytes = n_rows * kRowBytes + std::ssize(latents.utterances()) * 64;
   if (resolve_storage(options, n_rows, dim) == Storage::kDense) bytes += dense_bytes(options, n_rows, dim);
   if (!latents.mappable()) {
@@ -212,20 +217,19 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
 std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads) {
   const std::int64_t row = latents.dim() * 4;
   const std::int64_t block = canonical_block_rows(latents.dim()) + options.context.window_size;
-  const std::int64_t features =
-      1 + std::ssize(options.context.lags) * (options.context.window_size + 1);
+  const std::int64_t features = 1 + std::ssize(options.context.lags) * (options.context.window_size + 1);
   // Frames and results of one block per worker, and the mapped pages that it fills before they are flushed.
-  return threads * block * row * (4 + features) + kFlushRows * kRowBytes + std::ssize(latents.utterances()) * 256 +
-         (std::int64_t{16} << 20);
+  return threads * block * row * (4 + features) + kFlushRows * kRowBytes +
+         std::ssize(latents.utterances()) * 256 + (std::int64_t{16} << 20);
 }
 
-void write_features(const std::string& path, const Options& options, const Latents& latents, const SplitPlan& plan,
-                    core::Execution& execution) {
+void write_features(const std::string& path, const Options& options, const Latents& latents,
+                    const SplitPlan& plan, core::Execution& execution) {
   const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
   const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
   const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
-  const core::Reservation memory(execution.memory, write_features_bytes(options, latents, execution.pool.size()),
-                                 "collecting features");
+  const core::Reservation memory(
+      execution.memory, write_features_bytes(options, latents, execution.pool.size()), "collecting features");
   std::optional<double> median;
   if (latents.has_energy()) median = median_energy(latents, plan, execution);
 
@@ -235,7 +239,7 @@ void write_features(const std::string& path, const Options& options, const Laten
   SplitWriter train_writer(file, options, storage, Split::kTrain, train, latents.dim());
   SplitWriter eval_writer(file, options, storage, Split::kEval, eval, latents.dim());
   const auto staged_type = latents.type() == store::ElementType::kFloat16 ? store::ElementType::kFloat16
-                                                                           : store::ElementType::kFloat32;
+                                                                          : store::ElementType::kFloat32;
   if (!latents.mappable()) file.declare("/frames", staged_type, {latents.n_frames(), latents.dim()});
   file.begin_streaming();
 

@@ -8,7 +8,8 @@ namespace phase0::data {
 
 enum class Split : std::uint8_t { kNone = 0, kTrain = 1, kEval = 2 };
 
-/// The sample rows of one utterance: t = first_t .. n_frames - 1, rows first_row .. first_row + n_rows - 1 of its split.
+/// The sample rows of one utterance: t = first_t .. n_frames - 1, rows first_row .. first_row + n_rows - 1 of
+/// its split.
 struct UtteranceRows {
   std::int32_t utterance = 0;  ///< index into the file's utterances
   std::int32_t speaker = 0;    ///< index into the sorted speaker names
@@ -20,8 +21,8 @@ struct UtteranceRows {
   bool holdout = false;      ///< held out inside train
 };
 
-/// The rows of a split in canonical order: utterance order, then t. Holds one entry per utterance, none per row.
-/// Immutable; every utterance listed has at least one row.
+/// The rows of a split in canonical order: utterance order, then t. Holds one entry per utterance, none per
+/// row. Immutable; every utterance listed has at least one row.
 class SampleIndex {
  public:
   SampleIndex() = default;

@@ -31,7 +31,8 @@ class Walk {
   }
 
  private:
-  std::int64_t hint(std::int64_t first_block, void (FeatureSource::*advise)(std::int64_t, std::int64_t) const) {
+  std::int64_t hint(std::int64_t first_block,
+                    void (FeatureSource::*advise)(std::int64_t, std::int64_t) const) {
     const std::int64_t first = source_.block_first(first_block);
     const std::int64_t rows = std::min(in_flight_ * source_.block_rows(), source_.n_rows() - first);
     if (rows > 0) (source_.*advise)(first, rows);
@@ -46,8 +47,8 @@ class Walk {
 
 }  // namespace
 
-void scan(const FeatureSource& source, core::Execution& execution, std::string_view task, std::int64_t in_flight,
-          const BlockWork& work, const ChunkFinish& finish) {
+void scan(const FeatureSource& source, core::Execution& execution, std::string_view task,
+          std::int64_t in_flight, const BlockWork& work, const ChunkFinish& finish) {
   std::vector<FeatureBlock> loaded(static_cast<std::size_t>(execution.pool.size()));
   Walk(source, execution, task, in_flight).each([&](std::int64_t first, std::int64_t n) {
     execution.pool.run(n, [&](std::int64_t slot, int worker) {

@@ -42,13 +42,14 @@ void take_listed(const std::string& path, Split which, const Names& known, std::
     }
     Split& of_speaker = split[static_cast<std::size_t>(found - known.begin())];
     if (of_speaker != Split::kNone && of_speaker != which) {
-      throw Error(ErrorKind::kConfig, fmt::format("speaker {} is in both the train and the eval set", name), {path});
+      throw Error(ErrorKind::kConfig, fmt::format("speaker {} is in both the train and the eval set", name),
+                  {path});
     }
     of_speaker = which;
   }
   if (unknown > 0) {
-    observer.log(LogLevel::kWarning, fmt::format("{}: {} speaker(s) are not in the input, the first is {}", path,
-                                                 unknown, example));
+    observer.log(LogLevel::kWarning, fmt::format("{}: {} speaker(s) are not in the input, the first is {}",
+                                                 path, unknown, example));
   }
 }
 
@@ -63,9 +64,11 @@ std::vector<Split> speaker_splits(const Options& options, const Names& names, Ob
   const std::int64_t n_train = wanted.n_train_speakers.value_or(0);
   const std::int64_t n_eval = wanted.n_eval_speakers.value_or(0);
   if (n_train + n_eval > std::ssize(names)) {
-    throw Error(ErrorKind::kConfig,
-                fmt::format("splits.n_train_speakers + splits.n_eval_speakers = {} + {}, but the input has {} speakers",
-                            n_train, n_eval, names.size()));
+    throw Error(
+        ErrorKind::kConfig,
+        fmt::format(
+            "splits.n_train_speakers + splits.n_eval_speakers = {} + {}, but the input has {} speakers",
+            n_train, n_eval, names.size()));
   }
   std::vector<std::size_t> order(names.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -82,14 +85,15 @@ void hold_out(SplitPlan& plan, const Options& options) {
   for (std::size_t u = 0; u < plan.split.size(); ++u) {
     if (plan.split[u] == Split::kTrain) train.push_back(u);
   }
-  const auto count = static_cast<std::size_t>(options.splits.utt_holdout_frac * static_cast<double>(train.size()));
+  const auto count =
+      static_cast<std::size_t>(options.splits.utt_holdout_frac * static_cast<double>(train.size()));
   core::Random random(core::derive_seed(options.splits.seed.value_or(options.seed), "holdout"));
   core::shuffle(train, random);
   for (std::size_t i = 0; i < count; ++i) plan.holdout[train[i]] = 1;
 }
 
-void require_rows(const SplitPlan& plan, Split which, const char* name, const std::vector<Utterance>& utterances,
-                  const Options& options) {
+void require_rows(const SplitPlan& plan, Split which, const char* name,
+                  const std::vector<Utterance>& utterances, const Options& options) {
   std::int64_t kept = 0;
   for (std::size_t u = 0; u < utterances.size(); ++u) {
     if (plan.split[u] != which) continue;
@@ -97,9 +101,12 @@ void require_rows(const SplitPlan& plan, Split which, const char* name, const st
     if (utterances[u].n_frames > plan.first_t) return;
   }
   const std::string why =
-      kept == 0 ? fmt::format("no {} utterance is left: none of its speakers has one of at least {} s (data.min_duration_sec)", name,
-                              options.data.min_duration_sec)
-                : fmt::format("no {} utterance is longer than the {} frames that the context takes", name, plan.first_t);
+      kept == 0 ? fmt::format(
+                      "no {} utterance is left: none of its speakers has one of at least {} s "
+                      "(data.min_duration_sec)",
+                      name, options.data.min_duration_sec)
+                : fmt::format("no {} utterance is longer than the {} frames that the context takes", name,
+                              plan.first_t);
   throw Error(ErrorKind::kData, why, {options.data.latents});
 }
 
@@ -136,8 +143,9 @@ SplitPlan plan_splits(const Options& options, const std::vector<Utterance>& utte
   plan.speaker_names.assign(names.begin(), names.end());
   const std::vector<Split> of_speaker = speaker_splits(options, plan.speaker_names, observer);
   for (std::size_t u = 0; u < utterances.size(); ++u) {
-    const auto at = std::lower_bound(plan.speaker_names.begin(), plan.speaker_names.end(), utterances[u].speaker) -
-                    plan.speaker_names.begin();
+    const auto at =
+        std::lower_bound(plan.speaker_names.begin(), plan.speaker_names.end(), utterances[u].speaker) -
+        plan.speaker_names.begin();
     const double seconds = static_cast<double>(utterances[u].n_frames) / frame_rate_hz;
     const bool kept = seconds >= options.data.min_duration_sec && dropped[u] == 0;
     plan.speaker.push_back(static_cast<std::int32_t>(at));

@@ -25,39 +25,39 @@ void use_one_thread() {
 
 }  // namespace
 
-void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
-                  std::int64_t ldb, float* c, std::int64_t ldc) {
+void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                  const float* b, std::int64_t ldb, float* c, std::int64_t ldc) {
   use_one_thread();
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0f, a, as_int(lda), b,
-              as_int(ldb), 0.0f, c, as_int(ldc));
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0f, a, as_int(lda),
+              b, as_int(ldb), 0.0f, c, as_int(ldc));
 }
 
-void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
-                  std::int64_t ldb, double* c, std::int64_t ldc) {
+void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+                  const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
   use_one_thread();
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda), b,
-              as_int(ldb), 0.0, c, as_int(ldc));
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda),
+              b, as_int(ldb), 0.0, c, as_int(ldc));
 }
 
 void add_atb(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
              std::int64_t ldb, float* c, std::int64_t ldc) {
   use_one_thread();
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, as_int(m), as_int(n), as_int(k), 1.0f, a, as_int(lda), b,
-              as_int(ldb), 1.0f, c, as_int(ldc));
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, as_int(m), as_int(n), as_int(k), 1.0f, a, as_int(lda),
+              b, as_int(ldb), 1.0f, c, as_int(ldc));
 }
 
-void add_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
-             std::int64_t ldb, double* c, std::int64_t ldc) {
+void add_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+             const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
   use_one_thread();
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda), b,
-              as_int(ldb), 1.0, c, as_int(ldc));
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda),
+              b, as_int(ldb), 1.0, c, as_int(ldc));
 }
 
-void add_ab(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
-            std::int64_t ldb, double* c, std::int64_t ldc) {
+void add_ab(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+            const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
   use_one_thread();
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda), b,
-              as_int(ldb), 1.0, c, as_int(ldc));
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, as_int(m), as_int(n), as_int(k), 1.0, a, as_int(lda),
+              b, as_int(ldb), 1.0, c, as_int(ldc));
 }
 
 const char* blas_description() {

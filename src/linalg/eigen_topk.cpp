@@ -20,9 +20,15 @@ constexpr double kDependent = 1e-14;
 constexpr int kMaxCycles = 200;
 constexpr std::int64_t kBlocks = 6;
 
-std::int64_t block_width(std::int64_t n, std::int64_t k) { return std::min(n, k + 8); }
-std::int64_t basis_width(std::int64_t n, std::int64_t k) { return std::min(n, kBlocks * block_width(n, k)); }
-bool wants_krylov(std::int64_t n, std::int64_t k) { return n > kDenseEigenSize && 4 * basis_width(n, k) <= n; }
+std::int64_t block_width(std::int64_t n, std::int64_t k) {
+  return std::min(n, k + 8);
+}
+std::int64_t basis_width(std::int64_t n, std::int64_t k) {
+  return std::min(n, kBlocks * block_width(n, k));
+}
+bool wants_krylov(std::int64_t n, std::int64_t k) {
+  return n > kDenseEigenSize && 4 * basis_width(n, k) <= n;
+}
 
 EigenPairs as_pairs(const VectorXd& values, const MatrixXd& vectors, std::int64_t k) {
   EigenPairs pairs;
@@ -47,8 +53,11 @@ EigenPairs full(const SymmetricOperator& apply, std::int64_t n, std::int64_t k) 
 class Krylov {
  public:
   Krylov(const SymmetricOperator& apply, std::int64_t n, std::int64_t k)
-      : apply_(apply), random_(core::derive_seed(0, "krylov")), width_(block_width(n, k)),
-        basis_(n, basis_width(n, k)), image_(n, basis_width(n, k)) {
+      : apply_(apply),
+        random_(core::derive_seed(0, "krylov")),
+        width_(block_width(n, k)),
+        basis_(n, basis_width(n, k)),
+        image_(n, basis_width(n, k)) {
     append(MatrixXd::Zero(n, width_));
   }
 
@@ -69,7 +78,8 @@ class Krylov {
   }
 
  private:
-  /// Adds the directions of `block`, orthonormalised; a direction that is already spanned becomes a random one.
+  /// Adds the directions of `block`, orthonormalised; a direction that is already spanned becomes a random
+  /// one.
   void append(const MatrixXd& block) {
     const Index first = columns_;
     for (Index c = 0; c < block.cols(); ++c) {

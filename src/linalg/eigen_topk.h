@@ -6,7 +6,8 @@
 
 namespace phase0::linalg {
 
-/// The k largest eigenvalues of a symmetric positive semi-definite matrix, descending, and their unit eigenvectors.
+/// The k largest eigenvalues of a symmetric positive semi-definite matrix, descending, and their unit
+/// eigenvectors.
 struct EigenPairs {
   std::vector<double> values;   ///< [k]
   std::vector<double> vectors;  ///< [k, n] row-major, orthonormal
@@ -15,9 +16,10 @@ struct EigenPairs {
 /// Y = A X for `count` vectors, each of n consecutive values.
 using SymmetricOperator = std::function<void(const double* x, double* y, std::int64_t count)>;
 
-/// Restarted block Krylov with full orthogonalisation and Rayleigh-Ritz (Golub, Van Loan 2013, section 10.3; Musco,
-/// Musco 2015) for large n, a full decomposition for small n or when Krylov does not converge. The block is wider than
-/// k, so repeated eigenvalues are found. 1 <= k <= n. Deterministic. Residuals are within 1e-10 of the largest value.
+/// Restarted block Krylov with full orthogonalisation and Rayleigh-Ritz (Golub, Van Loan 2013, section 10.3;
+/// Musco, Musco 2015) for large n, a full decomposition for small n or when Krylov does not converge. The
+/// block is wider than k, so repeated eigenvalues are found. 1 <= k <= n. Deterministic. Residuals are within
+/// 1e-10 of the largest value.
 EigenPairs largest_eigenpairs(const SymmetricOperator& apply, std::int64_t n, std::int64_t k);
 
 /// Up to this size the full decomposition is taken.

@@ -46,12 +46,15 @@ const Kernels& select_kernels(KernelChoice choice) {
     names += (names.empty() ? "" : ", ") + name;
   }
   if (chosen == nullptr) {
-    throw Error(ErrorKind::kConfig, "compute.kernels: not available on this machine; available: auto, " + names);
+    throw Error(ErrorKind::kConfig,
+                "compute.kernels: not available on this machine; available: auto, " + names);
   }
   current().store(chosen);
   return *chosen;
 }
 
-const Kernels& kernels() { return *current().load(std::memory_order_relaxed); }
+const Kernels& kernels() {
+  return *current().load(std::memory_order_relaxed);
+}
 
 }  // namespace phase0::linalg

@@ -15,11 +15,12 @@ struct Kernels {
   /// out[r, j] = in[r, j] - shift[j], and norms[r] = sum_j out[r, j]^2 (float32). [n, d].
   void (*shift_and_norms)(const float* in, const float* shift, float* out, float* norms, std::int64_t n,
                           std::int64_t d);
-  /// For each row r of products [n, k] with row stride `stride`: the smallest two of norms[j] - 2 products[r, j], and
-  /// the column of the smallest, the lowest column on ties. second[r] is +inf for k = 1.
+  /// For each row r of products [n, k] with row stride `stride`: the smallest two of norms[j] - 2 products[r,
+  /// j], and the column of the smallest, the lowest column on ties. second[r] is +inf for k = 1.
   void (*smallest_two)(const float* products, const float* norms, std::int64_t stride, std::int64_t n,
                        std::int64_t k, float* first, float* second, std::int32_t* column);
-  /// Fixed-point accumulation of a row: sum[j] += bits(x[j] * scale + kFixedMagic), exact and order-independent.
+  /// Fixed-point accumulation of a row: sum[j] += bits(x[j] * scale + kFixedMagic), exact and
+  /// order-independent.
   void (*accumulate_fixed)(const float* x, double scale, std::int64_t* sum, std::int64_t d);
   /// out[j] = (frames[0, j] + .. + frames[w - 1, j]) / w in float64, rounded to float32; frames [w, d].
   void (*mean_rows)(const float* frames, std::int64_t w, std::int64_t d, float* out);

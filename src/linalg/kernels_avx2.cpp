@@ -21,8 +21,8 @@ void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
 }
 }  // namespace
 
-const Kernels kKernels = {"avx2",        &half_to_float,    &shift_and_norms,
-                          &smallest_two, &accumulate_fixed, &mean_rows,       &squared_distance};
+const Kernels kKernels = {"avx2",     &half_to_float,   &shift_and_norms, &smallest_two, &accumulate_fixed,
+                          &mean_rows, &squared_distance};
 
 }  // namespace avx2
 }  // namespace phase0::linalg

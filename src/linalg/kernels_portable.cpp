@@ -9,8 +9,9 @@ namespace {
 #include "linalg/kernels_impl.inc"
 }  // namespace
 
-const Kernels kKernels = {"portable",    &half_to_float_scalar, &shift_and_norms,
-                          &smallest_two, &accumulate_fixed,     &mean_rows,           &squared_distance};
+const Kernels kKernels = {"portable",       &half_to_float_scalar, &shift_and_norms,
+                          &smallest_two,    &accumulate_fixed,     &mean_rows,
+                          &squared_distance};
 
 }  // namespace portable
 }  // namespace phase0::linalg

@@ -18,10 +18,11 @@ std::int64_t piece_rows(std::int64_t n_centroids) {
   return std::clamp<std::int64_t>(kProductBytes / 4 / std::max<std::int64_t>(n_centroids, 1), 32, 1024);
 }
 
-/// Bound of |computed - exact| of |c|^2 - 2 x.c for a shifted row of norm `x` and a shifted centroid of norm `c`.
-/// With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product d u per term in any order of summation
-/// (Higham 2002, section 3.1), the norm and the last subtraction 2u|c|^2 + 2u|x||c|; 2 % on top for second-order terms
-/// and for norms that are themselves rounded, and a least value for products that underflow.
+/// Bound of |computed - exact| of |c|^2 - 2 x.c for a shifted row of norm `x` and a shifted centroid of norm
+/// `c`. With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product d u per term in any order of
+/// summation (Higham 2002, section 3.1), the norm and the last subtraction 2u|c|^2 + 2u|x||c|; 2 % on top for
+/// second-order terms and for norms that are themselves rounded, and a least value for products that
+/// underflow.
 float error_bound(float x, float c, std::int64_t d) {
   const float per_product = 2.0f * static_cast<float>(d) + 8.0f;
   const float underflow = static_cast<float>(d) * 0x1p-120f;
@@ -59,8 +60,8 @@ NearestCentroids::NearestCentroids(std::span<const float> centroids, std::vector
     for (const std::int64_t end = c + size; c < end; ++c) {
       double norm = 0;
       for (std::int64_t j = 0; j < d; ++j) {
-        const double value =
-            static_cast<double>(centroids_[static_cast<std::size_t>(c * d + j)]) - static_cast<double>(shift[j]);
+        const double value = static_cast<double>(centroids_[static_cast<std::size_t>(c * d + j)]) -
+                             static_cast<double>(shift[j]);
         shifted_[c * d + j] = static_cast<float>(value);
         norm += value * value;
       }
@@ -86,11 +87,12 @@ void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspa
   kernels().shift_and_norms(x, shift_.data(), workspace.shifted.data(), workspace.norms.data(), n, d_);
   const std::int64_t rows = piece_rows(std::ssize(norms_));
   workspace.products.resize(rows * std::ssize(norms_));
-  for (std::int64_t row = 0; row < n; row += rows) assign_piece(x, row, std::min(rows, n - row), n, workspace);
+  for (std::int64_t row = 0; row < n; row += rows)
+    assign_piece(x, row, std::min(rows, n - row), n, workspace);
 }
 
-void NearestCentroids::assign_piece(const float* x, std::int64_t first_row, std::int64_t piece, std::int64_t n,
-                                    Workspace& workspace) const {
+void NearestCentroids::assign_piece(const float* x, std::int64_t first_row, std::int64_t piece,
+                                    std::int64_t n, Workspace& workspace) const {
   const std::int64_t n_centroids = std::ssize(norms_);
   multiply_abt(piece, n_centroids, d_, workspace.shifted.data() + first_row * d_, d_, shifted_.data(), d_,
                workspace.products.data(), n_centroids);
@@ -100,8 +102,8 @@ void NearestCentroids::assign_piece(const float* x, std::int64_t first_row, std:
     std::int32_t* labels = workspace.labels.data() + set * n + first_row;
     float* squared = workspace.squared.data() + set * n + first_row;
     const float* products = workspace.products.data() + set_first;
-    kernels().smallest_two(products, norms_.data() + set_first, n_centroids, piece, size, workspace.first.data(),
-                           workspace.second.data(), labels);
+    kernels().smallest_two(products, norms_.data() + set_first, n_centroids, piece, size,
+                           workspace.first.data(), workspace.second.data(), labels);
     for (std::int64_t r = 0; r < piece; ++r) {
       const float norm = workspace.norms[first_row + r];
       const float bound =
@@ -119,8 +121,8 @@ void NearestCentroids::assign_piece(const float* x, std::int64_t first_row, std:
   }
 }
 
-std::int32_t NearestCentroids::decide(const float* x, const float* products, float norm, std::int64_t set_first,
-                                      std::int64_t set_size) const {
+std::int32_t NearestCentroids::decide(const float* x, const float* products, float norm,
+                                      std::int64_t set_first, std::int64_t set_size) const {
   const float x_norm = std::sqrt(norm) * 1.0001f;
   const auto score = [&](std::int64_t c) {
     return norms_[static_cast<std::size_t>(set_first + c)] - 2.0f * products[c];

@@ -10,10 +10,11 @@ namespace phase0::linalg {
 
 /// The nearest centroid of every row, for one or several sets of centroids at once.
 ///
-/// Labels are those of exact arithmetic on the float32 values, ties to the lowest id, on every machine. The fast path
-/// is |x|^2 + |c|^2 - 2 x.c as one float32 product on rows and centroids shifted by a common vector; a row whose best
-/// two candidates lie within the rounding bound of that product is decided in float64, and in float128 when even that
-/// cannot tell. Immutable after construction; `assign` may run on several workers, each with a Workspace of its own.
+/// Labels are those of exact arithmetic on the float32 values, ties to the lowest id, on every machine. The
+/// fast path is |x|^2 + |c|^2 - 2 x.c as one float32 product on rows and centroids shifted by a common
+/// vector; a row whose best two candidates lie within the rounding bound of that product is decided in
+/// float64, and in float128 when even that cannot tell. Immutable after construction; `assign` may run on
+/// several workers, each with a Workspace of its own.
 class NearestCentroids {
  public:
   struct Workspace {
@@ -23,12 +24,13 @@ class NearestCentroids {
     core::AlignedBuffer<float> first;
     core::AlignedBuffer<float> second;
     core::AlignedBuffer<std::int32_t> labels;  ///< [n_sets, n]
-    core::AlignedBuffer<float> squared;        ///< [n_sets, n]: fast-path squared distance to the label's centroid, >= 0
-    std::int64_t n_uncertain = 0;              ///< rows decided in float64, added up over calls
+    core::AlignedBuffer<float>
+        squared;                   ///< [n_sets, n]: fast-path squared distance to the label's centroid, >= 0
+    std::int64_t n_uncertain = 0;  ///< rows decided in float64, added up over calls
   };
 
-  /// `centroids` holds the sets one behind the other, [k_0 + k_1 + .., d]; `shift` [d] should be near the data's mean
-  /// (it changes speed, never labels).
+  /// `centroids` holds the sets one behind the other, [k_0 + k_1 + .., d]; `shift` [d] should be near the
+  /// data's mean (it changes speed, never labels).
   NearestCentroids(std::span<const float> centroids, std::vector<std::int64_t> set_sizes, std::int64_t d,
                    std::span<const float> shift);
 
@@ -39,7 +41,8 @@ class NearestCentroids {
   void assign(const float* x, std::int64_t n, Workspace& workspace) const;
 
   /// Bytes of a workspace for blocks of `n` rows.
-  static std::int64_t workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_centroids, std::int64_t n_sets);
+  static std::int64_t workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_centroids,
+                                      std::int64_t n_sets);
 
  private:
   void assign_piece(const float* x, std::int64_t first_row, std::int64_t piece, std::int64_t n,
@@ -49,14 +52,15 @@ class NearestCentroids {
 
   std::int64_t d_;
   std::vector<std::int64_t> set_sizes_;
-  std::vector<float> centroids_;          ///< as given
-  core::AlignedBuffer<float> shifted_;    ///< [k, d]
-  std::vector<float> norms_;              ///< [k] of the shifted centroids
+  std::vector<float> centroids_;        ///< as given
+  core::AlignedBuffer<float> shifted_;  ///< [k, d]
+  std::vector<float> norms_;            ///< [k] of the shifted centroids
   std::vector<float> shift_;
-  std::vector<float> largest_norm_;       ///< [n_sets] max |c - shift|
+  std::vector<float> largest_norm_;  ///< [n_sets] max |c - shift|
 };
 
-/// sum_j (a_j - b_j)^2 compared in float128 (exact for all practical purposes): -1, 0 or 1 for x nearer to a, tie, b.
+/// sum_j (a_j - b_j)^2 compared in float128 (exact for all practical purposes): -1, 0 or 1 for x nearer to a,
+/// tie, b.
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d);
 
 }  // namespace phase0::linalg

@@ -19,7 +19,8 @@ void add(AssignmentSums& to, const AssignmentSums& from) {
 }
 
 /// Takes the pages of a finished chunk out of memory; they stay dirty in the page cache until commit.
-void release(const data::FeatureSource& rows, const AssignmentOut& out, std::int64_t first_block, std::int64_t n) {
+void release(const data::FeatureSource& rows, const AssignmentOut& out, std::int64_t first_block,
+             std::int64_t n) {
   const std::int64_t first = rows.block_first(first_block);
   const std::int64_t count = std::min(n * rows.block_rows(), rows.n_rows() - first);
   out.cluster.release(first, count);
@@ -28,14 +29,17 @@ void release(const data::FeatureSource& rows, const AssignmentOut& out, std::int
 
 }  // namespace
 
-AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t k, const std::vector<float>& shift,
-                              const data::FeatureSource& rows, const data::SampleIndex& index, AssignmentOut out,
-                              core::Execution& execution, const std::string& task) {
+AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t k,
+                              const std::vector<float>& shift, const data::FeatureSource& rows,
+                              const data::SampleIndex& index, AssignmentOut out, core::Execution& execution,
+                              const std::string& task) {
   const std::int64_t d = rows.frame_dim();
   PHASE0_CHECK(out.cluster.rows() == rows.n_rows() && out.distance.rows() == rows.n_rows());
-  const core::Reservation memory(execution.memory, assign_bytes(rows.shape(), k, execution.pool.size()), "assignment");
+  const core::Reservation memory(execution.memory, assign_bytes(rows.shape(), k, execution.pool.size()),
+                                 "assignment");
   const linalg::NearestCentroids nearest(centroids, {k}, d, shift);
-  std::vector<linalg::NearestCentroids::Workspace> workspaces(static_cast<std::size_t>(execution.pool.size()));
+  std::vector<linalg::NearestCentroids::Workspace> workspaces(
+      static_cast<std::size_t>(execution.pool.size()));
   const std::int64_t in_flight = 2 * execution.pool.size();
   std::vector<AssignmentSums> partial(static_cast<std::size_t>(in_flight));
   AssignmentSums total;
@@ -86,8 +90,8 @@ void assign_quartiles(const QuartileModel& model, const data::FeatureSource& sco
 }
 
 std::int64_t assign_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
-  return threads * (rows.block_bytes + linalg::NearestCentroids::workspace_bytes(std::min(rows.block_rows, rows.n_rows),
-                                                                                 rows.frame_dim, k, 1)) +
+  return threads * (rows.block_bytes + linalg::NearestCentroids::workspace_bytes(
+                                           std::min(rows.block_rows, rows.n_rows), rows.frame_dim, k, 1)) +
          2 * 4 * k * rows.frame_dim;
 }
 

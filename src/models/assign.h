@@ -18,17 +18,19 @@ struct AssignmentOut {
   store::MappedDataset distance;  ///< float32 [N]
 };
 
-/// Sums of squared distances (float64, exact arithmetic on float32 values but for the summation), by hold-out flag.
+/// Sums of squared distances (float64, exact arithmetic on float32 values but for the summation), by hold-out
+/// flag.
 struct AssignmentSums {
   std::int64_t n_fitted = 0, n_holdout = 0;
   double inertia_fitted = 0, inertia_holdout = 0;
 };
 
-/// Nearest centroid and Euclidean distance of every row, written through the maps and released behind the scan. One
-/// scan. `centroids` [k, d]; `index` gives the hold-out flags of the rows.
-AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t k, const std::vector<float>& shift,
-                              const data::FeatureSource& rows, const data::SampleIndex& index, AssignmentOut out,
-                              core::Execution& execution, const std::string& task);
+/// Nearest centroid and Euclidean distance of every row, written through the maps and released behind the
+/// scan. One scan. `centroids` [k, d]; `index` gives the hold-out flags of the rows.
+AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t k,
+                              const std::vector<float>& shift, const data::FeatureSource& rows,
+                              const data::SampleIndex& index, AssignmentOut out, core::Execution& execution,
+                              const std::string& task);
 
 /// Quartile ids; distances are 0. One scan.
 void assign_quartiles(const QuartileModel& model, const data::FeatureSource& scores, AssignmentOut out,

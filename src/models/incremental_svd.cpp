@@ -10,7 +10,7 @@ namespace {
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr std::int64_t kChunkRows = 256;     // part of the result's bits
+constexpr std::int64_t kChunkRows = 256;    // part of the result's bits
 constexpr std::int64_t kOversampling = 64;  // directions kept beyond 2 k, so that what is dropped is small
 
 /// Sequential Karhunen-Loeve (Ross, Lim, Lin, Yang 2008): after each chunk the leading singular directions of

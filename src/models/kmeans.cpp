@@ -23,7 +23,8 @@ std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::ui
   std::vector<std::int64_t> rows;
   rows.reserve(static_cast<std::size_t>(size));
   for (std::int64_t row = 0; std::ssize(rows) < size; ++row) {
-    if (static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n - row))) < size - std::ssize(rows)) {
+    if (static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n - row))) <
+        size - std::ssize(rows)) {
       rows.push_back(row);
     }
   }
@@ -37,21 +38,30 @@ store::MappedDataset gather(const data::FeatureSource& source, const std::vector
   store::MappedDataset sample =
       store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, std::ssize(chosen), d);
   float* out = sample.mutable_data<float>();
-  data::scan(source, execution, task.label + ": sample", 2 * execution.pool.size(),
-             [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
-               auto row = std::lower_bound(chosen.begin(), chosen.end(), block.first_row);
-               for (; row != chosen.end() && *row < block.first_row + block.n_rows; ++row) {
-                 std::memcpy(out + (row - chosen.begin()) * d, block.matrix() + (*row - block.first_row) * d,
-                             static_cast<std::size_t>(d) * sizeof(float));
-               }
-             });
+  data::scan(
+      source, execution, task.label + ": sample", 2 * execution.pool.size(),
+      [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
+        auto row = std::lower_bound(chosen.begin(), chosen.end(), block.first_row);
+        for (; row != chosen.end() && *row < block.first_row + block.n_rows; ++row) {
+          std::memcpy(out + (row - chosen.begin()) * d, block.matrix() + (*row - block.first_row) * d,
+                      static_cast<std::size_t>(d) * sizeof(float));
+        }
+      },
+      // The pages stay in the page cache; here they would count as the process's own.
+      [&](std::int64_t, std::int64_t) { sample.release(0, sample.rows()); });
   return sample;
 }
 
-std::int64_t runs_in_lockstep(const data::FeatureSource& rows, const KMeansTask& task, const core::Execution& execution) {
+/// Memory of `runs` restarts, seeding included.
+std::int64_t restart_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads) {
+  return std::max(lloyd_bytes(rows, k, runs, threads), seeding_bytes(rows, k, runs, threads));
+}
+
+std::int64_t runs_in_lockstep(const data::FeatureSource& rows, const KMeansTask& task,
+                              const core::Execution& execution) {
   std::int64_t runs = task.options.n_init;
   const std::int64_t free = execution.memory.free_bytes();
-  while (runs > 1 && lloyd_bytes(rows.shape(), task.k, runs, execution.pool.size()) > free) --runs;
+  while (runs > 1 && restart_bytes(rows.shape(), task.k, runs, execution.pool.size()) > free) --runs;
   return runs;
 }
 
@@ -59,18 +69,19 @@ std::int64_t runs_in_lockstep(const data::FeatureSource& rows, const KMeansTask&
 LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Execution& execution,
                       std::vector<KMeansIteration>& history) {
   const std::int64_t together = runs_in_lockstep(data.rows, task, execution);
-  const core::Reservation memory(execution.memory,
-                                 lloyd_bytes(data.rows.shape(), task.k, together, execution.pool.size()), "k-means");
+  const core::Reservation memory(
+      execution.memory, restart_bytes(data.rows.shape(), task.k, together, execution.pool.size()), "k-means");
   LloydRun best;
   for (std::int64_t first = 0; first < task.options.n_init; first += together) {
     const std::int64_t count = std::min(together, task.options.n_init - first);
-    const std::vector<float> start = seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution,
-                                                 task.label);
+    const std::vector<float> start =
+        seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
     std::vector<LloydRun> runs(static_cast<std::size_t>(count));
     const std::int64_t size = task.k * data.rows.frame_dim();
     for (std::int64_t r = 0; r < count; ++r) {
       runs[static_cast<std::size_t>(r)].restart = first + r;
-      runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size, start.begin() + (r + 1) * size);
+      runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size,
+                                                         start.begin() + (r + 1) * size);
     }
     run_lloyd(data, task.k, task.options, "restart", runs, execution, task.label + ": restarts");
     for (auto& run : runs) {
@@ -85,7 +96,8 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
 /// Continues a run on all rows.
 LloydRun refine(const KMeansData& data, const KMeansTask& task, LloydRun start, core::Execution& execution,
                 std::vector<KMeansIteration>& history) {
-  const core::Reservation memory(execution.memory, lloyd_bytes(data.rows.shape(), task.k, 1, execution.pool.size()), "k-means");
+  const core::Reservation memory(execution.memory,
+                                 lloyd_bytes(data.rows.shape(), task.k, 1, execution.pool.size()), "k-means");
   std::vector<LloydRun> runs(1);
   runs[0].restart = start.restart;
   runs[0].centroids = std::move(start.centroids);
@@ -111,7 +123,9 @@ const char* to_string(KMeansStop stop) {
   return "";
 }
 
-std::int64_t kmeans_sample_size(std::int64_t k) { return std::max(kMinSampleRows, 256 * k); }
+std::int64_t kmeans_sample_size(std::int64_t k) {
+  return std::max(kMinSampleRows, 256 * k);
+}
 
 bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k) {
   const std::int64_t size = kmeans_sample_size(k);
@@ -122,8 +136,9 @@ bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
   PHASE0_CHECK(rows.window() == 1 && task.options.n_init >= 1 && task.options.max_iter >= 1);
   if (task.k < 1 || rows.n_rows() < task.k) {
-    throw Error(ErrorKind::kData, fmt::format("{}: {} clusters need at least as many train rows, there are {}",
-                                              task.label, task.k, rows.n_rows()));
+    throw Error(ErrorKind::kData,
+                fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
+                            task.k, rows.n_rows()));
   }
   const KMeansData data = prepare_kmeans(rows, execution, task.label);
   KMeansModel model;
@@ -148,8 +163,9 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   return model;
 }
 
-KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options, int threads) {
-  return {lloyd_bytes(rows, k, 1, threads), lloyd_bytes(rows, k, options.n_init, threads)};
+KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                           int threads) {
+  return {restart_bytes(rows, k, 1, threads), restart_bytes(rows, k, options.n_init, threads)};
 }
 
 }  // namespace phase0::models

@@ -17,12 +17,12 @@ const char* to_string(KMeansStop stop);
 struct KMeansModel {
   std::int64_t k = 0;
   std::int64_t d = 0;
-  std::vector<float> centroids;  ///< [K, d]
-  std::vector<std::int64_t> counts;  ///< [K], rows of the fit nearest to each centroid
-  double inertia = 0;                ///< sum of squared distances of the fitted rows, float64
-  std::int64_t n_iter = 0;           ///< iterations of the run that gave the centroids
-  std::int64_t n_used = 0;           ///< rows fitted on
-  std::int64_t sample_rows = 0;      ///< rows that the restarts ran on, when fewer than n_used; else 0
+  std::vector<float> centroids;          ///< [K, d]
+  std::vector<std::int64_t> counts;      ///< [K], rows of the fit nearest to each centroid
+  double inertia = 0;                    ///< sum of squared distances of the fitted rows, float64
+  std::int64_t n_iter = 0;               ///< iterations of the run that gave the centroids
+  std::int64_t n_used = 0;               ///< rows fitted on
+  std::int64_t sample_rows = 0;          ///< rows that the restarts ran on, when fewer than n_used; else 0
   std::vector<KMeansIteration> history;  ///< condition and lag are left for the caller
 };
 
@@ -34,15 +34,16 @@ struct KMeansTask {
   std::string label;           ///< for the observer
 };
 
-/// Lloyd's k-means on all rows of a matrix source (window 1): greedy k-means++ seeding (Arthur, Vassilvitskii 2007,
-/// with 2 + floor(ln k) local trials), `n_init` restarts in lockstep over shared scans, best inertia wins, stop when
-/// the summed squared centroid shift <= tol x mean column variance or no centroid changes. An empty cluster is
-/// re-seeded with the row farthest from its centroid. Centroid sums are exact integers and labels are certified, so the
-/// same bits come out for any thread count, budget and kernel set that gives the same seeding distances.
+/// Lloyd's k-means on all rows of a matrix source (window 1): greedy k-means++ seeding (Arthur, Vassilvitskii
+/// 2007, with 2 + floor(ln k) local trials), `n_init` restarts in lockstep over shared scans, best inertia
+/// wins, stop when the summed squared centroid shift <= tol x mean column variance or no centroid changes. An
+/// empty cluster is re-seeded with the row farthest from its centroid. Centroid sums are exact integers and
+/// labels are certified, so the same bits come out for any thread count, budget and kernel set that gives the
+/// same seeding distances.
 ///
-/// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows), the
-/// restarts see a seeded sample and the best is refined on all rows to the same rule.
-/// Throws Error (kData) when there are fewer rows than clusters.
+/// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
+/// the restarts see a seeded sample and the best is refined on all rows to the same rule. Throws Error
+/// (kData) when there are fewer rows than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
 /// Rows of the sample for k clusters: max(65536, 256 k).
@@ -54,6 +55,7 @@ struct KMeansMemory {
   std::int64_t minimum_bytes = 0;
   std::int64_t lockstep_bytes = 0;
 };
-KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options, int threads);
+KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                           int threads);
 
 }  // namespace phase0::models

@@ -11,18 +11,22 @@ namespace phase0::models {
 /// The rows of a k-means fit with what every scan of them needs.
 struct KMeansData {
   const data::FeatureSource& rows;
-  std::vector<float> shift;    ///< [d], the mean rounded to float32: products are taken on shifted rows
-  double mean_variance = 0;    ///< mean over columns, ddof 0
-  double fixed_scale = 1;      ///< power of two of the fixed-point sums of shifted rows
+  std::vector<float> shift;  ///< [d], the mean rounded to float32: products are taken on shifted rows
+  double mean_variance = 0;  ///< mean over columns, ddof 0
+  double fixed_scale = 1;    ///< power of two of the fixed-point sums of shifted rows
 };
 
 /// One scan.
-KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution, const std::string& label);
+KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
+                          const std::string& label);
 
-/// Start centroids of `restarts` runs, [restarts, k, d], by greedy k-means++ in lockstep: 2 (k - 1) + 1 scans. Run r
-/// depends on (seed, r) alone.
+/// Start centroids of `restarts` runs, [restarts, k, d], by greedy k-means++ in lockstep: 2 (k - 1) + 1
+/// scans. Run r depends on (seed, r) alone.
 std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,
                                std::int64_t restarts, std::uint64_t seed, const std::string& scratch_folder,
                                core::Execution& execution, const std::string& label);
+
+/// Memory of seeding `restarts` runs together, scan included.
+std::int64_t seeding_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts, int threads);
 
 }  // namespace phase0::models

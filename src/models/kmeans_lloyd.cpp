@@ -13,7 +13,8 @@
 namespace phase0::models {
 namespace {
 
-/// Sums of the rows of each cluster of each run, as wrapping 64-bit integers: exact, so any order gives the same bits.
+/// Sums of the rows of each cluster of each run, as wrapping 64-bit integers: exact, so any order gives the
+/// same bits.
 struct Totals {
   std::vector<std::int64_t> sums;    ///< [runs, k, d], each value biased by count x bits(kFixedMagic)
   std::vector<std::int64_t> counts;  ///< [runs, k]
@@ -37,14 +38,22 @@ struct FarRow {
   std::int64_t row = 0;
   std::int32_t label = 0;
 };
-bool farther(const FarRow& a, const FarRow& b) { return a.squared != b.squared ? a.squared > b.squared : a.row < b.row; }
+bool farther(const FarRow& a, const FarRow& b) {
+  return a.squared != b.squared ? a.squared > b.squared : a.row < b.row;
+}
 
 class Lloyd {
  public:
   Lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
         std::vector<LloydRun>& runs, core::Execution& execution)
-      : data_(data), k_(k), d_(data.rows.frame_dim()), options_(options), phase_(phase), runs_(runs),
-        execution_(execution), workspaces_(static_cast<std::size_t>(execution.pool.size())),
+      : data_(data),
+        k_(k),
+        d_(data.rows.frame_dim()),
+        options_(options),
+        phase_(phase),
+        runs_(runs),
+        execution_(execution),
+        workspaces_(static_cast<std::size_t>(execution.pool.size())),
         totals_(static_cast<std::size_t>(execution.pool.size())) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
@@ -77,7 +86,8 @@ class Lloyd {
 
   linalg::NearestCentroids nearest_of_live() const {
     std::vector<float> centroids;
-    for (const LloydRun* run : live_) centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
+    for (const LloydRun* run : live_)
+      centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
     return {centroids, std::vector<std::int64_t>(live_.size(), k_), d_, data_.shift};
   }
 
@@ -110,8 +120,8 @@ class Lloyd {
   }
 
   /// Adds a block's rows to the clusters of live run i; returns the block's part of the objective.
-  double add_block(const data::FeatureBlock& block, std::size_t i, const linalg::NearestCentroids::Workspace& workspace,
-                   Totals& totals) const {
+  double add_block(const data::FeatureBlock& block, std::size_t i,
+                   const linalg::NearestCentroids::Workspace& workspace, Totals& totals) const {
     const auto run = static_cast<std::int64_t>(i);
     const std::int32_t* labels = workspace.labels.data() + run * block.n_rows;
     const float* squared = workspace.squared.data() + run * block.n_rows;
@@ -127,7 +137,8 @@ class Lloyd {
                                                         live_[i]->centroids.data() + label * d_, d_);
       } else {
         objective += static_cast<double>(squared[r]);
-        linalg::kernels().accumulate_fixed(workspace.shifted.data() + r * d_, data_.fixed_scale, sums + label * d_, d_);
+        linalg::kernels().accumulate_fixed(workspace.shifted.data() + r * d_, data_.fixed_scale,
+                                           sums + label * d_, d_);
       }
     }
     return objective;
@@ -169,7 +180,8 @@ class Lloyd {
   void mean_of(std::int64_t at, std::int64_t c, float* centroid) const {
     const std::int64_t count = totals_[0].counts[static_cast<std::size_t>(at * k_ + c)];
     if (count == 0) return;
-    const std::uint64_t bias = static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
+    const std::uint64_t bias =
+        static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
     const std::int64_t* sums = totals_[0].sums.data() + (at * k_ + c) * d_;
     const double scale = 1.0 / data_.fixed_scale / static_cast<double>(count);
     for (std::int64_t j = 0; j < d_; ++j) {
@@ -208,7 +220,8 @@ class Lloyd {
     std::int64_t* giver = totals_[0].sums.data() + (at * k_ + from) * d_;
     linalg::kernels().accumulate_fixed(shifted.data(), data_.fixed_scale, taker, d_);
     for (std::int64_t j = 0; j < d_; ++j) {
-      giver[j] = static_cast<std::int64_t>(static_cast<std::uint64_t>(giver[j]) - static_cast<std::uint64_t>(taker[j]));
+      giver[j] = static_cast<std::int64_t>(static_cast<std::uint64_t>(giver[j]) -
+                                           static_cast<std::uint64_t>(taker[j]));
     }
     --totals_[0].counts[static_cast<std::size_t>(at * k_ + from)];
     ++totals_[0].counts[static_cast<std::size_t>(at * k_ + to)];

@@ -21,8 +21,8 @@ struct LloydRun {
   std::vector<KMeansIteration> history;
 };
 
-/// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for the
-/// inertia of its result. `phase` goes into the history.
+/// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for
+/// the inertia of its result. `phase` goes into the history.
 void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
                std::vector<LloydRun>& runs, core::Execution& execution, const std::string& label);
 

@@ -17,14 +17,21 @@
 namespace phase0::models {
 namespace {
 
-/// Squared distances of a block's rows to a few points, in float32 on shifted values: good enough for sampling.
+std::int64_t local_trials(std::int64_t k) {
+  return 2 + static_cast<std::int64_t>(std::log(static_cast<double>(k)));
+}
+
+/// Squared distances of a block's rows to a few points, in float32 on shifted values: good enough for
+/// sampling.
 class PointDistances {
  public:
-  PointDistances(const KMeansData& data, const std::vector<float>& points) : d_(data.rows.frame_dim()), data_(data) {
+  PointDistances(const KMeansData& data, const std::vector<float>& points)
+      : d_(data.rows.frame_dim()), data_(data) {
     n_points_ = std::ssize(points) / d_;
     shifted_.resize(std::ssize(points));
     norms_.resize(n_points_);
-    linalg::kernels().shift_and_norms(points.data(), data.shift.data(), shifted_.data(), norms_.data(), n_points_, d_);
+    linalg::kernels().shift_and_norms(points.data(), data.shift.data(), shifted_.data(), norms_.data(),
+                                      n_points_, d_);
   }
 
   struct Workspace {
@@ -36,7 +43,8 @@ class PointDistances {
     workspace.shifted.resize(n * d_);
     workspace.norms.resize(n);
     workspace.products.resize(n * n_points_);
-    linalg::kernels().shift_and_norms(rows, data_.shift.data(), workspace.shifted.data(), workspace.norms.data(), n, d_);
+    linalg::kernels().shift_and_norms(rows, data_.shift.data(), workspace.shifted.data(),
+                                      workspace.norms.data(), n, d_);
     linalg::multiply_abt(n, n_points_, d_, workspace.shifted.data(), d_, shifted_.data(), d_,
                          workspace.products.data(), n_points_);
     for (std::int64_t r = 0; r < n; ++r) {
@@ -66,13 +74,15 @@ class Seeding {
         execution_(execution),
         k_(k),
         restarts_(restarts),
-        trials_(2 + static_cast<std::int64_t>(std::log(static_cast<double>(k)))),
+        trials_(local_trials(k)),
         d_(data.rows.frame_dim()),
-        nearest_(store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, data.rows.n_rows(), restarts)),
+        nearest_(store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, data.rows.n_rows(),
+                                       restarts)),
         workspaces_(static_cast<std::size_t>(execution.pool.size())),
         centroids_(static_cast<std::size_t>(restarts * k * d_)) {
     for (std::int64_t r = 0; r < restarts; ++r) {
-      random_.emplace_back(core::derive_seed(seed, "k-means++", static_cast<std::uint64_t>(first_restart + r)));
+      random_.emplace_back(
+          core::derive_seed(seed, "k-means++", static_cast<std::uint64_t>(first_restart + r)));
     }
   }
 
@@ -99,7 +109,8 @@ class Seeding {
     data::FeatureBlock block;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       data_.rows.load(chosen[i], 1, block);
-      std::memcpy(values.data() + i * static_cast<std::size_t>(d_), block.matrix(), static_cast<std::size_t>(d_) * 4);
+      std::memcpy(values.data() + i * static_cast<std::size_t>(d_), block.matrix(),
+                  static_cast<std::size_t>(d_) * 4);
     }
     return values;
   }
@@ -124,7 +135,8 @@ class Seeding {
     data::scan(
         data_.rows, execution_, "", in_flight(),
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
-          const float* squared = distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
+          const float* squared =
+              distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
           float* nearest = nearest_.mutable_data<float>() + block.first_row * restarts_;
           double* sums = block_sums_.data() + b * restarts_;
           for (std::int64_t i = 0; i < block.n_rows; ++i) {
@@ -139,7 +151,8 @@ class Seeding {
         [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
   }
 
-  /// `trials_` rows per restart, drawn with probability proportional to the squared distance; uniform when all are 0.
+  /// `trials_` rows per restart, drawn with probability proportional to the squared distance; uniform when
+  /// all are 0.
   std::vector<std::int64_t> sample_candidates() {
     std::vector<std::int64_t> candidates;
     for (std::int64_t r = 0; r < restarts_; ++r) {
@@ -189,7 +202,8 @@ class Seeding {
     data::scan(
         data_.rows, execution_, "", in_flight(),
         [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          const float* squared = distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
+          const float* squared =
+              distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
           const float* nearest = nearest_.data<float>() + block.first_row * restarts_;
           double* sums = partial.data() + slot * columns;
           std::fill_n(sums, columns, 0.0);
@@ -205,14 +219,16 @@ class Seeding {
         },
         [&](std::int64_t first, std::int64_t n) {
           for (std::int64_t slot = 0; slot < n; ++slot) {
-            for (std::int64_t t = 0; t < columns; ++t) potential[static_cast<std::size_t>(t)] += partial[static_cast<std::size_t>(slot * columns + t)];
+            for (std::int64_t t = 0; t < columns; ++t)
+              potential[static_cast<std::size_t>(t)] += partial[static_cast<std::size_t>(slot * columns + t)];
           }
           release_nearest(first, n);
         });
     std::vector<std::int64_t> best;
     for (std::int64_t r = 0; r < restarts_; ++r) {
       const auto begin = potential.begin() + r * trials_;
-      best.push_back(candidates[static_cast<std::size_t>(std::min_element(begin, begin + trials_) - potential.begin())]);
+      best.push_back(
+          candidates[static_cast<std::size_t>(std::min_element(begin, begin + trials_) - potential.begin())]);
     }
     return best;
   }
@@ -237,7 +253,8 @@ class Seeding {
 
 }  // namespace
 
-KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution, const std::string& label) {
+KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
+                          const std::string& label) {
   const Moments moments = column_moments(rows, execution, label + ": moments");
   KMeansData data{rows, {}, 0, 1};
   for (const double mean : moments.mean()) data.shift.push_back(static_cast<float>(mean));
@@ -249,6 +266,16 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
   const int exponent = static_cast<int>(headroom) - static_cast<int>(std::ceil(std::log2(largest))) - 1;
   data.fixed_scale = std::ldexp(1.0, std::clamp(exponent, -1000, 1000));
   return data;
+}
+
+std::int64_t seeding_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts,
+                           int threads) {
+  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+  const std::int64_t columns = restarts * local_trials(k);
+  const std::int64_t per_worker =
+      rows.block_bytes + 4 * block * (rows.frame_dim + 1 + columns + 2 * restarts);
+  return threads * per_worker + 4 * rows.frame_dim * (restarts * k + 3 * columns) +
+         8 * rows.n_blocks() * restarts;
 }
 
 std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,

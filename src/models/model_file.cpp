@@ -10,8 +10,12 @@ namespace {
 
 constexpr double kMinSigma = 1e-6;
 
-std::string lag_group(std::int64_t lag) { return "/lag" + std::to_string(lag); }
-std::string group(std::int64_t lag, const std::string& condition) { return lag_group(lag) + "/" + condition; }
+std::string lag_group(std::int64_t lag) {
+  return "/lag" + std::to_string(lag);
+}
+std::string group(std::int64_t lag, const std::string& condition) {
+  return lag_group(lag) + "/" + condition;
+}
 
 void save_pca(store::H5Writer& file, const std::string& at, const PcaModel& pca) {
   file.write(at + "/mean", pca.mean, {pca.dim});

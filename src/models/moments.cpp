@@ -75,7 +75,8 @@ double Moments::largest_deviation(const std::vector<float>& centre) const {
   double largest = 0;
   for (std::size_t j = 0; j < mean_.size(); ++j) {
     const auto middle = static_cast<double>(centre[j]);
-    largest = std::max({largest, static_cast<double>(max_[j]) - middle, middle - static_cast<double>(min_[j])});
+    largest =
+        std::max({largest, static_cast<double>(max_[j]) - middle, middle - static_cast<double>(min_[j])});
   }
   return largest;
 }

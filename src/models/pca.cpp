@@ -16,17 +16,23 @@
 namespace phase0::models {
 namespace {
 
-std::int64_t blocks_in_flight(int threads) { return 2 * threads; }
+std::int64_t blocks_in_flight(int threads) {
+  return 2 * threads;
+}
 
 class CovarianceFitter final : public PcaFitter {
  public:
   CovarianceFitter(std::int64_t window, std::vector<float> shift) : gram_(window, std::move(shift)) {}
 
-  void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override { gram_.add(blocks, pool); }
+  void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
+    gram_.add(blocks, pool);
+  }
 
   PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
     gram_.finish(pool);
-    const auto apply = [&](const double* x, double* y, std::int64_t count) { gram_.apply(x, y, count, pool); };
+    const auto apply = [&](const double* x, double* y, std::int64_t count) {
+      gram_.apply(x, y, count, pool);
+    };
     linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, gram_.dim(), k);
     PcaModel model;
     model.k = k;
@@ -59,18 +65,22 @@ std::vector<float> frame_shift(const data::FeatureSource& rows) {
     }
   }
   std::vector<float> shift(sums.size());
-  for (std::size_t j = 0; j < sums.size(); ++j) shift[j] = static_cast<float>(sums[j] / static_cast<double>(block.n_frames));
+  for (std::size_t j = 0; j < sums.size(); ++j)
+    shift[j] = static_cast<float>(sums[j] / static_cast<double>(block.n_frames));
   return shift;
 }
 
-/// Projects blocks onto components: frames times every window position's part of the components, then sums over the
-/// positions. Products are float64 on frames minus a shift; the rest of the centring is one constant per component.
+/// Projects blocks onto components: frames times every window position's part of the components, then sums
+/// over the positions. Products are float64 on frames minus a shift; the rest of the centring is one constant
+/// per component.
 class Projector {
  public:
-  Projector(const PcaModel& model, std::int64_t window) : model_(model), window_(window), d_(model.dim / window) {
+  Projector(const PcaModel& model, std::int64_t window)
+      : model_(model), window_(window), d_(model.dim / window) {
     shift_.assign(static_cast<std::size_t>(d_), 0.0);
     for (std::int64_t i = 0; i < model.dim; ++i) {
-      shift_[static_cast<std::size_t>(i % d_)] += model.mean[static_cast<std::size_t>(i)] / static_cast<double>(window);
+      shift_[static_cast<std::size_t>(i % d_)] +=
+          model.mean[static_cast<std::size_t>(i)] / static_cast<double>(window);
     }
     constant_.assign(static_cast<std::size_t>(model.k), 0.0);
     by_position_.resize(model.k * model.dim);
@@ -80,7 +90,8 @@ class Projector {
           const double loading = model.components[static_cast<std::size_t>(c * model.dim + w * d_ + j)];
           by_position_[(w * model.k + c) * d_ + j] = loading;
           constant_[static_cast<std::size_t>(c)] +=
-              loading * (model.mean[static_cast<std::size_t>(w * d_ + j)] - shift_[static_cast<std::size_t>(j)]);
+              loading *
+              (model.mean[static_cast<std::size_t>(w * d_ + j)] - shift_[static_cast<std::size_t>(j)]);
         }
       }
     }
@@ -127,8 +138,9 @@ class Projector {
 
 PcaMethod choose_method(const data::FeatureSource& rows, std::int64_t k, const core::Execution& execution) {
   const std::int64_t free = execution.memory.free_bytes();
-  return pca_bytes(rows.shape(), k, PcaMethod::kCovariance, execution.pool.size()) <= free ? PcaMethod::kCovariance
-                                                                                   : PcaMethod::kIncrementalSvd;
+  return pca_bytes(rows.shape(), k, PcaMethod::kCovariance, execution.pool.size()) <= free
+             ? PcaMethod::kCovariance
+             : PcaMethod::kIncrementalSvd;
 }
 
 }  // namespace
@@ -137,7 +149,8 @@ void fix_signs(std::vector<double>& components, std::int64_t k) {
   const std::int64_t dim = std::ssize(components) / k;
   for (std::int64_t c = 0; c < k; ++c) {
     double* row = components.data() + c * dim;
-    const double* largest = std::max_element(row, row + dim, [](double a, double b) { return std::abs(a) < std::abs(b); });
+    const double* largest =
+        std::max_element(row, row + dim, [](double a, double b) { return std::abs(a) < std::abs(b); });
     if (*largest < 0) std::transform(row, row + dim, row, [](double value) { return -value; });
   }
 }
@@ -146,7 +159,8 @@ std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<fl
   return std::make_unique<CovarianceFitter>(window, std::move(shift));
 }
 
-PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution, PcaMethod method) {
+PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
+                 PcaMethod method) {
   if (rows.n_rows() < 2 || k < 1 || k > std::min(rows.dim(), rows.n_rows())) {
     throw Error(ErrorKind::kData,
                 fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
@@ -160,11 +174,13 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
   const auto fitter =
       exact ? covariance_fitter(rows.window(), frame_shift(rows)) : incremental_svd_fitter(rows.dim(), k);
   if (!exact) {
-    execution.observer.log(LogLevel::kWarning,
-                           "PCA: the covariance does not fit the memory budget; the approximate incremental SVD is used");
+    execution.observer.log(
+        LogLevel::kWarning,
+        "PCA: the covariance does not fit the memory budget; the approximate incremental SVD is used");
   }
-  data::scan_chunks(rows, execution, exact ? "PCA covariance" : "PCA incremental SVD", blocks_in_flight(threads),
-                    [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
+  data::scan_chunks(
+      rows, execution, exact ? "PCA covariance" : "PCA incremental SVD", blocks_in_flight(threads),
+      [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
   return fitter->finish(k, execution.pool);
 }
 
@@ -190,7 +206,8 @@ void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::M
                           out.mutable_data<float>() + block.first_row * model.k);
       },
       [&](std::int64_t first, std::int64_t n) {
-        out.release(rows.block_first(first), std::min(n * rows.block_rows(), rows.n_rows() - rows.block_first(first)));
+        out.release(rows.block_first(first),
+                    std::min(n * rows.block_rows(), rows.n_rows() - rows.block_first(first)));
       });
 }
 

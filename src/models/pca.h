@@ -26,7 +26,8 @@ struct PcaModel {
 enum class PcaMethod {
   kAuto,            ///< covariance when it fits the free budget, else incremental SVD
   kCovariance,      ///< exact: F x F covariance, never formed from rows (models/windowed_gram.h)
-  kIncrementalSvd,  ///< keeps k + oversampling directions and a chunk of rows (Ross, Lim, Lin, Yang 2008); approximate
+  kIncrementalSvd,  ///< keeps k + oversampling directions and a chunk of rows (Ross, Lim, Lin, Yang 2008);
+                    ///< approximate
 };
 
 /// What a fit takes in at once and gives at the end: the two methods behind one interface.
@@ -43,15 +44,17 @@ class PcaFitter {
 std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift);
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k);
 
-/// Fits on all rows in one scan. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when not even
-/// the incremental SVD fits the budget. The same bits for any thread count and budget that lead to the same method.
+/// Fits on all rows in one scan. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when
+/// not even the incremental SVD fits the budget. The same bits for any thread count and budget that lead to
+/// the same method.
 PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
                  PcaMethod method = PcaMethod::kAuto);
 
 /// Memory of a fit, scan included.
 std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads);
 
-/// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the scan.
+/// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the
+/// scan.
 void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
                 core::Execution& execution, const std::string& task);
 

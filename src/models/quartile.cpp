@@ -22,11 +22,13 @@ std::vector<std::int64_t> quartile_ranks(std::int64_t n) {
 
 }  // namespace
 
-QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& execution, const std::string& task) {
+QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& execution,
+                            const std::string& task) {
   const std::int64_t n = scores.n_rows();
   const std::int64_t d = scores.frame_dim();
   PHASE0_CHECK(scores.window() == 1 && n >= 1 && d <= kMaxDimensions);
-  const core::Reservation memory(execution.memory, quartile_bytes(scores.shape(), execution.pool.size()), "quartile edges");
+  const core::Reservation memory(execution.memory, quartile_bytes(scores.shape(), execution.pool.size()),
+                                 "quartile edges");
   std::vector<core::OrderStatistics> columns(static_cast<std::size_t>(d),
                                              core::OrderStatistics(32, quartile_ranks(n)));
   const auto next_pass = [&columns] {
@@ -41,7 +43,8 @@ QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& 
                           auto& column = columns[static_cast<std::size_t>(j)];
                           for (const auto& block : chunk) {
                             const float* values = block.matrix() + j;
-                            for (std::int64_t r = 0; r < block.n_rows; ++r) column.add(core::ordered_key(values[r * d]));
+                            for (std::int64_t r = 0; r < block.n_rows; ++r)
+                              column.add(core::ordered_key(values[r * d]));
                           }
                         });
                       });
@@ -64,7 +67,8 @@ std::int32_t quartile_id(const QuartileModel& model, const float* scores) {
   std::int32_t id = 0;
   for (std::int64_t i = model.d - 1; i >= 0; --i) {
     const float* edges = model.edges.data() + 3 * i;
-    id = 4 * id + (edges[0] <= scores[i] ? 1 : 0) + (edges[1] <= scores[i] ? 1 : 0) + (edges[2] <= scores[i] ? 1 : 0);
+    id = 4 * id + (edges[0] <= scores[i] ? 1 : 0) + (edges[1] <= scores[i] ? 1 : 0) +
+         (edges[2] <= scores[i] ? 1 : 0);
   }
   return id;
 }

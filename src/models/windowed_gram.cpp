@@ -11,7 +11,8 @@ namespace phase0::models {
 namespace {
 
 constexpr std::int64_t kPanelRows = 256;
-constexpr std::int64_t kEdgeRuns = 256;  // part of the result's bits: products are added up per this many runs
+constexpr std::int64_t kEdgeRuns =
+    256;  // part of the result's bits: products are added up per this many runs
 
 }  // namespace
 
@@ -38,7 +39,8 @@ std::int64_t WindowedGram::bytes(std::int64_t window, std::int64_t d, int thread
 void WindowedGram::add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) {
   PHASE0_CHECK(!finished_);
   products_.resize(static_cast<std::size_t>(pool.size()));
-  pool.run(std::ssize(blocks), [&](std::int64_t b, int) { subtract_shift(blocks[static_cast<std::size_t>(b)]); });
+  pool.run(std::ssize(blocks),
+           [&](std::int64_t b, int) { subtract_shift(blocks[static_cast<std::size_t>(b)]); });
   const std::int64_t n_panels = std::ssize(panels_);
   pool.run(n_panels + 1, [&](std::int64_t item, int worker) {
     auto& product = products_[static_cast<std::size_t>(worker)];
@@ -77,13 +79,15 @@ void WindowedGram::add_sums(const data::FeatureBlock& block) {
   for (const auto& run : block.runs) {
     const float* frames = block.frames.data() + run.first_frame * d_;
     for (std::int64_t r = 0; r < run.n_rows; ++r) {
-      for (std::int64_t j = 0; j < d_; ++j) sums_[static_cast<std::size_t>(j)] += static_cast<double>(frames[r * d_ + j]);
+      for (std::int64_t j = 0; j < d_; ++j)
+        sums_[static_cast<std::size_t>(j)] += static_cast<double>(frames[r * d_ + j]);
     }
     for (std::int64_t i = 1; i < window_; ++i) {
       double* sum = sums_.data() + i * d_;
       const float* head = frames + (i - 1) * d_;
       const float* tail = frames + (run.n_rows + i - 1) * d_;
-      for (std::int64_t j = 0; j < d_; ++j) sum[j] += static_cast<double>(tail[j]) - static_cast<double>(head[j]);
+      for (std::int64_t j = 0; j < d_; ++j)
+        sum[j] += static_cast<double>(tail[j]) - static_cast<double>(head[j]);
     }
   }
 }
@@ -95,8 +99,8 @@ void WindowedGram::add_panel(const data::FeatureBlock& data, const Panel& panel,
   std::memset(product, 0, static_cast<std::size_t>(panel.n * columns) * sizeof(float));
   for (const auto& run : data.runs) {
     const float* frames = data.frames.data() + run.first_frame * d_;
-    linalg::add_atb(panel.n, columns, run.n_rows, frames + panel.first, d_, frames + panel.difference * d_ + column,
-                    d_, product, columns);
+    linalg::add_atb(panel.n, columns, run.n_rows, frames + panel.first, d_,
+                    frames + panel.difference * d_ + column, d_, product, columns);
   }
   double* target = block(panel.difference, 0);
   for (std::int64_t r = 0; r < panel.n; ++r) {
@@ -118,8 +122,8 @@ void WindowedGram::add_edges(core::ThreadPool& pool) {
       for (const std::int64_t side : {window_ - 1, std::int64_t{0}}) {
         const float* edge = edges_.data() + (side + step) * d_;
         std::memset(product.data(), 0, static_cast<std::size_t>(panel.n * d_) * sizeof(float));
-        linalg::add_atb(panel.n, d_, n_edges_, edge + panel.first, stride, edge + panel.difference * d_, stride,
-                        product.data(), d_);
+        linalg::add_atb(panel.n, d_, n_edges_, edge + panel.first, stride, edge + panel.difference * d_,
+                        stride, product.data(), d_);
         const double sign = side == 0 ? -1.0 : 1.0;
         for (std::int64_t i = 0; i < panel.n * d_; ++i) target[i] += sign * static_cast<double>(product[i]);
       }

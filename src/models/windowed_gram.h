@@ -11,13 +11,14 @@
 
 namespace phase0::models {
 
-/// Sums and products of window rows without forming them: an incremental, mergeable covariance of dimension F = W D.
+/// Sums and products of window rows without forming them: an incremental, mergeable covariance of dimension F
+/// = W D.
 ///
-/// Block (a, b) of the Gram matrix of windows is the lag-(b - a) product of the frames over the run, moved by a
-/// frames: it follows from the block before it by taking off the run's head and adding its tail. So a run costs
-/// W products of its frames, and W (W - 1) products of W - 1 head and tail frames, which are collected over many runs.
-/// Products are float32 on rows shifted by a constant, added up in float64 in block order: the same bits for any
-/// thread count and chunk size.
+/// Block (a, b) of the Gram matrix of windows is the lag-(b - a) product of the frames over the run, moved by
+/// a frames: it follows from the block before it by taking off the run's head and adding its tail. So a run
+/// costs W products of its frames, and W (W - 1) products of W - 1 head and tail frames, which are collected
+/// over many runs. Products are float32 on rows shifted by a constant, added up in float64 in block order:
+/// the same bits for any thread count and chunk size.
 class WindowedGram {
  public:
   /// `shift` [D] is subtracted from every frame; near the mean it saves digits.
@@ -67,8 +68,8 @@ class WindowedGram {
   bool finished_ = false;
   /// blocks_[k][i], [D, D]: before finish() the run product (i = 0) and the head-to-tail steps i - 1 -> i.
   std::vector<core::AlignedBuffer<double>> blocks_;
-  std::vector<double> sums_;               ///< [W, D] of the shifted windows
-  core::AlignedBuffer<float> edges_;       ///< [kEdgeRuns, 2 (W - 1), D]: heads, then tails
+  std::vector<double> sums_;          ///< [W, D] of the shifted windows
+  core::AlignedBuffer<float> edges_;  ///< [kEdgeRuns, 2 (W - 1), D]: heads, then tails
   std::int64_t n_edges_ = 0;
   std::vector<core::AlignedBuffer<float>> products_;  ///< per worker
 };

@@ -49,7 +49,8 @@ class Analysis {
 
  private:
   analysis::Assignment assignment(std::int64_t lag, const std::string& condition, Split split) const {
-    const std::string at = fmt::format("/lag{}/{}/{}", lag, condition, split == Split::kTrain ? "train" : "eval");
+    const std::string at =
+        fmt::format("/lag{}/{}/{}", lag, condition, split == Split::kTrain ? "train" : "eval");
     return {assignments_.map(at + "/cluster", store::ElementType::kInt32),
             assignments_.map(at + "/distance", store::ElementType::kFloat32)};
   }
@@ -114,10 +115,11 @@ StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& ob
   const std::string fitted = run::fit_key(options, collected, session.kernels());
   run::require_stage(session, "collect", collected);
   run::require_stage(session, "fit", fitted);
-  return run::run_stage(session, "analyze", run::analyze_key(options, fitted),
-                        {"tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv",
-                         "metrics.csv", "metrics.json", "decision.json", "report.txt", "report.html"},
-                        flags.fresh, [&] { return Analysis(session).run(); });
+  return run::run_stage(
+      session, "analyze", run::analyze_key(options, fitted),
+      {"tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv", "metrics.csv",
+       "metrics.json", "decision.json", "report.txt", "report.html"},
+      flags.fresh, [&] { return Analysis(session).run(); });
 }
 
 std::string report_text(const std::string& run_dir) {

@@ -32,8 +32,8 @@ run::StageReport collect_features(run::Session& session) {
   const data::Latents latents = data::Latents::open(options.data.latents);
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
   const auto check = [&](const std::vector<std::uint8_t>& dropped) {
-    data::SplitPlan splits =
-        data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(), dropped, session.observer());
+    data::SplitPlan splits = data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(),
+                                               dropped, session.observer());
     const run::Workload workload = run::measure(options, latents, splits, session.threads());
     run::check_against_input(options, latents, workload);
     session.require_memory("collect", run::plan_collect(session, workload).minimum_memory_bytes);

@@ -23,7 +23,9 @@ using data::FeatureSource;
 using data::Split;
 
 constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
-const char* name_of(Split split) { return split == Split::kTrain ? "train" : "eval"; }
+const char* name_of(Split split) {
+  return split == Split::kTrain ? "train" : "eval";
+}
 
 /// Rows of one feature in both splits.
 struct Features {
@@ -144,8 +146,8 @@ class Fitting {
       std::unique_ptr<FeatureSource> of_split[2];
       for (std::size_t s = 0; s < 2; ++s) {
         const FeatureSource& rows = flat.of(kSplits[s]);
-        store::MappedDataset matrix = store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32,
-                                                            rows.n_rows(), k);
+        store::MappedDataset matrix =
+            store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32, rows.n_rows(), k);
         models::pca_scores(model, rows, matrix, session_.execution(),
                            fmt::format("lag {}: {} scores", lag, name_of(kSplits[s])));
         of_split[s] = data::matrix_source(std::move(matrix));
@@ -169,7 +171,8 @@ class Fitting {
     models::KMeansTask task;
     task.k = condition.k;
     task.options = options_.clustering.kmeans;
-    task.seed = core::derive_seed(options_.seed, "k-means " + condition.name, static_cast<std::uint64_t>(lag));
+    task.seed =
+        core::derive_seed(options_.seed, "k-means " + condition.name, static_cast<std::uint64_t>(lag));
     task.scratch_folder = session_.directory().path;
     task.label = fmt::format("lag {}: {}", lag, condition.name);
     std::unique_ptr<FeatureSource> fitted;
@@ -179,9 +182,10 @@ class Fitting {
     model.kmeans = models::fit_kmeans(fitted ? *fitted : *features.train, task, session_.execution());
     const std::vector<float> shift = centre(*model.kmeans);
     for (const Split split : kSplits) {
-      const models::AssignmentSums sums = models::assign_nearest(
-          model.kmeans->centroids, condition.k, shift, features.of(split), samples_.index(split),
-          assignment_out(lag, condition, split), session_.execution(), task.label + ": " + name_of(split) + " ids");
+      const models::AssignmentSums sums =
+          models::assign_nearest(model.kmeans->centroids, condition.k, shift, features.of(split),
+                                 samples_.index(split), assignment_out(lag, condition, split),
+                                 session_.execution(), task.label + ": " + name_of(split) + " ids");
       if (split == Split::kTrain) model.train_sums = sums;
     }
   }

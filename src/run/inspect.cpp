@@ -96,17 +96,18 @@ void check_features(const store::H5Reader& file) {
 void check_assignments(const store::H5Reader& file) {
   for (const std::string& lag : file.members("/")) {
     for (const std::string& condition : file.members("/" + lag)) {
-      for (const std::string split : {"/train", "/eval"}) common_length(file, "/" + lag + "/" + condition + split);
+      for (const std::string split : {"/train", "/eval"})
+        common_length(file, "/" + lag + "/" + condition + split);
     }
   }
 }
 
 std::string describe_latents(const std::string& path) {
   const data::Latents latents = data::Latents::open(path);
-  return fmt::format("latents: {} frames of {} {} values at {} Hz, {} utterances, energy {}, {}\n",
-                     latents.n_frames(), latents.dim(), store::to_string(latents.type()), latents.frame_rate_hz(),
-                     latents.utterances().size(), latents.has_energy() ? "yes" : "no",
-                     latents.mappable() ? "used in place" : "staged when collected");
+  return fmt::format(
+      "latents: {} frames of {} {} values at {} Hz, {} utterances, energy {}, {}\n", latents.n_frames(),
+      latents.dim(), store::to_string(latents.type()), latents.frame_rate_hz(), latents.utterances().size(),
+      latents.has_energy() ? "yes" : "no", latents.mappable() ? "used in place" : "staged when collected");
 }
 
 std::string inspect_file(const std::string& path) {

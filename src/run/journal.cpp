@@ -30,8 +30,8 @@ std::string fingerprint(const std::string& text) {
 std::string identity(const std::string& path) {
   struct stat info {};
   if (path.empty() || stat(path.c_str(), &info) != 0) return path + ":absent";
-  return fmt::format("{}:{}:{}.{:09}", std::filesystem::absolute(path).lexically_normal().string(), info.st_size,
-                     info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  return fmt::format("{}:{}:{}.{:09}", std::filesystem::absolute(path).lexically_normal().string(),
+                     info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
 
 }  // namespace
@@ -39,7 +39,8 @@ std::string identity(const std::string& path) {
 Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
   if (!std::filesystem::exists(directory_.file("journal.json"))) return;
   try {
-    const auto json = nlohmann::json::parse(store::read_file(directory_.file("journal.json"), kMaxJournalBytes));
+    const auto json =
+        nlohmann::json::parse(store::read_file(directory_.file("journal.json"), kMaxJournalBytes));
     for (const auto& stage : json.at("stages")) {
       entries_.push_back({stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(),
                           stage.at("files").get<std::vector<std::string>>()});
@@ -52,8 +53,9 @@ Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
 bool Journal::done(const std::string& stage, const std::string& key) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     return entry.stage == stage && entry.key == key &&
-           std::all_of(entry.files.begin(), entry.files.end(),
-                       [&](const std::string& file) { return std::filesystem::exists(directory_.file(file)); });
+           std::all_of(entry.files.begin(), entry.files.end(), [&](const std::string& file) {
+             return std::filesystem::exists(directory_.file(file));
+           });
   });
 }
 
@@ -74,7 +76,8 @@ void Journal::begin(const std::string& stage) {
   save();
 }
 
-void Journal::finish(const std::string& stage, const std::string& key, const std::vector<std::string>& files) {
+void Journal::finish(const std::string& stage, const std::string& key,
+                     const std::vector<std::string>& files) {
   entries_.push_back({stage, key, files});
   save();
 }

@@ -9,8 +9,8 @@
 
 namespace phase0::run {
 
-/// Which stages of a run directory are finished, and for what: journal.json, rewritten atomically after the files of a
-/// stage are on disk. A damaged journal counts as empty.
+/// Which stages of a run directory are finished, and for what: journal.json, rewritten atomically after the
+/// files of a stage are on disk. A damaged journal counts as empty.
 class Journal {
  public:
   explicit Journal(RunDirectory directory);
@@ -31,8 +31,8 @@ class Journal {
   std::vector<Entry> entries_;
 };
 
-/// Fingerprints of all that a stage's results depend on: the input's identity, the options that matter, the program's
-/// version, and the key of the stage before.
+/// Fingerprints of all that a stage's results depend on: the input's identity, the options that matter, the
+/// program's version, and the key of the stage before.
 std::string collect_key(const Options& options);
 std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels);
 std::string analyze_key(const Options& options, const std::string& fit_key);

@@ -95,9 +95,14 @@ void record_stage(const Session& session, const StagePlan& plan, const StageMete
 void record_input(const Session& session, const InputFacts& input) {
   Json json = Json::object();
   describe_program(session, json);
-  json["input"] = {{"path", input.path},       {"bytes", input.bytes}, {"mtime_ns", input.mtime_ns},
-                   {"dtype", input.dtype},     {"n_frames", input.n_frames}, {"dim", input.dim},
-                   {"n_utterances", input.n_utterances}, {"frame_rate_hz", input.frame_rate_hz}};
+  json["input"] = {{"path", input.path},
+                   {"bytes", input.bytes},
+                   {"mtime_ns", input.mtime_ns},
+                   {"dtype", input.dtype},
+                   {"n_frames", input.n_frames},
+                   {"dim", input.dim},
+                   {"n_utterances", input.n_utterances},
+                   {"frame_rate_hz", input.frame_rate_hz}};
   save(session.directory(), json);
 }
 

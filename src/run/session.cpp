@@ -25,9 +25,9 @@ Session::Session(const Options& options, Observer& observer)
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
       execution_{pool_, memory_, observer} {
-  observer.log(LogLevel::kDebug, fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
-                                             core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(),
-                                             kernels_));
+  observer.log(LogLevel::kDebug,
+               fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
+                           core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));
 }
 
 void Session::require_memory(const std::string& stage, std::int64_t minimum_bytes) const {

@@ -24,7 +24,8 @@ class Session {
   const std::string& kernels() const { return kernels_; }
   const core::MemoryBudget& memory() const { return memory_; }
 
-  /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the budget.
+  /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the
+  /// budget.
   void require_memory(const std::string& stage, std::int64_t minimum_bytes) const;
 
  private:

@@ -13,7 +13,8 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
                        const std::function<StageReport()>& work) {
   Journal journal(session.directory());
   if (!fresh && journal.done(stage, key)) {
-    session.observer().log(LogLevel::kInfo, fmt::format("{}: already done in {}", stage, session.directory().path));
+    session.observer().log(LogLevel::kInfo,
+                           fmt::format("{}: already done in {}", stage, session.directory().path));
     return StageOutcome::kAlreadyDone;
   }
   const StageMeter meter;
@@ -24,11 +25,12 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   Journal finished(session.directory());
   finished.begin(stage);
   finished.finish(stage, key, files);
-  session.observer().log(LogLevel::kInfo,
-                         fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage,
-                                     report.plan.rows, figures.seconds, core::format_bytes(figures.peak_rss_bytes),
-                                     core::format_bytes(report.plan.peak_memory_bytes),
-                                     core::format_bytes(session.memory().bytes())));
+  session.observer().log(
+      LogLevel::kInfo,
+      fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage, report.plan.rows,
+                  figures.seconds, core::format_bytes(figures.peak_rss_bytes),
+                  core::format_bytes(report.plan.peak_memory_bytes),
+                  core::format_bytes(session.memory().bytes())));
   return StageOutcome::kDone;
 }
 

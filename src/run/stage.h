@@ -15,13 +15,14 @@ struct StageReport {
   std::vector<PlanItem> extra;  ///< further counts for run.json
 };
 
-/// The frame around each stage: skips it when the journal has it for this key, else runs `work`, records figures in
-/// run.json and finishes the journal entry once `files` are in place.
+/// The frame around each stage: skips it when the journal has it for this key, else runs `work`, records
+/// figures in run.json and finishes the journal entry once `files` are in place.
 StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key,
                        const std::vector<std::string>& files, bool fresh,
                        const std::function<StageReport()>& work);
 
-/// Key of a finished earlier stage that must match `expected`; throws Error (kConfig) that says which command to run.
+/// Key of a finished earlier stage that must match `expected`; throws Error (kConfig) that says which command
+/// to run.
 void require_stage(const Session& session, const std::string& stage, const std::string& expected);
 
 }  // namespace phase0::run

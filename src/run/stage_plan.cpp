@@ -19,7 +19,8 @@ namespace {
 using core::MemoryBudget;
 
 /// Shapes of the train rows' sources for a storage.
-void set_shapes(Workload& workload, const data::SampleIndex& train, std::int64_t window, std::int64_t frame_bytes) {
+void set_shapes(Workload& workload, const data::SampleIndex& train, std::int64_t window,
+                std::int64_t frame_bytes) {
   if (workload.storage == Storage::kDense) {
     workload.delta = workload.mean = data::matrix_shape(train.n_rows(), workload.dim);
     workload.flat = data::matrix_shape(train.n_rows(), workload.dim * window);
@@ -77,7 +78,8 @@ void add_pca(const Session& session, const Workload& workload, std::int64_t k, P
                 std::min(exact, approximate));
 }
 
-void add_kmeans(const Session& session, const Workload& workload, const ConditionOptions& condition, Peak& peak) {
+void add_kmeans(const Session& session, const Workload& workload, const ConditionOptions& condition,
+                Peak& peak) {
   const auto& options = session.options().clustering.kmeans;
   const data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
                                      ? workload.mean
@@ -85,15 +87,16 @@ void add_kmeans(const Session& session, const Workload& workload, const Conditio
   const models::KMeansMemory memory = models::kmeans_memory(rows, condition.k, options, session.threads());
   const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes;
   // The budget decides how many restarts run in lockstep; what is left over by the last one is not used.
-  peak.consider("k-means of " + condition.name, std::min(memory.lockstep_bytes, std::max(free, memory.minimum_bytes)),
-                memory.minimum_bytes);
+  peak.consider("k-means of " + condition.name,
+                std::min(memory.lockstep_bytes, std::max(free, memory.minimum_bytes)), memory.minimum_bytes);
   const std::int64_t assign = models::assign_bytes(rows, condition.k, session.threads());
   peak.consider("assignment of " + condition.name, assign, assign);
 }
 
 }  // namespace
 
-Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits, int threads) {
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits,
+                 int threads) {
   Workload workload;
   const data::SampleIndex train = splits.index(data::Split::kTrain, latents.utterances());
   workload.n_frames = latents.n_frames();
@@ -125,14 +128,16 @@ void check_against_input(const Options& options, const data::Latents& latents, c
     throw Error(ErrorKind::kConfig, fmt::format("{}: {}", key, why), {latents.path()});
   };
   if (options.vae_latent_dim && *options.vae_latent_dim != latents.dim()) {
-    refuse("vae.latent_dim", fmt::format("is {}, but the input has {}", *options.vae_latent_dim, latents.dim()));
+    refuse("vae.latent_dim",
+           fmt::format("is {}, but the input has {}", *options.vae_latent_dim, latents.dim()));
   }
   if (options.vae_frame_rate && std::abs(*options.vae_frame_rate - latents.frame_rate_hz()) >
                                     1e-6 * std::abs(latents.frame_rate_hz())) {
     refuse("vae.frame_rate",
            fmt::format("is {}, but the input has {}", *options.vae_frame_rate, latents.frame_rate_hz()));
   }
-  const std::int64_t features = core::checked_mul(options.context.window_size, latents.dim(), "context.window_size");
+  const std::int64_t features =
+      core::checked_mul(options.context.window_size, latents.dim(), "context.window_size");
   for (const auto& condition : options.clustering.conditions) {
     const std::string key = "clustering.conditions (" + condition.name + ")";
     if (condition.pca_dim > std::min(features, workload.n_train)) {
@@ -204,7 +209,8 @@ StagePlan plan_analyze(const Session& session, const Workload& workload) {
   plan.rows = workload.n_train + workload.n_eval;
   const analysis::AnalysisMemory memory = analysis::analysis_memory(
       session.options(), workload.dim, workload.n_train, workload.n_eval, session.threads());
-  const std::int64_t free = std::max(session.memory().bytes() - MemoryBudget::kBaseBytes, memory.minimum_bytes);
+  const std::int64_t free =
+      std::max(session.memory().bytes() - MemoryBudget::kBaseBytes, memory.minimum_bytes);
   const std::int64_t bytes = std::min(memory.one_scan_bytes, free);
   // Every scan does as many dimensions as fit.
   plan.passes_min = plan.passes_max = core::ceil_div(memory.one_scan_bytes, std::max<std::int64_t>(bytes, 1));

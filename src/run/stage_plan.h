@@ -21,7 +21,8 @@ struct Workload {
 };
 
 /// Before collect, from the input's metadata.
-Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits, int threads);
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits,
+                 int threads);
 /// After collect.
 Workload measure(const data::Samples& samples);
 

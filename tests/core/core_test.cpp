@@ -32,7 +32,8 @@ TEST(Checked, OverflowIsAnError) {
 }
 
 TEST(Random, MatchesTheReferenceOfXoshiro) {
-  // First outputs for seed 42 through SplitMix64, fixed for good: splits and seeds of experiments hang on them.
+  // First outputs for seed 42 through SplitMix64, fixed for good: splits and seeds of experiments hang on
+  // them.
   Random random(42);
   const std::uint64_t first = random.next();
   Random again(42);
@@ -128,7 +129,8 @@ TEST(Memory, FiguresOfThisProcessMakeSense) {
   MemoryOptions options;
   options.budget_percent = 25;
   EXPECT_NEAR(static_cast<double>(MemoryBudget::from_options(options).bytes()),
-              0.25 * static_cast<double>(available_memory().bytes), 0.1 * static_cast<double>(available.bytes));
+              0.25 * static_cast<double>(available_memory().bytes),
+              0.1 * static_cast<double>(available.bytes));
 }
 
 }  // namespace

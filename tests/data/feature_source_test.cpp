@@ -14,9 +14,12 @@
 namespace phase0::data {
 namespace {
 
-std::string folder() { return std::filesystem::temp_directory_path().string(); }
+std::string folder() {
+  return std::filesystem::temp_directory_path().string();
+}
 
-/// Frames with the value 1000 t + j in the file's row t, column j; exact in float32 and, for small t, in float16.
+/// Frames with the value 1000 t + j in the file's row t, column j; exact in float32 and, for small t, in
+/// float16.
 store::MappedDataset numbered(std::int64_t rows, std::int64_t columns) {
   auto dataset = store::scratch_matrix(folder(), store::ElementType::kFloat32, rows, columns);
   for (std::int64_t i = 0; i < rows * columns; ++i) {
@@ -103,7 +106,8 @@ TEST_F(Sources, MeanAndDeltaFollowTheirDefinitions) {
   mean->load(0, mean->n_rows(), block);
   for (std::size_t r = 0; r < expected.size(); ++r) {
     const auto last = static_cast<double>(expected[r].first + expected[r].second - kLag);
-    EXPECT_EQ(block.matrix()[static_cast<std::int64_t>(r) * kDim + 1], static_cast<float>((last - 1.5) * 1000 + 1));
+    EXPECT_EQ(block.matrix()[static_cast<std::int64_t>(r) * kDim + 1],
+              static_cast<float>((last - 1.5) * 1000 + 1));
   }
   delta->load(0, delta->n_rows(), block);
   for (std::int64_t i = 0; i < delta->n_rows() * kDim; ++i) EXPECT_EQ(block.matrix()[i], 1000.0f);
@@ -132,12 +136,14 @@ TEST_F(Sources, SubsetKeepsTheOrderOfItsRanges) {
   subset->load(1, 6, block);
   const std::int64_t rows[] = {2, 5, 15, 16, 17, 18};
   for (std::int64_t r = 0; r < 6; ++r) {
-    for (std::int64_t j = 0; j < kDim; ++j) EXPECT_EQ(block.matrix()[r * kDim + j], all.matrix()[rows[r] * kDim + j]);
+    for (std::int64_t j = 0; j < kDim; ++j)
+      EXPECT_EQ(block.matrix()[r * kDim + j], all.matrix()[rows[r] * kDim + j]);
   }
 }
 
 TEST_F(Sources, ShapeBoundsWhatABlockTakes) {
-  for (const auto& source : {flat_source(frames_, index_, kWindow, kLag), mean_source(frames_, index_, kWindow, kLag)}) {
+  for (const auto& source :
+       {flat_source(frames_, index_, kWindow, kLag), mean_source(frames_, index_, kWindow, kLag)}) {
     FeatureBlock block;
     source->load_block(0, block);
     EXPECT_GE(source->block_bytes(), 4 * (block.frames.size() + block.staging.size()));

@@ -107,8 +107,9 @@ TEST(Splits, ShortDroppedAndUnlistedUtterancesAreLeftOut) {
 class SpeakerFiles : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("phase0_splits_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+    folder_ =
+        std::filesystem::temp_directory_path() /
+        ("phase0_splits_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::create_directories(folder_);
     options_.data.min_duration_sec = 1;
     options_.splits.train_speakers_file = (folder_ / "train.txt").string();
@@ -151,7 +152,7 @@ TEST(Splits, RefusesMoreSpeakersThanThereAreAndEmptySplits) {
     return ErrorKind::kInternal;
   };
   EXPECT_EQ(kind_of(options_for(4, 2), corpus(5, 2, 60)), ErrorKind::kConfig);
-  EXPECT_EQ(kind_of(options_for(3, 2), corpus(5, 2, 12)), ErrorKind::kData);   // all too short in seconds
+  EXPECT_EQ(kind_of(options_for(3, 2), corpus(5, 2, 12)), ErrorKind::kData);      // all too short in seconds
   EXPECT_EQ(kind_of(options_for(3, 2), corpus(5, 2, 13)), ErrorKind::kInternal);  // two rows each: fine
 }
 

@@ -13,7 +13,8 @@ Eigen::MatrixXd with_spectrum(const Eigen::VectorXd& values) {
   const Eigen::Index n = values.size();
   Eigen::MatrixXd random(n, n);
   for (Eigen::Index i = 0; i < n; ++i) {
-    for (Eigen::Index j = 0; j < n; ++j) random(i, j) = std::sin(static_cast<double>(3 * i * n + 7 * j + i * j));
+    for (Eigen::Index j = 0; j < n; ++j)
+      random(i, j) = std::sin(static_cast<double>(3 * i * n + 7 * j + i * j));
   }
   const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(random).householderQ();
   return q * values.asDiagonal() * q.transpose();
@@ -51,7 +52,8 @@ TEST(LargestEigenpairs, KrylovForLargeMatrices) {
 }
 
 TEST(LargestEigenpairs, KrylovConvergesOnASlowlyFallingSpectrum) {
-  // As of speech: no gap behind the wanted values. The full decomposition would apply all n unit vectors at once.
+  // As of speech: no gap behind the wanted values. The full decomposition would apply all n unit vectors at
+  // once.
   const std::int64_t n = 1500;
   Eigen::VectorXd values(n);
   for (Eigen::Index i = 0; i < n; ++i) values[i] = 100.0 / std::pow(static_cast<double>(1 + i), 0.5);
@@ -59,10 +61,12 @@ TEST(LargestEigenpairs, KrylovConvergesOnASlowlyFallingSpectrum) {
   std::int64_t widest = 0;
   const auto apply = [&](const double* x, double* y, std::int64_t count) {
     widest = std::max(widest, count);
-    Eigen::Map<Eigen::MatrixXd>(y, n, count) = values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+    Eigen::Map<Eigen::MatrixXd>(y, n, count) =
+        values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
   };
   const EigenPairs pairs = largest_eigenpairs(apply, n, 8);
-  for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-9 * values[0]);
+  for (std::size_t i = 0; i < 8; ++i)
+    EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-9 * values[0]);
   EXPECT_LT(widest, n);
 }
 

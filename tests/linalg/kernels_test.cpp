@@ -27,7 +27,8 @@ TEST(Kernels, HalfToFloatIsExactForEveryHalf) {
         EXPECT_EQ(std::isinf(floats[i]), mantissa == 0);
         continue;
       }
-      const double expected = sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
+      const double expected =
+          sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
       EXPECT_EQ(static_cast<double>(floats[i]), expected) << table->name << " half " << i;
       EXPECT_EQ(std::signbit(floats[i]), sign < 0);
     }
@@ -39,7 +40,8 @@ TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
   const std::int64_t n = 1000;
   const std::int64_t d = 13;
   std::vector<float> x(static_cast<std::size_t>(n * d));
-  for (float& value : x) value = static_cast<float>(random.normal() * std::pow(10.0, random.uniform() * 6 - 4));
+  for (float& value : x)
+    value = static_cast<float>(random.normal() * std::pow(10.0, random.uniform() * 6 - 4));
   const double scale = 0x1p30;
   for (const Kernels* table : available_kernels()) {
     std::vector<std::int64_t> forward(13, 0);

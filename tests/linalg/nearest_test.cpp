@@ -122,7 +122,8 @@ TEST_P(AllKernels, SeveralSetsGiveTheLabelsOfEachAlone) {
   for (std::int64_t set = 0; set < 3; ++set) {
     const std::int64_t k = set == 0 ? 10 : (set == 1 ? 1 : 19);
     for (std::int64_t r = 0; r < 100; ++r) {
-      EXPECT_EQ(workspace.labels[set * 100 + r], brute_force(x.data() + r * d, centroids.data() + first * d, k, d));
+      EXPECT_EQ(workspace.labels[set * 100 + r],
+                brute_force(x.data() + r * d, centroids.data() + first * d, k, d));
     }
     first += k;
   }

@@ -20,8 +20,8 @@ std::vector<float> blobs(std::int64_t n, std::int64_t d, std::int64_t k, double 
   std::vector<float> x(static_cast<std::size_t>(n * d));
   for (std::int64_t r = 0; r < n; ++r) {
     for (std::int64_t j = 0; j < d; ++j) {
-      x[static_cast<std::size_t>(r * d + j)] =
-          static_cast<float>(offset + static_cast<double>(centres[static_cast<std::size_t>((r % k) * d + j)]) + random.normal());
+      x[static_cast<std::size_t>(r * d + j)] = static_cast<float>(
+          offset + static_cast<double>(centres[static_cast<std::size_t>((r % k) * d + j)]) + random.normal());
     }
   }
   return x;
@@ -38,7 +38,8 @@ KMeansTask task_for(std::int64_t k, RestartsOn restarts_on = RestartsOn::kAll, s
   return task;
 }
 
-double inertia_of(const std::vector<float>& x, const KMeansModel& model, std::vector<std::int64_t>* counts = nullptr) {
+double inertia_of(const std::vector<float>& x, const KMeansModel& model,
+                  std::vector<std::int64_t>* counts = nullptr) {
   double total = 0;
   if (counts != nullptr) counts->assign(static_cast<std::size_t>(model.k), 0);
   for (std::int64_t r = 0; r < std::ssize(x) / model.d; ++r) {
@@ -47,8 +48,9 @@ double inertia_of(const std::vector<float>& x, const KMeansModel& model, std::ve
     for (std::int64_t c = 0; c < model.k; ++c) {
       double distance = 0;
       for (std::int64_t j = 0; j < model.d; ++j) {
-        const double difference = static_cast<double>(x[static_cast<std::size_t>(r * model.d + j)]) -
-                                  static_cast<double>(model.centroids[static_cast<std::size_t>(c * model.d + j)]);
+        const double difference =
+            static_cast<double>(x[static_cast<std::size_t>(r * model.d + j)]) -
+            static_cast<double>(model.centroids[static_cast<std::size_t>(c * model.d + j)]);
         distance += difference * difference;
       }
       if (distance < best) {
@@ -170,7 +172,8 @@ TEST(KMeans, OneClusterIsTheMean) {
   const KMeansModel model = fit_kmeans(*source, task_for(1), machine.execution);
   for (std::int64_t j = 0; j < 3; ++j) {
     double sum = 0;
-    for (std::int64_t r = 0; r < 1000; ++r) sum += static_cast<double>(x[static_cast<std::size_t>(3 * r + j)]);
+    for (std::int64_t r = 0; r < 1000; ++r)
+      sum += static_cast<double>(x[static_cast<std::size_t>(3 * r + j)]);
     EXPECT_NEAR(model.centroids[static_cast<std::size_t>(j)], sum / 1000, 1e-6);
   }
 }
@@ -197,10 +200,11 @@ TEST(Assign, WritesIdsDistancesAndHoldoutSums) {
   const std::vector<float> centroids = testing::normals(7 * d, 37, 1.0, 100.0);
   const auto run = [&](int threads) {
     Machine machine(threads);
-    AssignmentOut out{store::scratch_matrix(testing::scratch_folder(), store::ElementType::kInt32, index.n_rows(), 1),
-                      store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 1)};
-    const AssignmentSums sums = assign_nearest(centroids, 7, std::vector<float>(4, 100.0f), *source, index, out,
-                                               machine.execution, "ids");
+    AssignmentOut out{
+        store::scratch_matrix(testing::scratch_folder(), store::ElementType::kInt32, index.n_rows(), 1),
+        store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 1)};
+    const AssignmentSums sums = assign_nearest(centroids, 7, std::vector<float>(4, 100.0f), *source, index,
+                                               out, machine.execution, "ids");
     return std::pair(out, sums);
   };
   const auto [out, sums] = run(1);

@@ -20,7 +20,8 @@ TEST(Moments, MatchTwoPassFloat64AtAnyOffsetAndThreadCount) {
     for (std::int64_t j = 0; j < d; ++j) {
       double mean = 0;
       double variance = 0;
-      for (std::int64_t r = 0; r < 70001; ++r) mean += static_cast<double>(x[static_cast<std::size_t>(r * d + j)]);
+      for (std::int64_t r = 0; r < 70001; ++r)
+        mean += static_cast<double>(x[static_cast<std::size_t>(r * d + j)]);
       mean /= 70001;
       for (std::int64_t r = 0; r < 70001; ++r) {
         const double deviation = static_cast<double>(x[static_cast<std::size_t>(r * d + j)]) - mean;

@@ -22,7 +22,8 @@ std::vector<float> persistent_frames(std::int64_t n, std::int64_t columns, doubl
     for (double& s : state) s = 0.9 * s + random.normal();
     for (std::int64_t j = 0; j < columns; ++j) {
       double value = offset + 0.3 * random.normal();
-      for (int s = 0; s < 4; ++s) value += state[s] * std::sin(static_cast<double>((s + 1) * (j + 1))) * (4 - s);
+      for (int s = 0; s < 4; ++s)
+        value += state[s] * std::sin(static_cast<double>((s + 1) * (j + 1))) * (4 - s);
       frames[static_cast<std::size_t>(t * columns + j)] = static_cast<float>(value);
     }
   }
@@ -30,14 +31,15 @@ std::vector<float> persistent_frames(std::int64_t n, std::int64_t columns, doubl
 }
 
 /// The windows as a float64 matrix, straight from the definition.
-Eigen::MatrixXd windows(const std::vector<float>& frames, std::int64_t columns, const data::SampleIndex& index,
-                        std::int64_t window, std::int64_t lag) {
+Eigen::MatrixXd windows(const std::vector<float>& frames, std::int64_t columns,
+                        const data::SampleIndex& index, std::int64_t window, std::int64_t lag) {
   Eigen::MatrixXd rows(index.n_rows(), window * columns);
   std::int64_t row = 0;
   for (const auto& u : index.utterances()) {
     for (std::int64_t t = u.first_t; t < u.n_frames; ++t, ++row) {
       for (std::int64_t i = 0; i < window * columns; ++i) {
-        rows(row, i) = static_cast<double>(frames[static_cast<std::size_t>((u.frame_offset + t - lag - window + 1) * columns + i)]);
+        rows(row, i) = static_cast<double>(
+            frames[static_cast<std::size_t>((u.frame_offset + t - lag - window + 1) * columns + i)]);
       }
     }
   }
@@ -61,10 +63,12 @@ Reference svd(const Eigen::MatrixXd& rows) {
   return reference;
 }
 
-void expect_close(const PcaModel& model, const Reference& reference, double value_tolerance, double cosine_slack) {
+void expect_close(const PcaModel& model, const Reference& reference, double value_tolerance,
+                  double cosine_slack) {
   for (std::int64_t c = 0; c < model.k; ++c) {
     const double variance = reference.variance[c];
-    EXPECT_NEAR(model.explained_variance[static_cast<std::size_t>(c)], variance, value_tolerance * variance) << c;
+    EXPECT_NEAR(model.explained_variance[static_cast<std::size_t>(c)], variance, value_tolerance * variance)
+        << c;
     EXPECT_NEAR(model.explained_variance_ratio[static_cast<std::size_t>(c)], variance / reference.total,
                 value_tolerance * variance / reference.total);
     const Eigen::Map<const Eigen::VectorXd> component(model.components.data() + c * model.dim, model.dim);
@@ -74,7 +78,8 @@ void expect_close(const PcaModel& model, const Reference& reference, double valu
     EXPECT_GT(component[largest], 0);
   }
   for (std::int64_t i = 0; i < model.dim; ++i) {
-    EXPECT_NEAR(model.mean[static_cast<std::size_t>(i)], reference.mean[i], 1e-6 * (1 + std::abs(reference.mean[i])));
+    EXPECT_NEAR(model.mean[static_cast<std::size_t>(i)], reference.mean[i],
+                1e-6 * (1 + std::abs(reference.mean[i])));
   }
 }
 
@@ -124,7 +129,8 @@ TEST_P(PcaMethods, SameBitsForAnyThreadCountAndBudget) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, PcaMethods, ::testing::Values(PcaMethod::kCovariance, PcaMethod::kIncrementalSvd),
+INSTANTIATE_TEST_SUITE_P(Methods, PcaMethods,
+                         ::testing::Values(PcaMethod::kCovariance, PcaMethod::kIncrementalSvd),
                          [](const auto& info) {
                            return info.param == PcaMethod::kCovariance ? "covariance" : "incremental_svd";
                          });
@@ -162,7 +168,8 @@ TEST(Pca, MergedPartsEqualTheWhole) {
   whole->finish(pool);
   merged->finish(pool);
   EXPECT_NEAR(merged->total_variance(), whole->total_variance(), 1e-6 * whole->total_variance());
-  const std::vector<double> x = {1, -2, 3, 0.5, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+  const std::vector<double> x = {1, -2, 3, 0.5, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2,
+                                 2, 2,  2, 2,   2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1};
   std::vector<double> y(30);
   std::vector<double> z(30);
   whole->apply(x.data(), y.data(), 1, pool);
@@ -224,7 +231,8 @@ TEST(PcaScores, AreTheFloat32RoundingOfFloat64Projections) {
   const auto source = data::flat_source(matrix, index, 6, 4);
   Machine machine(3);
   const PcaModel model = fit_pca(*source, 5, machine.execution);
-  auto scores = store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 5);
+  auto scores =
+      store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 5);
   pca_scores(model, *source, scores, machine.execution, "scores");
   const Eigen::MatrixXd rows = windows(frames, 16, index, 6, 4);
   const Eigen::Map<const Eigen::RowVectorXd> mean(model.mean.data(), model.dim);

@@ -14,7 +14,9 @@
 /// Small data for the tests of the models.
 namespace phase0::models::testing {
 
-inline std::string scratch_folder() { return std::filesystem::temp_directory_path().string(); }
+inline std::string scratch_folder() {
+  return std::filesystem::temp_directory_path().string();
+}
 
 /// An Execution that owns what it refers to.
 struct Machine {
@@ -34,7 +36,8 @@ inline std::vector<float> normals(std::int64_t n, std::uint64_t seed, double sca
 }
 
 inline store::MappedDataset matrix(const std::vector<float>& values, std::int64_t columns) {
-  auto dataset = store::scratch_matrix(scratch_folder(), store::ElementType::kFloat32, std::ssize(values) / columns, columns);
+  auto dataset = store::scratch_matrix(scratch_folder(), store::ElementType::kFloat32,
+                                       std::ssize(values) / columns, columns);
   std::copy(values.begin(), values.end(), dataset.mutable_data<float>());
   return dataset;
 }
