@@ -51,7 +51,7 @@ std::int64_t total_disk_bytes(const Plan& plan) {
 }
 
 std::string stage_table(const Plan& plan) {
-  std::vector<Row> rows = {{"stage", "rows", "passes", "disk", "peak memory", "least memory"}};
+  std::vector<Row> rows = {{"stage", "rows", "frame passes", "disk", "peak memory", "least memory"}};
   for (const StagePlan& stage : plan.stages) {
     rows.push_back({stage.stage, with_commas(stage.rows), format_passes(stage),
                     core::format_bytes(stage.disk_bytes), core::format_bytes(stage.peak_memory_bytes),

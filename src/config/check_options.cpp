@@ -76,6 +76,8 @@ std::optional<Problem> check_unique_names(const std::vector<Named>& list, const 
 
 }  // namespace
 
+constexpr std::size_t kMaxSlices = 64;  // one bit of a word each in the analysis
+
 std::optional<Problem> find_problem(const Options& options) {
   if (auto problem = check_fields(options_table(), options, "")) return problem;
   if (auto problem = check_splits(options.splits)) return problem;
@@ -85,6 +87,10 @@ std::optional<Problem> find_problem(const Options& options) {
       return problem;
   }
   if (auto problem = check_unique_names(conditions, "clustering.conditions")) return problem;
+  if (options.slices.size() > kMaxSlices) {
+    return Problem{"slices",
+                   fmt::format("{} slices are too many, at most {} work", options.slices.size(), kMaxSlices)};
+  }
   return check_unique_names(options.slices, "slices");
 }
 

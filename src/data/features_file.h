@@ -28,7 +28,8 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
 void write_features(const std::string& path, const Options& options, const Latents& latents,
                     const SplitPlan& plan, core::Execution& execution);
 /// Memory that write_features takes.
-std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads);
+std::int64_t write_features_bytes(const Options& options, const Latents& latents, Storage storage,
+                                  int threads);
 
 /// features.h5, open for reading. Sources refer to this object, which must outlive them. Thread-safe once
 /// open.

@@ -214,10 +214,13 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
   return bytes;
 }
 
-std::int64_t write_features_bytes(const Options& options, const Latents& latents, int threads) {
+std::int64_t write_features_bytes(const Options& options, const Latents& latents, Storage storage,
+                                  int threads) {
   const std::int64_t row = latents.dim() * 4;
   const std::int64_t block = canonical_block_rows(latents.dim()) + options.context.window_size;
-  const std::int64_t features = 1 + std::ssize(options.context.lags) * (options.context.window_size + 1);
+  const bool dense = storage == Storage::kDense;
+  const std::int64_t features =
+      dense ? 1 + std::ssize(options.context.lags) * (options.context.window_size + 1) : 0;
   // Frames and results of one block per worker, and the mapped pages that it fills before they are flushed.
   return threads * block * row * (4 + features) + kFlushRows * kRowBytes +
          std::ssize(latents.utterances()) * 256 + (std::int64_t{16} << 20);
@@ -228,8 +231,9 @@ void write_features(const std::string& path, const Options& options, const Laten
   const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
   const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
   const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
-  const core::Reservation memory(
-      execution.memory, write_features_bytes(options, latents, execution.pool.size()), "collecting features");
+  const core::Reservation memory(execution.memory,
+                                 write_features_bytes(options, latents, storage, execution.pool.size()),
+                                 "collecting features");
   std::optional<double> median;
   if (latents.has_energy()) median = median_energy(latents, plan, execution);
 

@@ -33,11 +33,13 @@ float error_bound(float x, float c, std::int64_t d) {
 
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d) {
   __extension__ using Quad = __float128;
+  // |x - a|^2 - |x - b|^2 without the squares of x, which would drown small centroids.
   Quad difference = 0;
   for (std::int64_t j = 0; j < d; ++j) {
-    const Quad to_a = static_cast<Quad>(x[j]) - static_cast<Quad>(a[j]);
-    const Quad to_b = static_cast<Quad>(x[j]) - static_cast<Quad>(b[j]);
-    difference += to_a * to_a - to_b * to_b;
+    const auto to = static_cast<Quad>(x[j]);
+    const auto from_a = static_cast<Quad>(a[j]);
+    const auto from_b = static_cast<Quad>(b[j]);
+    difference += (from_b - from_a) * ((to - from_a) + (to - from_b));
   }
   return difference < 0 ? -1 : (difference > 0 ? 1 : 0);
 }
@@ -53,6 +55,7 @@ NearestCentroids::NearestCentroids(std::span<const float> centroids, std::vector
   PHASE0_CHECK(d >= 1 && std::ssize(shift_) == d && std::ssize(centroids_) == n_centroids * d);
   shifted_.resize(n_centroids * d);
   norms_.resize(static_cast<std::size_t>(n_centroids));
+  lengths_.resize(static_cast<std::size_t>(n_centroids));
   std::int64_t c = 0;
   for (const std::int64_t size : set_sizes_) {
     PHASE0_CHECK(size >= 1);
@@ -66,6 +69,7 @@ NearestCentroids::NearestCentroids(std::span<const float> centroids, std::vector
         norm += value * value;
       }
       norms_[static_cast<std::size_t>(c)] = static_cast<float>(norm);
+      lengths_[static_cast<std::size_t>(c)] = static_cast<float>(std::sqrt(norm)) * 1.000001f;
       largest = std::max(largest, norm);
     }
     largest_norm_.push_back(static_cast<float>(std::sqrt(largest)) * 1.000001f);
@@ -128,7 +132,7 @@ std::int32_t NearestCentroids::decide(const float* x, const float* products, flo
     return norms_[static_cast<std::size_t>(set_first + c)] - 2.0f * products[c];
   };
   const auto bound = [&](std::int64_t c) {
-    return error_bound(x_norm, std::sqrt(norms_[static_cast<std::size_t>(set_first + c)]) * 1.0001f, d_);
+    return error_bound(x_norm, lengths_[static_cast<std::size_t>(set_first + c)], d_);
   };
   float ceiling = std::numeric_limits<float>::infinity();
   for (std::int64_t c = 0; c < set_size; ++c) {

@@ -54,12 +54,13 @@ class NearestCentroids {
   std::vector<std::int64_t> set_sizes_;
   std::vector<float> centroids_;        ///< as given
   core::AlignedBuffer<float> shifted_;  ///< [k, d]
-  std::vector<float> norms_;            ///< [k] of the shifted centroids
+  std::vector<float> norms_;            ///< [k] squared norms of the shifted centroids
+  std::vector<float> lengths_;          ///< [k] their norms: a square may underflow where the norm does not
   std::vector<float> shift_;
   std::vector<float> largest_norm_;  ///< [n_sets] max |c - shift|
 };
 
-/// sum_j (a_j - b_j)^2 compared in float128 (exact for all practical purposes): -1, 0 or 1 for x nearer to a,
+/// sum_j (a_j - b_j)^2 compared in float128 (113 bits; float64 has 53): -1, 0 or 1 for x nearer to a,
 /// tie, b.
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d);
 

@@ -34,7 +34,7 @@ struct Totals {
 
 /// A row that an empty cluster may be moved to.
 struct FarRow {
-  float squared = 0;
+  double squared = 0;
   std::int64_t row = 0;
   std::int32_t label = 0;
 };
@@ -246,7 +246,10 @@ class Lloyd {
           auto& rows = partial[static_cast<std::size_t>(slot)];
           rows.clear();
           for (std::int64_t r = 0; r < block.n_rows; ++r) {
-            const FarRow row{workspace.squared[r], block.first_row + r, workspace.labels[r]};
+            // In float64: a row on its centroid must count as distance 0, or reseeding would never settle.
+            const double squared = linalg::kernels().squared_distance(
+                block.matrix() + r * d_, run.centroids.data() + workspace.labels[r] * d_, d_);
+            const FarRow row{squared, block.first_row + r, workspace.labels[r]};
             if (row.squared > 0) rows.push_back(row);
           }
           keep(rows);

@@ -30,6 +30,10 @@ class CovarianceFitter final : public PcaFitter {
 
   PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
     gram_.finish(pool);
+    const double total = gram_.total_variance();
+    if (!std::isfinite(total)) {
+      throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
+    }
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
       gram_.apply(x, y, count, pool);
     };
@@ -42,7 +46,6 @@ class CovarianceFitter final : public PcaFitter {
     model.mean = gram_.mean();
     model.components = std::move(pairs.vectors);
     model.explained_variance = std::move(pairs.values);
-    const double total = gram_.total_variance();
     for (const double variance : model.explained_variance) {
       model.explained_variance_ratio.push_back(total > 0 ? variance / total : 0.0);
     }
@@ -194,9 +197,18 @@ std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod 
          linalg::eigen_workspace_bytes(rows.dim(), k);
 }
 
+std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
+  // Frames in float64 and their products with every window position's components, per worker.
+  const std::int64_t frames = rows.block_bytes / (4 * rows.frame_dim) + 1;
+  return threads * (rows.block_bytes + 8 * frames * (rows.frame_dim + rows.window * k)) + 8 * k * rows.dim() +
+         blocks_in_flight(threads) * rows.block_rows * k * 4;
+}
+
 void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
                 core::Execution& execution, const std::string& task) {
   PHASE0_CHECK(out.rows() == rows.n_rows() && out.columns() == model.k && rows.dim() == model.dim);
+  const core::Reservation memory(
+      execution.memory, pca_scores_bytes(rows.shape(), model.k, execution.pool.size()), "PCA scores");
   const Projector projector(model, rows.window());
   std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(execution.pool.size()));
   data::scan(

@@ -53,6 +53,9 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
 /// Memory of a fit, scan included.
 std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads);
 
+/// Memory of pca_scores.
+std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads);
+
 /// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the
 /// scan.
 void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,

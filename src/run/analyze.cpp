@@ -32,7 +32,7 @@ class Analysis {
 
   run::StageReport run() {
     const StagePlan plan = run::plan_analyze(session_, run::measure(samples_));
-    session_.require_memory("analyze", plan.minimum_memory_bytes);
+    session_.require_memory(plan.minimum_memory_bytes);
     run::Journal(session_.directory()).begin("analyze");
     AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
     for (const auto& condition : options_.clustering.conditions) {
@@ -115,11 +115,9 @@ StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& ob
   const std::string fitted = run::fit_key(options, collected, session.kernels());
   run::require_stage(session, "collect", collected);
   run::require_stage(session, "fit", fitted);
-  return run::run_stage(
-      session, "analyze", run::analyze_key(options, fitted),
-      {"tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv", "metrics.csv",
-       "metrics.json", "decision.json", "report.txt", "report.html"},
-      flags.fresh, [&] { return Analysis(session).run(); });
+  session.lock_directory();
+  return run::run_stage(session, "analyze", run::analyze_key(options, fitted), flags.fresh,
+                        [&] { return Analysis(session).run(); });
 }
 
 std::string report_text(const std::string& run_dir) {

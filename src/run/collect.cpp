@@ -1,12 +1,13 @@
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "data/features_file.h"
 #include "phase0/pipeline.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
-#include "store/atomic_file.h"
 
 namespace phase0 {
 namespace {
@@ -36,13 +37,19 @@ run::StageReport collect_features(run::Session& session) {
                                                dropped, session.observer());
     const run::Workload workload = run::measure(options, latents, splits, session.threads());
     run::check_against_input(options, latents, workload);
-    session.require_memory("collect", run::plan_collect(session, workload).minimum_memory_bytes);
+    std::int64_t least = 0;
+    // Of all stages: better refused now than after hours of fitting.
+    for (const StagePlan& plan : {run::plan_collect(session, workload), run::plan_fit(session, workload),
+                                  run::plan_analyze(session, workload)}) {
+      least = std::max(least, plan.minimum_memory_bytes);
+    }
+    session.require_memory(least);
     return std::pair(std::move(splits), workload);
   };
   check(none);  // refuses in a moment what would otherwise fail after a pass over all values
   const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
   const auto [splits, workload] = check(dropped);
-  store::create_folders(session.directory().path);
+  session.lock_directory();
   run::Journal(session.directory()).begin("collect");
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution());
@@ -55,7 +62,7 @@ run::StageReport collect_features(run::Session& session) {
 
 StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
   run::Session session(options, observer);
-  return run::run_stage(session, "collect", run::collect_key(options), {"features.h5"}, flags.fresh,
+  return run::run_stage(session, "collect", run::collect_key(options), flags.fresh,
                         [&] { return collect_features(session); });
 }
 

@@ -211,7 +211,7 @@ class Fitting {
 run::StageReport fit_models(run::Session& session) {
   Fitting fitting(session);
   const StagePlan plan = run::plan_fit(session, run::measure(fitting.samples()));
-  session.require_memory("fit", plan.minimum_memory_bytes);
+  session.require_memory(plan.minimum_memory_bytes);
   run::Journal(session.directory()).begin("fit");
   fitting.run();
   return {plan, {}};
@@ -223,8 +223,9 @@ StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observ
   run::Session session(options, observer);
   const std::string collected = run::collect_key(options);
   run::require_stage(session, "collect", collected);
-  return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()),
-                        {"models.h5", "assignments.h5"}, flags.fresh, [&] { return fit_models(session); });
+  session.lock_directory();
+  return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()), flags.fresh,
+                        [&] { return fit_models(session); });
 }
 
 }  // namespace phase0

@@ -131,11 +131,12 @@ std::string inspect_file(const std::string& path) {
 }  // namespace
 
 std::string inspect(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) return inspect_file(path);
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) return inspect_file(path);
   std::string out;
   for (const char* name : kRunFiles) {
     const std::string file = path + "/" + name;
-    out += std::filesystem::exists(file) ? inspect_file(file) : fmt::format("{}: not there\n", file);
+    out += std::filesystem::exists(file, ignored) ? inspect_file(file) : fmt::format("{}: not there\n", file);
   }
   return out;
 }

@@ -17,9 +17,32 @@ namespace phase0::run {
 namespace {
 
 constexpr std::int64_t kMaxJournalBytes = std::int64_t{1} << 20;
-const std::vector<std::string>& stage_order() {
-  static const std::vector<std::string> order = {"collect", "fit", "analyze"};
-  return order;
+
+struct StageFiles {
+  std::string stage;
+  std::vector<std::string> files;
+};
+/// The stages in their order, with the files that each leaves.
+const std::vector<StageFiles>& stages() {
+  static const std::vector<StageFiles> all = {
+      {"collect", {"features.h5"}},
+      {"fit", {"models.h5", "assignments.h5"}},
+      {"analyze",
+       {"tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv",
+        "metrics.csv", "metrics.json", "decision.json", "report.txt", "report.html"}}};
+  return all;
+}
+std::size_t rank(const std::string& stage) {
+  std::size_t position = 0;
+  while (position < stages().size() && stages()[position].stage != stage) ++position;
+  return position;
+}
+
+/// Size in bytes, -1 when it cannot be had.
+std::int64_t file_bytes(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  return error ? -1 : static_cast<std::int64_t>(bytes);
 }
 
 std::string fingerprint(const std::string& text) {
@@ -37,13 +60,15 @@ std::string identity(const std::string& path) {
 }  // namespace
 
 Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
-  if (!std::filesystem::exists(directory_.file("journal.json"))) return;
+  if (file_bytes(directory_.file("journal.json")) < 0) return;
   try {
     const auto json =
         nlohmann::json::parse(store::read_file(directory_.file("journal.json"), kMaxJournalBytes));
     for (const auto& stage : json.at("stages")) {
-      entries_.push_back({stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(),
-                          stage.at("files").get<std::vector<std::string>>()});
+      Entry entry{stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(), {}};
+      for (const auto& [name, bytes] : stage.at("files").items())
+        entry.files.push_back({name, bytes.get<std::int64_t>()});
+      entries_.push_back(std::move(entry));
     }
   } catch (const nlohmann::json::exception&) {
     entries_.clear();
@@ -53,8 +78,8 @@ Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
 bool Journal::done(const std::string& stage, const std::string& key) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     return entry.stage == stage && entry.key == key &&
-           std::all_of(entry.files.begin(), entry.files.end(), [&](const std::string& file) {
-             return std::filesystem::exists(directory_.file(file));
+           std::all_of(entry.files.begin(), entry.files.end(), [&](const File& file) {
+             return file_bytes(directory_.file(file.name)) == file.bytes;
            });
   });
 }
@@ -67,18 +92,24 @@ std::optional<std::string> Journal::key(const std::string& stage) const {
 }
 
 void Journal::begin(const std::string& stage) {
-  const auto rank = [](const std::string& name) {
-    return std::find(stage_order().begin(), stage_order().end(), name) - stage_order().begin();
-  };
-  const auto stale = [&](const Entry& entry) { return rank(entry.stage) >= rank(stage); };
-  if (std::none_of(entries_.begin(), entries_.end(), stale)) return;
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
-  save();
+  const std::size_t first = rank(stage);
+  const auto stale = [&](const Entry& entry) { return rank(entry.stage) >= first; };
+  if (std::any_of(entries_.begin(), entries_.end(), stale)) {
+    entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
+    save();
+  }
+  for (std::size_t i = first; i < stages().size(); ++i) {
+    std::error_code ignored;
+    for (const std::string& file : stages()[i].files) std::filesystem::remove(directory_.file(file), ignored);
+  }
 }
 
-void Journal::finish(const std::string& stage, const std::string& key,
-                     const std::vector<std::string>& files) {
-  entries_.push_back({stage, key, files});
+void Journal::finish(const std::string& stage, const std::string& key) {
+  Entry entry{stage, key, {}};
+  for (const std::string& file : stages().at(rank(stage)).files) {
+    entry.files.push_back({file, file_bytes(directory_.file(file))});
+  }
+  entries_.push_back(std::move(entry));
   save();
 }
 
@@ -86,7 +117,9 @@ void Journal::save() const {
   nlohmann::ordered_json json;
   json["stages"] = nlohmann::ordered_json::array();
   for (const Entry& entry : entries_) {
-    json["stages"].push_back({{"stage", entry.stage}, {"key", entry.key}, {"files", entry.files}});
+    nlohmann::ordered_json files = nlohmann::ordered_json::object();
+    for (const File& file : entry.files) files[file.name] = file.bytes;
+    json["stages"].push_back({{"stage", entry.stage}, {"key", entry.key}, {"files", files}});
   }
   store::write_file_atomically(directory_.file("journal.json"), json.dump(2) + "\n");
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,17 +15,23 @@ namespace phase0::run {
 class Journal {
  public:
   explicit Journal(RunDirectory directory);
-  /// Whether `stage` was finished for exactly this key and its files are still there.
+  /// Whether `stage` was finished for exactly this key and its files are there with the size they had.
   bool done(const std::string& stage, const std::string& key) const;
   std::optional<std::string> key(const std::string& stage) const;
-  void finish(const std::string& stage, const std::string& key, const std::vector<std::string>& files);
-  /// Forgets a stage and those that build on it, before its files are replaced.
+  /// Records a stage whose files are on disk.
+  void finish(const std::string& stage, const std::string& key);
+  /// Forgets a stage and those that build on it and removes their files, so that old results never lie beside
+  /// new ones.
   void begin(const std::string& stage);
 
  private:
+  struct File {
+    std::string name;
+    std::int64_t bytes = 0;
+  };
   struct Entry {
     std::string stage, key;
-    std::vector<std::string> files;
+    std::vector<File> files;
   };
   void save() const;
   RunDirectory directory_;

@@ -34,9 +34,12 @@ std::int64_t io_counter(const std::string& name) {
 
 Json load(const RunDirectory& directory) {
   const std::string path = directory.file("run.json");
-  if (!std::filesystem::exists(path)) return Json::object();
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return Json::object();
   try {
-    return Json::parse(store::read_file(path, kMaxBytes));
+    const Json json = Json::parse(store::read_file(path, kMaxBytes));
+    const bool sound = json.is_object() && (!json.contains("stages") || json["stages"].is_object());
+    return sound ? json : Json::object();
   } catch (const nlohmann::json::exception&) {
     return Json::object();  // damaged: it is rebuilt from this stage on
   }
@@ -108,14 +111,15 @@ void record_input(const Session& session, const InputFacts& input) {
 
 InputFacts read_input_facts(const RunDirectory& directory) {
   const Json json = load(directory);
-  InputFacts facts;
-  if (!json.contains("input")) return facts;
-  const Json& input = json["input"];
-  facts.path = input.value("path", "");
-  facts.frame_rate_hz = input.value("frame_rate_hz", 0.0);
-  facts.dim = input.value("dim", std::int64_t{0});
-  facts.n_frames = input.value("n_frames", std::int64_t{0});
-  return facts;
+  try {
+    const Json& input = json.at("input");
+    InputFacts facts;
+    facts.path = input.at("path").get<std::string>();
+    facts.frame_rate_hz = input.at("frame_rate_hz").get<double>();
+    return facts;
+  } catch (const nlohmann::json::exception&) {
+    return {};  // lost or damaged: the report does without
+  }
 }
 
 }  // namespace phase0::run

@@ -4,7 +4,7 @@
 
 namespace phase0::run {
 
-/// Names of the files of a run directory (spec: README.md, "The run directory").
+/// Names of the files of a run directory (README.md, "The run directory").
 struct RunDirectory {
   std::string path;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "linalg/kernels.h"
+#include "store/atomic_file.h"
 
 namespace phase0::run {
 namespace {
@@ -21,6 +22,7 @@ int thread_count(const ComputeOptions& compute) {
 Session::Session(const Options& options, Observer& observer)
     : options_(validated(options)),
       directory_{options.output.dir},
+      lock_(),
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
@@ -30,14 +32,21 @@ Session::Session(const Options& options, Observer& observer)
                            core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));
 }
 
-void Session::require_memory(const std::string& stage, std::int64_t minimum_bytes) const {
+void Session::lock_directory() {
+  if (lock_) return;
+  store::create_folders(directory_.path);
+  lock_ = RunLock(directory_.path);
+}
+
+void Session::require_memory(std::int64_t minimum_bytes) const {
   if (minimum_bytes <= memory_.bytes()) return;
   // Rounded up so that the figure, given back as --memory, is accepted.
   const std::int64_t mebibytes = (minimum_bytes >> 20) + 1;
-  throw Error(ErrorKind::kMemory,
-              fmt::format("the memory budget of {} is too small for {}; the smallest that works is {}MiB "
-                          "(fewer threads, smaller k or fewer permutations need less)",
-                          core::format_bytes(memory_.bytes()), stage, mebibytes));
+  throw Error(
+      ErrorKind::kMemory,
+      fmt::format("the memory budget of {} is too small; the smallest that works is {}MiB (fewer threads, "
+                  "smaller k or fewer permutations need less)",
+                  core::format_bytes(memory_.bytes()), mebibytes));
 }
 
 }  // namespace phase0::run

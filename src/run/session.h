@@ -7,6 +7,7 @@
 #include "phase0/observer.h"
 #include "phase0/options.h"
 #include "run/run_directory.h"
+#include "run/run_lock.h"
 
 namespace phase0::run {
 
@@ -24,13 +25,18 @@ class Session {
   const std::string& kernels() const { return kernels_; }
   const core::MemoryBudget& memory() const { return memory_; }
 
+  /// Creates the run directory and keeps other processes out of it while the session lives. May be called
+  /// again.
+  void lock_directory();
+
   /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the
   /// budget.
-  void require_memory(const std::string& stage, std::int64_t minimum_bytes) const;
+  void require_memory(std::int64_t minimum_bytes) const;
 
  private:
   Options options_;
   RunDirectory directory_;
+  RunLock lock_;
   std::string kernels_;
   core::MemoryBudget memory_;
   core::ThreadPool pool_;

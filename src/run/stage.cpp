@@ -8,8 +8,7 @@
 
 namespace phase0::run {
 
-StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key,
-                       const std::vector<std::string>& files, bool fresh,
+StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work) {
   Journal journal(session.directory());
   if (!fresh && journal.done(stage, key)) {
@@ -23,8 +22,7 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   const StageMeter::Figures figures = meter.read();
   record_stage(session, report.plan, figures, report.extra);
   Journal finished(session.directory());
-  finished.begin(stage);
-  finished.finish(stage, key, files);
+  finished.finish(stage, key);
   session.observer().log(
       LogLevel::kInfo,
       fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage, report.plan.rows,

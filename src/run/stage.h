@@ -16,9 +16,8 @@ struct StageReport {
 };
 
 /// The frame around each stage: skips it when the journal has it for this key, else runs `work`, records
-/// figures in run.json and finishes the journal entry once `files` are in place.
-StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key,
-                       const std::vector<std::string>& files, bool fresh,
+/// figures in run.json and finishes the journal entry.
+StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work);
 
 /// Key of a finished earlier stage that must match `expected`; throws Error (kConfig) that says which command

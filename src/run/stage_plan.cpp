@@ -76,6 +76,8 @@ void add_pca(const Session& session, const Workload& workload, std::int64_t k, P
   const bool fits = exact <= free;
   peak.consider(fits ? "PCA covariance" : "PCA incremental SVD", fits ? exact : approximate,
                 std::min(exact, approximate));
+  const std::int64_t scores = models::pca_scores_bytes(workload.flat, k, session.threads());
+  peak.consider("PCA scores", scores, scores);
 }
 
 void add_kmeans(const Session& session, const Workload& workload, const ConditionOptions& condition,
@@ -103,11 +105,12 @@ Workload measure(const Options& options, const data::Latents& latents, const dat
   workload.dim = latents.dim();
   workload.n_train = train.n_rows();
   workload.n_eval = splits.index(data::Split::kEval, latents.utterances()).n_rows();
+  workload.n_speakers = std::ssize(splits.speaker_names);
   workload.staged = !latents.mappable();
   const std::int64_t n_rows = workload.n_train + workload.n_eval;
   workload.storage = data::resolve_storage(options, n_rows, workload.dim);
   workload.features_bytes = data::features_bytes(options, n_rows, workload.dim, latents);
-  workload.collect_bytes = data::write_features_bytes(options, latents, threads);
+  workload.collect_bytes = data::write_features_bytes(options, latents, workload.storage, threads);
   const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
   set_shapes(workload, train, options.context.window_size, value_bytes * workload.dim);
   return workload;
@@ -118,6 +121,7 @@ Workload measure(const data::Samples& samples) {
   workload.dim = samples.dim();
   workload.n_train = samples.index(data::Split::kTrain).n_rows();
   workload.n_eval = samples.index(data::Split::kEval).n_rows();
+  workload.n_speakers = std::ssize(samples.speaker_names());
   workload.storage = samples.storage();
   set_shapes(workload, samples.index(data::Split::kTrain), samples.window(), 4 * workload.dim);
   return workload;
@@ -207,8 +211,9 @@ StagePlan plan_analyze(const Session& session, const Workload& workload) {
   StagePlan plan;
   plan.stage = "analyze";
   plan.rows = workload.n_train + workload.n_eval;
-  const analysis::AnalysisMemory memory = analysis::analysis_memory(
-      session.options(), workload.dim, workload.n_train, workload.n_eval, session.threads());
+  const analysis::AnalysisMemory memory =
+      analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
+                                session.threads(), workload.n_speakers);
   const std::int64_t free =
       std::max(session.memory().bytes() - MemoryBudget::kBaseBytes, memory.minimum_bytes);
   const std::int64_t bytes = std::min(memory.one_scan_bytes, free);

@@ -13,6 +13,7 @@ namespace phase0::run {
 struct Workload {
   std::int64_t n_frames = 0, dim = 0;
   std::int64_t n_train = 0, n_eval = 0;
+  std::int64_t n_speakers = 0;          ///< of the whole input
   data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
   bool staged = false;
   Storage storage = Storage::kWindow;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -107,6 +108,25 @@ TEST_P(AllKernels, DenormalsAndLargeValues) {
     const std::int64_t d = 24;
     expect_exact(normals(200 * d, scale, 0.0, 7), normals(9 * d, scale, 0.0, 8), d,
                  std::vector<float>(static_cast<std::size_t>(d), 0.0f));
+  }
+}
+
+TEST_P(AllKernels, CentroidsWhoseSquaresUnderflowAreStillToldApart) {
+  // |x| about 2^60 and centroids about 2^-80: the products are normal numbers, the squared norms are not, and
+  // float64 distances are all the same. The nearest is the one with the largest product.
+  const std::int64_t d = 2;
+  const auto x = normals(500 * d, 0x1p60, 0.0, 21);
+  const auto centroids = normals(5 * d, 0x1p-80, 0.0, 22);
+  const NearestCentroids nearest(centroids, {5}, d, std::vector<float>{0.0f, 0.0f});
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), 500, workspace);
+  for (std::int64_t r = 0; r < 500; ++r) {
+    double products[5] = {};
+    for (std::int64_t i = 0; i < 5 * d; ++i) {
+      products[i / d] += static_cast<double>(x[static_cast<std::size_t>(r * d + i % d)]) *
+                         static_cast<double>(centroids[static_cast<std::size_t>(i)]);
+    }
+    EXPECT_EQ(workspace.labels[r], std::max_element(products, products + 5) - products) << r;
   }
 }
 

@@ -1,0 +1,74 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "phase0/error.h"
+#include "run/journal.h"
+#include "run/provenance.h"
+#include "run/run_lock.h"
+#include "support/temporary_folder.h"
+
+namespace phase0::run {
+namespace {
+
+class RunDirectoryTest : public ::testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text) { std::ofstream(directory_.file(name)) << text; }
+  bool exists(const std::string& name) const { return std::filesystem::exists(directory_.file(name)); }
+
+  test::TemporaryFolder folder_;
+  RunDirectory directory_{folder_.path()};
+};
+
+TEST_F(RunDirectoryTest, JournalRemembersAStageForItsKeyAndItsFiles) {
+  write("features.h5", "features");
+  Journal(directory_).finish("collect", "key");
+  EXPECT_TRUE(Journal(directory_).done("collect", "key"));
+  EXPECT_FALSE(Journal(directory_).done("collect", "other key"));
+  EXPECT_FALSE(Journal(directory_).done("fit", "key"));
+  write("features.h5", "short");  // damaged since
+  EXPECT_FALSE(Journal(directory_).done("collect", "key"));
+}
+
+TEST_F(RunDirectoryTest, BeginningAStageRemovesWhatBuildsOnIt) {
+  for (const char* name : {"features.h5", "models.h5", "assignments.h5", "tables.csv", "report.html"}) write(name, "x");
+  Journal(directory_).finish("collect", "c");
+  Journal(directory_).finish("fit", "f");
+  Journal(directory_).begin("fit");
+  EXPECT_TRUE(Journal(directory_).done("collect", "c"));
+  EXPECT_FALSE(Journal(directory_).key("fit").has_value());
+  EXPECT_TRUE(exists("features.h5"));
+  for (const char* name : {"models.h5", "assignments.h5", "tables.csv", "report.html"}) EXPECT_FALSE(exists(name)) << name;
+}
+
+TEST_F(RunDirectoryTest, DamagedJournalsCountAsEmpty) {
+  for (const char* text : {"", "{", "[]", "{\"stages\": 3}", "{\"stages\": [{\"stage\": 1}]}"}) {
+    write("journal.json", text);
+    EXPECT_FALSE(Journal(directory_).key("collect").has_value()) << text;
+  }
+}
+
+TEST_F(RunDirectoryTest, DamagedRunJsonGivesEmptyFacts) {
+  for (const char* text : {"", "[1, 2]", "{\"input\": 5}", "{\"input\": {\"path\": 3}}", "{\"stages\": 1}"}) {
+    write("run.json", text);
+    EXPECT_EQ(read_input_facts(directory_).path, "") << text;
+  }
+}
+
+TEST_F(RunDirectoryTest, OnlyOneWriterAtATime) {
+  {
+    const RunLock first(directory_.path);
+    try {
+      const RunLock second(directory_.path);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kStorage);
+      EXPECT_NE(std::string(error.what()).find("another phase0"), std::string::npos);
+    }
+  }
+  EXPECT_TRUE(static_cast<bool>(RunLock(directory_.path)));
+}
+
+}  // namespace
+}  // namespace phase0::run
