@@ -1,0 +1,71 @@
+#include "linalg/nearest.h"
+
+#include <benchmark/benchmark.h>
+
+#include <limits>
+#include <vector>
+
+#include "core/random.h"
+#include "linalg/kernels.h"
+
+namespace phase0::linalg {
+namespace {
+
+std::vector<float> normals(std::int64_t n, double scale, std::uint64_t seed) {
+  core::Random random(seed);
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& value : values) value = static_cast<float>(scale * random.normal());
+  return values;
+}
+
+/// Whether every label is a float64 nearest centroid.
+bool correct(const std::vector<float>& x, const std::vector<float>& centroids, std::int64_t k, std::int64_t d,
+             const std::int32_t* labels) {
+  for (std::int64_t r = 0; r < std::ssize(x) / d; ++r) {
+    double best = std::numeric_limits<double>::infinity();
+    std::int32_t label = 0;
+    for (std::int64_t c = 0; c < k; ++c) {
+      const double distance = kernels().squared_distance(x.data() + r * d, centroids.data() + c * d, d);
+      if (distance < best) {
+        best = distance;
+        label = static_cast<std::int32_t>(c);
+      }
+    }
+    if (labels[r] != label) return false;
+  }
+  return true;
+}
+
+/// Arguments: dimension, clusters per set, sets. Rows come from memory larger than the caches.
+void assign_nearest(benchmark::State& state) {
+  const std::int64_t d = state.range(0);
+  const std::int64_t k = state.range(1);
+  const std::int64_t n_sets = state.range(2);
+  const std::int64_t block = 1024;
+  const std::int64_t n = (std::int64_t{128} << 20) / (4 * d) / block * block;
+  const auto x = normals(n * d, 1.0, 1);
+  const auto centroids = normals(n_sets * k * d, 0.5, 2);
+  const NearestCentroids nearest(centroids, std::vector<std::int64_t>(static_cast<std::size_t>(n_sets), k), d,
+                                 std::vector<float>(static_cast<std::size_t>(d), 0.0f));
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), block, workspace);
+  const std::vector<float> head(x.begin(), x.begin() + block * d);
+  if (!correct(head, centroids, k, d, workspace.labels.data())) {
+    state.SkipWithError("wrong label");
+    return;
+  }
+  for (auto _ : state) {
+    for (std::int64_t row = 0; row < n; row += block) nearest.assign(x.data() + row * d, block, workspace);
+    benchmark::DoNotOptimize(workspace.labels.data());
+  }
+  state.SetBytesProcessed(state.iterations() * n * d * 4);
+  state.counters["flop/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations() * n * d * k * n_sets * 2), benchmark::Counter::kIsRate);
+  state.SetLabel(kernels().name);
+}
+BENCHMARK(assign_nearest)->Args({512, 64, 1})->Args({512, 64, 10})->Args({8, 256, 1})->Args({8, 256, 10});
+
+}  // namespace
+}  // namespace phase0::linalg
+
+BENCHMARK_MAIN();
