@@ -24,7 +24,8 @@ constexpr std::chrono::milliseconds kPause{50};
   const bool known = pread(fd, holder, sizeof holder - 1, 0) > 0;
   close(fd);
   throw Error(ErrorKind::kStorage,
-              fmt::format("another phase0{} is using this run directory", known ? fmt::format(" (process {})", holder) : ""),
+              fmt::format("another phase0{} is using this run directory",
+                          known ? fmt::format(" (process {})", holder) : ""),
               {path});
 }
 
@@ -40,7 +41,8 @@ RunLock::RunLock(const std::string& run_dir) {
   }
   fd_ = fd;
   const std::string pid = std::to_string(getpid());
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0) return;  // only for the message above
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0)
+    return;  // only for the message above
 }
 
 RunLock::~RunLock() {

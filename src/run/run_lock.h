@@ -4,8 +4,9 @@
 
 namespace phase0::run {
 
-/// Makes this process the only one that writes a run directory, for as long as it lives: flock(2) on RUN/.lock, which
-/// the kernel gives back when a process dies. Waits a moment for one that is just ending. Move-only.
+/// Makes this process the only one that writes a run directory, for as long as it lives: flock(2) on
+/// RUN/.lock, which the kernel gives back when a process dies. Waits a moment for one that is just ending.
+/// Move-only.
 class RunLock {
  public:
   RunLock() = default;

@@ -14,7 +14,9 @@ namespace {
 
 class RunDirectoryTest : public ::testing::Test {
  protected:
-  void write(const std::string& name, const std::string& text) { std::ofstream(directory_.file(name)) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(directory_.file(name)) << text;
+  }
   bool exists(const std::string& name) const { return std::filesystem::exists(directory_.file(name)); }
 
   test::TemporaryFolder folder_;
@@ -32,14 +34,16 @@ TEST_F(RunDirectoryTest, JournalRemembersAStageForItsKeyAndItsFiles) {
 }
 
 TEST_F(RunDirectoryTest, BeginningAStageRemovesWhatBuildsOnIt) {
-  for (const char* name : {"features.h5", "models.h5", "assignments.h5", "tables.csv", "report.html"}) write(name, "x");
+  for (const char* name : {"features.h5", "models.h5", "assignments.h5", "tables.csv", "report.html"})
+    write(name, "x");
   Journal(directory_).finish("collect", "c");
   Journal(directory_).finish("fit", "f");
   Journal(directory_).begin("fit");
   EXPECT_TRUE(Journal(directory_).done("collect", "c"));
   EXPECT_FALSE(Journal(directory_).key("fit").has_value());
   EXPECT_TRUE(exists("features.h5"));
-  for (const char* name : {"models.h5", "assignments.h5", "tables.csv", "report.html"}) EXPECT_FALSE(exists(name)) << name;
+  for (const char* name : {"models.h5", "assignments.h5", "tables.csv", "report.html"})
+    EXPECT_FALSE(exists(name)) << name;
 }
 
 TEST_F(RunDirectoryTest, DamagedJournalsCountAsEmpty) {
