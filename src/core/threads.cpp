@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <exception>
 #include <fstream>
@@ -42,7 +43,7 @@ int available_threads() {
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   if (sched_getaffinity(0, sizeof(mask), &mask) == 0) threads = CPU_COUNT(&mask);
   if (const double quota = cgroup_cpus(); quota > 0)
-    threads = std::min(threads, static_cast<int>(quota + 0.5));
+    threads = std::min(threads, static_cast<int>(std::lround(quota)));
   return std::max(threads, 1);
 }
 
