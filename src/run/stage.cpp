@@ -4,7 +4,6 @@
 
 #include "run/journal.h"
 #include "run/provenance.h"
-#include "store/atomic_file.h"
 
 namespace phase0::run {
 
