@@ -4,25 +4,23 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tools/setup.sh [--build-only] [--list]
-  --build-only  only what building and running needs: no test, benchmark, format or lint packages
-  --list        print the packages, one a line, and stop
+usage: tools/setup.sh [--list]
+  --list  print the packages, one a line, and stop
 TEXT
 }
 
-build_packages=(
+packages=(
+  # to build and run
   g++ cmake ninja-build pkg-config git
   libeigen3-dev libopenblas-dev libhdf5-dev libzstd-dev zlib1g-dev
   libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   python3
+  # to test, measure, format and lint
+  libgtest-dev libbenchmark-dev clang-format clang-tidy python3-venv
 )
-developer_packages=(libgtest-dev libbenchmark-dev clang-format clang-tidy python3-venv)
-
-packages=("${build_packages[@]}" "${developer_packages[@]}")
 list_only=false
 for argument in "$@"; do
   case "$argument" in
-    --build-only) packages=("${build_packages[@]}") ;;
     --list) list_only=true ;;
     -h | --help) usage; exit 0 ;;
     *) echo "setup.sh: unknown argument '$argument'" >&2; usage >&2; exit 2 ;;

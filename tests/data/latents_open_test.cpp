@@ -24,17 +24,6 @@ struct Case {
 
 class LatentsLayouts : public testing::TestWithParam<Case> {};
 
-std::string write(const test::TemporaryFolder& folder, const LatentsFile& file, bool flat,
-                  const LatentsFile::Edit& edit = nullptr) {
-  const std::string path = folder.file("latents.h5");
-  if (flat) {
-    file.write_a(path, edit);
-  } else {
-    file.write_b(path, edit);
-  }
-  return path;
-}
-
 /// All frames as stored, in the order of `utterances`.
 std::vector<std::byte> expected_frames(const LatentsFile& file, const std::vector<Utterance>& utterances) {
   std::vector<std::byte> all;
@@ -53,7 +42,7 @@ TEST_P(LatentsLayouts, ReadBack) {
     EXPECT_THROW(Latents::open(folder.file("none")), Error);
   }  // registers the zstd filter for the writing below
   const LatentsFile file{.type = GetParam().type, .layout = GetParam().layout};
-  const Latents latents = Latents::open(write(folder, file, GetParam().flat));
+  const Latents latents = Latents::open(file.write_in(folder, GetParam().flat));
   EXPECT_EQ(latents.frame_rate_hz(), 12.5);
   EXPECT_EQ(latents.n_frames(), 17);
   EXPECT_EQ(latents.dim(), 4);
@@ -98,7 +87,7 @@ TEST_P(LatentsLayouts, EnergiesReadBack) {
   const test::TemporaryFolder folder;
   { EXPECT_THROW(Latents::open(folder.file("none")), Error); }
   const LatentsFile file{.type = GetParam().type, .layout = GetParam().layout};
-  const Latents latents = Latents::open(write(folder, file, GetParam().flat));
+  const Latents latents = Latents::open(file.write_in(folder, GetParam().flat));
   std::vector<float> energies(17);
   latents.read_energy(0, 17, energies.data());
   const std::int64_t a = GetParam().flat ? 5 : 0;  // where a-utt stands in the order of reading
@@ -129,27 +118,27 @@ INSTANTIATE_TEST_SUITE_P(All, LatentsLayouts, testing::ValuesIn(all_cases()));
 TEST(LatentsOpen, FormatMayBeMissingInLayoutA) {
   const test::TemporaryFolder folder;
   const std::string path =
-      write(folder, LatentsFile{}, true, [](RawH5File& file) { file.remove_attribute("/", "format"); });
+      LatentsFile{}.write_in(folder, true, [](RawH5File& file) { file.remove_attribute("/", "format"); });
   EXPECT_EQ(Latents::open(path).utterances()[0].id, "b-utt");
 }
 
 TEST(LatentsOpen, AnUtteranceMayBeCalledX) {
   const test::TemporaryFolder folder;
   const LatentsFile file{.ids = {"x"}, .speakers = {"s"}, .lengths = {4}};
-  EXPECT_EQ(Latents::open(write(folder, file, false)).utterances()[0].id, "x");
+  EXPECT_EQ(Latents::open(file.write_in(folder, false)).utterances()[0].id, "x");
 }
 
 TEST(LatentsOpen, EnergyIsOptional) {
   const test::TemporaryFolder folder;
   for (const bool flat : {true, false}) {
     const LatentsFile file{.energy = false};
-    EXPECT_FALSE(Latents::open(write(folder, file, flat)).has_energy());
+    EXPECT_FALSE(Latents::open(file.write_in(folder, flat)).has_energy());
   }
 }
 
 TEST(LatentsOpen, EnergyMayBeOfAnotherFloatType) {
   const test::TemporaryFolder folder;
-  const std::string path = write(folder, LatentsFile{}, true, [](RawH5File& file) {
+  const std::string path = LatentsFile{}.write_in(folder, true, [](RawH5File& file) {
     file.remove("/energy");
     std::vector<double> values(17, 0.1);
     values[3] = 1e300;
@@ -163,15 +152,14 @@ TEST(LatentsOpen, EnergyMayBeOfAnotherFloatType) {
 
 TEST(LatentsOpen, SpeakersMayBeIntegers) {
   const test::TemporaryFolder folder;
-  const std::string a = write(folder, LatentsFile{}, true, [](RawH5File& file) {
+  const std::string a = LatentsFile{}.write_in(folder, true, [](RawH5File& file) {
     file.remove("/utterances/speaker");
     const std::int32_t speakers[] = {7, -1, 7};
     file.dataset("/utterances/speaker", H5T_STD_I32LE, {3}, speakers);
   });
   EXPECT_EQ(Latents::open(a).utterances()[1].speaker, "-1");
-  const std::string b = write(folder, LatentsFile{}, false, [](RawH5File& file) {
-    file.attribute("/a-utt", "speaker_id", std::int64_t{12});
-  });
+  const std::string b = LatentsFile{}.write_in(
+      folder, false, [](RawH5File& file) { file.attribute("/a-utt", "speaker_id", std::int64_t{12}); });
   EXPECT_EQ(Latents::open(b).utterances()[0].speaker, "12");
 }
 

@@ -16,17 +16,6 @@ using test::LatentsFile;
 using test::RawH5File;
 using test::RawLayout;
 
-std::string write(const test::TemporaryFolder& folder, const LatentsFile& file, bool flat,
-                  const LatentsFile::Edit& edit = nullptr) {
-  const std::string path = folder.file("latents.h5");
-  if (flat) {
-    file.write_a(path, edit);
-  } else {
-    file.write_b(path, edit);
-  }
-  return path;
-}
-
 /// A change that makes a good file bad, and what the message must say.
 struct Damage {
   const char* name;
@@ -38,7 +27,7 @@ void expect_rejected(bool flat, const std::vector<Damage>& damages) {
   for (const Damage& damage : damages) {
     SCOPED_TRACE(damage.name);
     const test::TemporaryFolder folder;
-    const std::string path = write(folder, LatentsFile{}, flat, damage.edit);
+    const std::string path = LatentsFile{}.write_in(folder, flat, damage.edit);
     expect_error(ErrorKind::kData, path, [&] { Latents::open(path); });
     for (const std::string& fragment : damage.fragments) {
       expect_error(ErrorKind::kData, fragment, [&] { Latents::open(path); });
@@ -260,7 +249,7 @@ TEST(LatentsRejected, FilesThatAreNone) {
   const test::TemporaryFolder folder;
   expect_error(ErrorKind::kStorage, "No such file", [&] { Latents::open(folder.file("none.h5")); });
   expect_error(ErrorKind::kData, "not a regular file", [&] { Latents::open(folder.path()); });
-  const std::string path = write(folder, LatentsFile{}, true);
+  const std::string path = LatentsFile{}.write_in(folder, true);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   expect_error(ErrorKind::kData, "truncated", [&] { Latents::open(path); });
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/raw_h5_file.h"
+#include "support/temporary_folder.h"
 
 namespace phase0::test {
 
@@ -113,6 +114,17 @@ struct LatentsFile {
     }
     H5Tclose(stored);
     if (edit) edit(file);
+  }
+
+  /// Layout A (`flat`) or B as `latents.h5` of a folder; gives its path.
+  std::string write_in(const TemporaryFolder& folder, bool flat, const Edit& edit = nullptr) const {
+    std::string path = folder.file("latents.h5");
+    if (flat) {
+      write_a(path, edit);
+    } else {
+      write_b(path, edit);
+    }
+    return path;
   }
 };
 
