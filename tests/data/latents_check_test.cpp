@@ -9,6 +9,7 @@
 #include "data/latents.h"
 #include "support/expect_error.h"
 #include "support/latents_file.h"
+#include "support/resident_memory.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::data {
@@ -222,7 +223,9 @@ TEST_P(LargeScan, TheFirstOfManyIsReportedAndMemoryStaysSmall) {
     const auto marked = find_non_finite(latents, NonFinitePolicy::kDropUtterance, machine.execution);
     EXPECT_EQ(marked, std::vector<std::uint8_t>(3, 1));
     EXPECT_EQ(machine.observer.done >= 80'001, true);
-    EXPECT_LT(core::peak_rss_bytes() - before, (std::int64_t{threads} * 5 << 20) + (std::int64_t{8} << 20));
+    if (test::kResidentMemoryMeansSomething) {
+      EXPECT_LT(core::peak_rss_bytes() - before, (std::int64_t{threads} * 5 << 20) + (std::int64_t{8} << 20));
+    }
   }
 }
 
