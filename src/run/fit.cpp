@@ -197,6 +197,7 @@ class Fitting {
       sums[i % sums.size()] += static_cast<double>(model.centroids[i]);
     }
     std::vector<float> centre;
+    centre.reserve(sums.size());
     for (const double sum : sums) centre.push_back(static_cast<float>(sum / static_cast<double>(model.k)));
     return centre;
   }

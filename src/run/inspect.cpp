@@ -74,7 +74,7 @@ std::int64_t length(const store::H5Reader& file, const std::string& dataset) {
 std::int64_t common_length(const store::H5Reader& file, const std::string& group) {
   std::int64_t rows = -1;
   for (const std::string& name : file.members(group)) {
-    const std::string path = group + "/" + name;
+    const std::string path = fmt::format("{}/{}", group, name);
     if (file.is_group(path)) continue;
     const std::int64_t n = length(file, path);
     if (rows >= 0 && n != rows) broken(file, path, fmt::format("has {} rows, not {}", n, rows));
@@ -97,7 +97,7 @@ void check_assignments(const store::H5Reader& file) {
   for (const std::string& lag : file.members("/")) {
     for (const std::string& condition : file.members("/" + lag)) {
       for (const std::string split : {"/train", "/eval"})
-        common_length(file, "/" + lag + "/" + condition + split);
+        common_length(file, fmt::format("/{}/{}{}", lag, condition, split));
     }
   }
 }
