@@ -11,6 +11,7 @@
 #include "data/scan.h"
 #include "linalg/blas.h"
 #include "linalg/eigen_topk.h"
+#include "models/windowed_covariance.h"
 #include "models/windowed_gram.h"
 
 namespace phase0::models {
@@ -19,43 +20,6 @@ namespace {
 std::int64_t blocks_in_flight(int threads) {
   return 2 * threads;
 }
-
-class CovarianceFitter final : public PcaFitter {
- public:
-  CovarianceFitter(std::int64_t window, std::vector<float> shift) : gram_(window, std::move(shift)) {}
-
-  void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
-    gram_.add(blocks, pool);
-  }
-
-  PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
-    gram_.finish(pool);
-    const double total = gram_.total_variance();
-    if (!std::isfinite(total)) {
-      throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
-    }
-    const auto apply = [&](const double* x, double* y, std::int64_t count) {
-      gram_.apply(x, y, count, pool);
-    };
-    linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, gram_.dim(), k);
-    PcaModel model;
-    model.k = k;
-    model.dim = gram_.dim();
-    model.n_samples = gram_.n();
-    model.method = "covariance";
-    model.mean = gram_.mean();
-    model.components = std::move(pairs.vectors);
-    model.explained_variance = std::move(pairs.values);
-    for (const double variance : model.explained_variance) {
-      model.explained_variance_ratio.push_back(total > 0 ? variance / total : 0.0);
-    }
-    fix_signs(model.components, k);
-    return model;
-  }
-
- private:
-  WindowedGram gram_;
-};
 
 /// Mean of a source's first block's frames: near enough to the mean of all to save the digits.
 std::vector<float> frame_shift(const data::FeatureSource& rows) {
@@ -139,11 +103,30 @@ class Projector {
   core::AlignedBuffer<double> by_position_;  ///< [W, k, D]
 };
 
-PcaMethod choose_method(const data::FeatureSource& rows, std::int64_t k, const core::Execution& execution) {
-  const std::int64_t free = execution.memory.free_bytes();
-  return pca_bytes(rows.shape(), k, PcaMethod::kCovariance, execution.pool.size()) <= free
+PcaMethod choose_method(const data::SourceShape& rows) {
+  // In double: exact where it matters, and never too large.
+  const auto w = static_cast<double>(rows.window);
+  const auto d = static_cast<double>(rows.frame_dim);
+  return w * (w + 1) / 2 * d * d * 8 <= static_cast<double>(kMaxAutoCovarianceBytes)
              ? PcaMethod::kCovariance
              : PcaMethod::kIncrementalSvd;
+}
+
+/// Groups of panels for the memory, beside `other_bytes` that are taken anyway.
+void plan_groups(const GramLayout& layout, std::int64_t other_bytes, std::int64_t free_bytes, PcaPlan& plan) {
+  const std::int64_t all_bytes = 8 * layout.size(layout.all());
+  const std::int64_t beside = other_bytes + WindowedCovariance::kCopyBytes;
+  plan.minimum_bytes = other_bytes + all_bytes;
+  plan.minimum_bytes = std::min(plan.minimum_bytes, beside + layout.smallest_group_bytes());
+  plan.bytes = std::max(free_bytes, plan.minimum_bytes);
+  if (other_bytes + all_bytes <= plan.bytes) {
+    plan.bytes = other_bytes + all_bytes;
+    plan.group_bytes = all_bytes;
+    return;
+  }
+  plan.group_bytes = plan.bytes - beside;
+  plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
+  plan.scratch_bytes = all_bytes;
 }
 
 }  // namespace
@@ -158,12 +141,26 @@ void fix_signs(std::vector<double>& components, std::int64_t k) {
   }
 }
 
-std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift) {
-  return std::make_unique<CovarianceFitter>(window, std::move(shift));
+PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads,
+                 std::int64_t free_bytes) {
+  PcaPlan plan;
+  plan.method = method == PcaMethod::kAuto ? choose_method(rows) : method;
+  const std::int64_t blocks = blocks_in_flight(threads) * rows.block_bytes;
+  if (plan.method == PcaMethod::kIncrementalSvd) {
+    constexpr std::int64_t kRows = 256 + 64 + 1;
+    plan.bytes = plan.minimum_bytes =
+        blocks + 8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
+    return plan;
+  }
+  plan_groups(GramLayout(rows.window, rows.frame_dim),
+              blocks + WindowedGram::workspace_bytes(rows.window, rows.frame_dim, threads) +
+                  linalg::eigen_workspace_bytes(rows.dim(), k),
+              free_bytes, plan);
+  return plan;
 }
 
 PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
-                 PcaMethod method) {
+                 const std::string& scratch_folder, PcaMethod method) {
   if (rows.n_rows() < 2 || k < 1 || k > std::min(rows.dim(), rows.n_rows())) {
     throw Error(ErrorKind::kData,
                 fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
@@ -171,30 +168,29 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
                             k, std::max<std::int64_t>(k, 2), rows.n_rows(), rows.dim()));
   }
   const int threads = execution.pool.size();
-  if (method == PcaMethod::kAuto) method = choose_method(rows, k, execution);
-  const core::Reservation memory(execution.memory, pca_bytes(rows.shape(), k, method, threads), "PCA");
-  const bool exact = method == PcaMethod::kCovariance;
+  const PcaPlan plan = plan_pca(rows.shape(), k, method, threads, execution.memory.free_bytes());
+  const core::Reservation memory(execution.memory, plan.bytes, "PCA");
+  const bool exact = plan.method == PcaMethod::kCovariance;
   const auto fitter =
-      exact ? covariance_fitter(rows.window(), frame_shift(rows)) : incremental_svd_fitter(rows.dim(), k);
-  if (!exact) {
+      exact ? covariance_fitter(rows.window(), frame_shift(rows), plan.group_bytes, scratch_folder)
+            : incremental_svd_fitter(rows.dim(), k);
+  if (!exact && method == PcaMethod::kAuto) {
     execution.observer.log(
         LogLevel::kWarning,
-        "PCA: the covariance does not fit the memory budget; the approximate incremental SVD is used");
+        fmt::format("PCA: the covariance of {} frames of {} values takes more than {}; the approximate "
+                    "incremental SVD is used",
+                    rows.window(), rows.frame_dim(), core::format_bytes(kMaxAutoCovarianceBytes)));
   }
-  data::scan_chunks(
-      rows, execution, exact ? "PCA covariance" : "PCA incremental SVD", blocks_in_flight(threads),
-      [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
+  const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
+  for (std::int64_t s = 0; s < fitter->n_scans(); ++s) {
+    const std::string part =
+        fitter->n_scans() == 1 ? "" : fmt::format(", part {} of {}", s + 1, fitter->n_scans());
+    data::scan_chunks(
+        rows, execution, name + part, blocks_in_flight(threads),
+        [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
+    fitter->end_scan(execution.pool);
+  }
   return fitter->finish(k, execution.pool);
-}
-
-std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads) {
-  const std::int64_t blocks = blocks_in_flight(threads) * rows.block_bytes;
-  if (method == PcaMethod::kIncrementalSvd) {
-    constexpr std::int64_t kRows = 256 + 64 + 1;
-    return blocks + 8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
-  }
-  return blocks + WindowedGram::bytes(rows.window, rows.frame_dim, threads) +
-         linalg::eigen_workspace_bytes(rows.dim(), k);
 }
 
 std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {

@@ -140,7 +140,8 @@ class Fitting {
     }
     if (most == 0) return;
     const Features flat{samples_.flat(Split::kTrain, lag), samples_.flat(Split::kEval, lag)};
-    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution());
+    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution(),
+                                                 session_.directory().path, options_.clustering.pca_method);
     for (auto& [k, model] : pca) {
       model = leading(all, k);
       std::unique_ptr<FeatureSource> of_split[2];

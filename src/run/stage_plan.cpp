@@ -67,17 +67,16 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t n_rows, std::int
   return {moments + seeding + 2 + assignment, moments + seeding + options.max_iter + 1 + assignment};
 }
 
-void add_pca(const Session& session, const Workload& workload, std::int64_t k, Peak& peak) {
+/// Memory of the PCA of one lag; returns how it will go.
+models::PcaPlan add_pca(const Session& session, const Workload& workload, std::int64_t k, Peak& peak) {
   const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes;
-  const std::int64_t exact =
-      models::pca_bytes(workload.flat, k, models::PcaMethod::kCovariance, session.threads());
-  const std::int64_t approximate =
-      models::pca_bytes(workload.flat, k, models::PcaMethod::kIncrementalSvd, session.threads());
-  const bool fits = exact <= free;
-  peak.consider(fits ? "PCA covariance" : "PCA incremental SVD", fits ? exact : approximate,
-                std::min(exact, approximate));
+  const models::PcaPlan fit =
+      models::plan_pca(workload.flat, k, session.options().clustering.pca_method, session.threads(), free);
+  peak.consider(fit.method == PcaMethod::kCovariance ? "PCA covariance" : "PCA incremental SVD", fit.bytes,
+                fit.minimum_bytes);
   const std::int64_t scores = models::pca_scores_bytes(workload.flat, k, session.threads());
   peak.consider("PCA scores", scores, scores);
+  return fit;
 }
 
 void add_kmeans(const Session& session, const Workload& workload, const ConditionOptions& condition,
@@ -194,15 +193,18 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
     plan.passes_min += n_lags * passes.min;
     plan.passes_max += n_lags * passes.max;
   }
-  if (!pca_dims.empty()) {
-    add_pca(session, workload, *pca_dims.rbegin(), peak);
-    const std::int64_t passes = n_lags * (1 + std::ssize(pca_dims));
-    plan.passes_min += passes;
-    plan.passes_max += passes;
-  }
   const std::int64_t n_cells = n_lags * std::ssize(options.clustering.conditions);
   plan.disk_bytes = 8 * n_cells * plan.rows;
-  for (const std::int64_t k : pca_dims) plan.disk_bytes += 4 * k * plan.rows;
+  if (!pca_dims.empty()) {
+    const models::PcaPlan pca = add_pca(session, workload, *pca_dims.rbegin(), peak);
+    const std::int64_t passes = n_lags * (pca.n_scans + std::ssize(pca_dims));
+    plan.passes_min += passes;
+    plan.passes_max += passes;
+    std::int64_t scores = 0;
+    for (const std::int64_t k : pca_dims) scores += 4 * k * plan.rows;
+    // The covariance's scratch file is gone before the scores are written.
+    plan.disk_bytes += std::max(scores, pca.scratch_bytes);
+  }
   peak.fill(plan);
   return plan;
 }
