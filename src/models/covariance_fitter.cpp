@@ -4,7 +4,6 @@
 #include "linalg/eigen_topk.h"
 #include "models/pca.h"
 #include "models/windowed_covariance.h"
-#include "models/windowed_gram.h"
 #include "phase0/error.h"
 
 namespace phase0::models {
@@ -17,13 +16,12 @@ class CovarianceFitter final : public PcaFitter {
                    const std::string& scratch_folder)
       : shift_(std::move(shift)),
         layout_(window, std::ssize(shift_)),
-        groups_(layout_.groups(group_bytes)),
-        covariance_(layout_, groups_, scratch_folder) {}
+        covariance_(layout_, layout_.groups(group_bytes), scratch_folder) {}
 
-  std::int64_t n_scans() const override { return std::ssize(groups_); }
+  std::int64_t n_scans() const override { return covariance_.n_groups(); }
 
   void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
-    if (!part_) part_.emplace(layout_, groups_[n_scanned_], shift_);
+    if (!part_) part_.emplace(covariance_.next_part(shift_));
     part_->add(blocks, pool);
   }
 
@@ -33,7 +31,6 @@ class CovarianceFitter final : public PcaFitter {
     mean_ = part_->mean();
     covariance_.take(*part_);
     part_.reset();
-    ++n_scanned_;
   }
 
   PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
@@ -63,9 +60,7 @@ class CovarianceFitter final : public PcaFitter {
  private:
   std::vector<float> shift_;
   GramLayout layout_;
-  std::vector<PanelRange> groups_;
   WindowedCovariance covariance_;
-  std::size_t n_scanned_ = 0;
   std::optional<WindowedGram> part_;
   std::int64_t n_samples_ = 0;
   std::vector<double> mean_;

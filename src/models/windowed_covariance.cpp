@@ -7,66 +7,80 @@
 #include "linalg/blas.h"
 
 namespace phase0::models {
+namespace {
+
+constexpr std::int64_t kCopyValues = WindowedCovariance::kCopyBytes / 8;
+
+}  // namespace
 
 WindowedCovariance::WindowedCovariance(const GramLayout& layout, std::vector<PanelRange> groups,
                                        const std::string& scratch_folder)
     : layout_(layout), groups_(std::move(groups)) {
+  // One buffer for all groups, so that memory does not depend on what an allocator keeps of freed ones.
+  std::int64_t largest = 0;
+  for (const PanelRange& group : groups_) largest = std::max(largest, layout.size(group));
+  panels_.resize(largest);
   if (groups_.size() > 1) {
     scratch_ =
         store::scratch_matrix(scratch_folder, store::ElementType::kFloat64, layout.size(layout.all()), 1);
   }
 }
 
-const double* WindowedCovariance::block(const GramPanel& panel, std::int64_t position) const {
-  const double* panels = scratch_.empty() ? memory_.data() : scratch_.data<double>();
-  return panels + panel.offset + position * panel.block_size();
+WindowedGram WindowedCovariance::next_part(std::vector<float> shift) {
+  return {layout_, groups_.at(static_cast<std::size_t>(n_taken_)), std::move(shift), std::move(panels_)};
 }
 
 void WindowedCovariance::take(WindowedGram& part) {
   const PanelRange group = groups_.at(static_cast<std::size_t>(n_taken_++));
   PHASE0_CHECK(part.range().first == group.first && part.range().end == group.end);
-  core::AlignedBuffer<double> panels = part.take_panels();
-  const std::int64_t offset = layout_.panel(group.first).offset;
+  panels_ = part.take_panels();
+  offset_ = layout_.panel(group.first).offset;
   for (std::int64_t i = group.first; i < group.end; ++i) {
-    const GramPanel& panel = layout_.panel(i);
-    if (panel.difference == 0) add_diagonal(panel, panels.data() + panel.offset - offset);
+    if (layout_.panel(i).difference == 0) add_diagonal(layout_.panel(i));
   }
-  if (groups_.size() == 1) {
-    memory_ = std::move(panels);
-  } else {
-    copy_to_scratch(panels, offset);
-  }
+  if (groups_.size() > 1) save(group);
 }
 
-void WindowedCovariance::copy_to_scratch(const core::AlignedBuffer<double>& panels, std::int64_t offset) {
-  constexpr std::int64_t kCopyValues = kCopyBytes / 8;
-  for (std::int64_t first = 0; first < panels.size(); first += kCopyValues) {
-    const std::int64_t n = std::min(kCopyValues, panels.size() - first);
-    std::copy_n(panels.data() + first, n, scratch_.mutable_data<double>() + offset + first);
-    scratch_.flush(offset + first, n);
-  }
-}
-
-void WindowedCovariance::add_diagonal(const GramPanel& panel, const double* values) {
+void WindowedCovariance::add_diagonal(const GramPanel& panel) {
   for (std::int64_t p = 0; p < panel.n_positions; ++p) {
-    for (std::int64_t r = 0; r < panel.n; ++r) {
-      total_variance_ += values[p * panel.block_size() + r * panel.n_columns + r];
-    }
+    const double* values = block(panel, p);
+    for (std::int64_t r = 0; r < panel.n; ++r) total_variance_ += values[r * panel.n_columns + r];
   }
 }
 
-void WindowedCovariance::apply(const double* x, double* y, std::int64_t count, core::ThreadPool& pool) const {
+void WindowedCovariance::save(PanelRange group) {
+  const std::int64_t size = layout_.size(group);
+  for (std::int64_t first = 0; first < size; first += kCopyValues) {
+    const std::int64_t n = std::min(kCopyValues, size - first);
+    std::copy_n(panels_.data() + first, n, scratch_.mutable_data<double>() + offset_ + first);
+    scratch_.flush(offset_ + first, n);
+  }
+}
+
+void WindowedCovariance::load(PanelRange group) {
+  const std::int64_t size = layout_.size(group);
+  panels_.resize(size);
+  offset_ = layout_.panel(group.first).offset;
+  scratch_.will_need(offset_, size);
+  for (std::int64_t first = 0; first < size; first += kCopyValues) {
+    const std::int64_t n = std::min(kCopyValues, size - first);
+    std::copy_n(scratch_.data<double>() + offset_ + first, n, panels_.data() + first);
+    scratch_.release(offset_ + first, n);
+  }
+}
+
+void WindowedCovariance::apply(const double* x, double* y, std::int64_t count, core::ThreadPool& pool) {
   PHASE0_CHECK(n_taken_ == std::ssize(groups_));
   std::fill_n(y, count * layout_.dim(), 0.0);
   const std::int64_t chunks = core::ceil_div(layout_.d(), GramLayout::kPanelRows);
   for (const PanelRange& group : groups_) {
+    if (groups_.size() > 1) load(group);
     // Split over the threads by what is written; every value is summed over the panels in their order.
     pool.run(layout_.window() * chunks, [&](std::int64_t item, int) {
       for (std::int64_t i = group.first; i < group.end; ++i) {
         add_products(layout_.panel(i), item / chunks, (item % chunks) * GramLayout::kPanelRows, x, y, count);
       }
     });
-    scratch_.release(layout_.panel(group.first).offset, layout_.size(group));
   }
 }
 

@@ -14,9 +14,11 @@ constexpr std::int64_t kEdgeRuns =
 
 }  // namespace
 
-WindowedGram::WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift)
-    : layout_(layout), range_(range), shift_(std::move(shift)), panels_(layout.size(range)) {
+WindowedGram::WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift,
+                           core::AlignedBuffer<double> room)
+    : layout_(layout), range_(range), shift_(std::move(shift)), panels_(std::move(room)) {
   PHASE0_CHECK(std::ssize(shift_) == layout.d());
+  panels_.resize(layout.size(range));
   panels_.fill(0.0);
   sums_.assign(static_cast<std::size_t>(layout.dim()), 0.0);
   edges_.resize(kEdgeRuns * 2 * (layout.window() - 1) * layout.d());

@@ -21,8 +21,9 @@ namespace phase0::models {
 class WindowedGram {
  public:
   /// Of the panels of `range`. `shift` [D] is subtracted from every frame; near the mean it saves digits.
-  /// `layout` must outlive this.
-  WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift);
+  /// `layout` must outlive this. `room` is a buffer to use for the panels.
+  WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift,
+               core::AlignedBuffer<double> room = {});
 
   /// Blocks in row order, after those of earlier calls. Their frames are shifted in place.
   void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool);

@@ -73,7 +73,8 @@ struct Data {
                                                  core::ThreadPool& pool) const {
     auto covariance = std::make_unique<WindowedCovariance>(layout, groups, testing::scratch_folder());
     for (const PanelRange& group : groups) {
-      WindowedGram part(layout, group, shift);
+      WindowedGram part = covariance->next_part(shift);
+      EXPECT_EQ(part.range().end, group.end);
       for (std::int64_t first = 0; first < index.n_rows(); first += 400) {
         add(part, first, std::min<std::int64_t>(400, index.n_rows() - first), pool);
       }
@@ -92,7 +93,7 @@ struct Data {
 };
 
 /// Covariance times `count` random vectors.
-std::vector<double> applied(const WindowedCovariance& covariance, std::int64_t dim, std::int64_t count,
+std::vector<double> applied(WindowedCovariance& covariance, std::int64_t dim, std::int64_t count,
                             core::ThreadPool& pool) {
   core::Random random(3);
   std::vector<double> x(static_cast<std::size_t>(count * dim));

@@ -46,6 +46,29 @@ def test_dense_storage_does_not_depend_on_budget_or_threads(reference, tmp_path_
     assert differing(harness.fingerprint(got), harness.fingerprint(plain)) == []
 
 
+def fit_plan(cfg, where, *flags):
+    result = harness.run_config(cfg, where, *flags, "--json", command="plan")
+    assert result.code == 0, str(result)
+    return next(s for s in json.loads(result.out)["stages"] if s["stage"] == "fit")
+
+
+def test_covariance_in_parts_does_not_change_a_byte(tmp_path):
+    """In the least memory that works, the covariance takes several scans and a scratch file."""
+    path = latents.write(tmp_path / "latents.h5", latents.make(seed=3, dim=96))
+    cfg = harness.merged(harness.base_config(path, tmp_path / "roomy"), {"context.window_size": 24})
+    # One thread in the small run: what threads hold beside the covariance would let it fit.
+    roomy, flags = fit_plan(cfg, tmp_path, "--memory", "1GiB"), ["--threads", "1"]
+    small = ["--memory", f"{fit_plan(cfg, tmp_path, '--memory', '1GiB', *flags)['minimum_memory_bytes']}B", *flags]
+    plan = fit_plan(cfg, tmp_path, *small)
+    n_lags, parts = len(cfg["context"]["lags"]), 3
+    assert plan["passes_min"] >= roomy["passes_min"] + n_lags * (parts - 1)
+    want = harness.run_ok(cfg, tmp_path, "--memory", "1GiB")
+    got = harness.run_ok(harness.merged(cfg, {"output.dir": str(tmp_path / "small")}), tmp_path, *small, command="run")
+    assert differing(harness.fingerprint(got), harness.fingerprint(want)) == []
+    with h5py.File(got / "models.h5") as f:
+        assert f["lag1/pca4_vq24/pca"].attrs["method"] == "covariance"
+
+
 @pytest.mark.parametrize("writer", [{"storage": "zstd"}, {"storage": "gzip"}, {"storage": "chunked"}], ids=str)
 def test_storage_of_the_input_does_not_change_a_byte(reference, small_corpus, tmp_path, writer):
     cfg, want = reference
@@ -144,7 +167,7 @@ def test_second_run_resumes_and_fresh_does_it_again(reference, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"seed": 8}, {"context.window_size": 5}, {"clustering.kmeans.n_init": 1}, {"clustering.min_cluster_size": 150},
-    {"splits.seed": 12}, {"metrics.permutations": 5},
+    {"splits.seed": 12}, {"metrics.permutations": 5}, {"clustering.pca_method": "incremental_svd"},
 ], ids=str)
 def test_a_changed_configuration_never_resumes_stale_results(reference, small_run, tmp_path, change):
     """In a used run directory a changed configuration either is refused or gives what a new directory gives."""
