@@ -46,27 +46,28 @@ def test_dense_storage_does_not_depend_on_budget_or_threads(reference, tmp_path_
     assert differing(harness.fingerprint(got), harness.fingerprint(plain)) == []
 
 
-def fit_plan(cfg, where, *flags):
+def stage_plans(cfg, where, *flags):
     result = harness.run_config(cfg, where, *flags, "--json", command="plan")
     assert result.code == 0, str(result)
-    return next(s for s in json.loads(result.out)["stages"] if s["stage"] == "fit")
+    return {stage["stage"]: stage for stage in json.loads(result.out)["stages"]}
 
 
 def test_covariance_in_parts_does_not_change_a_byte(tmp_path):
     """In the least memory that works, the covariance takes several scans and a scratch file."""
     path = latents.write(tmp_path / "latents.h5", latents.make(seed=3, dim=96))
-    cfg = harness.merged(harness.base_config(path, tmp_path / "roomy"), {"context.window_size": 24})
-    # One thread in the small run: what threads hold beside the covariance would let it fit.
-    roomy, flags = fit_plan(cfg, tmp_path, "--memory", "1GiB"), ["--threads", "1"]
-    small = ["--memory", f"{fit_plan(cfg, tmp_path, '--memory', '1GiB', *flags)['minimum_memory_bytes']}B", *flags]
-    plan = fit_plan(cfg, tmp_path, *small)
-    n_lags, parts = len(cfg["context"]["lags"]), 3
-    assert plan["passes_min"] >= roomy["passes_min"] + n_lags * (parts - 1)
+    cfg = harness.merged(harness.base_config(path, tmp_path / "roomy"), {"context.window_size": 40})
+    roomy = stage_plans(cfg, tmp_path, "--memory", "1GiB")
+    budget = f"{max(stage['minimum_memory_bytes'] for stage in roomy.values())}B"
+    small = stage_plans(cfg, tmp_path, "--memory", budget)["fit"]
+    assert small["passes_min"] >= roomy["fit"]["passes_min"] + 2 * len(cfg["context"]["lags"])  # 3 parts or more
+    assert small["disk_bytes"] >= roomy["fit"]["disk_bytes"] + 40 * 41 // 2 * 96 * 96 * 8 - (1 << 20)
     want = harness.run_ok(cfg, tmp_path, "--memory", "1GiB")
-    got = harness.run_ok(harness.merged(cfg, {"output.dir": str(tmp_path / "small")}), tmp_path, *small, command="run")
+    got = harness.run_ok(harness.merged(cfg, {"output.dir": str(tmp_path / "small")}), tmp_path, "--memory", budget)
     assert differing(harness.fingerprint(got), harness.fingerprint(want)) == []
     with h5py.File(got / "models.h5") as f:
         assert f["lag1/pca4_vq24/pca"].attrs["method"] == "covariance"
+    fitted = json.loads((got / "run.json").read_text())["stages"]["fit"]
+    assert fitted["peak_rss_bytes"] <= fitted["budget_bytes"]
 
 
 @pytest.mark.parametrize("writer", [{"storage": "zstd"}, {"storage": "gzip"}, {"storage": "chunked"}], ids=str)
