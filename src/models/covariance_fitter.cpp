@@ -33,13 +33,14 @@ class CovarianceFitter final : public PcaFitter {
     part_.reset();
   }
 
-  PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
+  PcaModel finish(std::int64_t k, core::Execution& execution) override {
     const double total = covariance_.total_variance();
     if (!std::isfinite(total)) {
       throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
     }
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
-      covariance_.apply(x, y, count, pool);
+      execution.check_stop();
+      covariance_.apply(x, y, count, execution.pool);
     };
     linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, layout_.dim(), k);
     PcaModel model;

@@ -38,7 +38,7 @@ class IncrementalSvdFitter final : public PcaFitter {
 
   void end_scan(core::ThreadPool& /*pool*/) override { update(); }
 
-  PcaModel finish(std::int64_t k, core::ThreadPool& /*pool*/) override {
+  PcaModel finish(std::int64_t k, core::Execution& /*execution*/) override {
     PHASE0_CHECK(n_ >= 2);
     PcaModel model;
     model.k = k;

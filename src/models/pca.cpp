@@ -116,11 +116,11 @@ PcaMethod choose_method(const data::SourceShape& rows) {
 void plan_groups(const GramLayout& layout, std::int64_t other_bytes, std::int64_t free_bytes, PcaPlan& plan) {
   const std::int64_t all_bytes = 8 * layout.size(layout.all());
   const std::int64_t beside = other_bytes + WindowedCovariance::kCopyBytes;
-  plan.minimum_bytes = other_bytes + all_bytes;
-  plan.minimum_bytes = std::min(plan.minimum_bytes, beside + layout.smallest_group_bytes());
+  const std::int64_t one_group = other_bytes + all_bytes;
+  plan.minimum_bytes = std::min(one_group, beside + layout.smallest_group_bytes());
   plan.bytes = std::max(free_bytes, plan.minimum_bytes);
-  if (other_bytes + all_bytes <= plan.bytes) {
-    plan.bytes = other_bytes + all_bytes;
+  if (one_group <= plan.bytes) {
+    plan.bytes = one_group;
     plan.group_bytes = all_bytes;
     return;
   }
@@ -190,7 +190,7 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
         [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
     fitter->end_scan(execution.pool);
   }
-  return fitter->finish(k, execution.pool);
+  return fitter->finish(k, execution);
 }
 
 std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {

@@ -34,8 +34,8 @@ class PcaFitter {
   virtual void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) = 0;
   /// After the last row of a scan; of at least two rows.
   virtual void end_scan(core::ThreadPool& pool) = 0;
-  /// Call once, after the last scan.
-  virtual PcaModel finish(std::int64_t k, core::ThreadPool& pool) = 0;
+  /// Call once, after the last scan. Throws Error (kInterrupted) when asked to stop.
+  virtual PcaModel finish(std::int64_t k, core::Execution& execution) = 0;
 };
 
 /// The exact F x F covariance, never formed from rows (models/windowed_gram.h). `shift` [frame_dim] is a

@@ -40,7 +40,7 @@ class WindowedCovariance {
   void add_products(const GramPanel& panel, std::int64_t position, std::int64_t first, const double* x,
                     double* y, std::int64_t count) const;
   const double* block(const GramPanel& panel, std::int64_t position) const {
-    return panels_.data() + panel.offset - offset_ + position * panel.block_size();
+    return panels_.data() + (panel.offset - offset_) + position * panel.block_size();
   }
 
   const GramLayout& layout_;

@@ -44,7 +44,8 @@ class WindowedGram {
 
  private:
   double* block(const GramPanel& panel, std::int64_t position) {
-    return panels_.data() + panel.offset - layout_.panel(range_.first).offset + position * panel.block_size();
+    return panels_.data() + (panel.offset - layout_.panel(range_.first).offset) +
+           position * panel.block_size();
   }
   /// Calls work(panel, worker) for the panels of the range.
   template <typename Work>

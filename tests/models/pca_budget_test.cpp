@@ -87,6 +87,25 @@ TEST_F(PcaBudget, LessThanTheMinimumIsRefusedWithTheFigure) {
   }
 }
 
+/// Asks to stop when a scan is over.
+struct StopAfterScan : Observer {
+  void task_end() override { stop = true; }
+  bool stop_requested() const override { return stop; }
+  bool stop = false;
+};
+
+TEST_F(PcaBudget, TheEigensolverStopsWhenAsked) {
+  Machine machine(1);
+  StopAfterScan observer;
+  core::Execution execution{machine.pool, machine.memory, observer};
+  try {
+    fit_pca(*source_, kComponents, execution, testing::scratch_folder());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
+  }
+}
+
 TEST(PcaMethodChoice, DependsOnTheShapeAlone) {
   const auto method = [](std::int64_t window, std::int64_t d, std::int64_t free_bytes) {
     data::SourceShape shape{
