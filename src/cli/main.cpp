@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/guard.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/terminal_observer.h"
@@ -57,8 +58,10 @@ int run_command(const CommandLine& line) {
 
 int run_program(int argc, const char* const* argv) {
   occupy_standard_descriptors();
-  install_signal_handlers(SignalMode::kImmediate);
   const ParsedCommandLine parsed = parse_command_line(argc, argv);
+  // The guarded command is to find the signals as this process was given them.
+  if (parsed.line && parsed.line->command == Command::kGuard) return run_guard(*parsed.line);
+  install_signal_handlers(SignalMode::kImmediate);
   if (!parsed.line) {
     if (!parsed.is_error) return guarded([&] { write_stdout(parsed.text); }, fail_on_stderr);
     fail_on_stderr(parsed.text, 0);
