@@ -27,7 +27,7 @@ struct Process {
 std::optional<Process> read_process(pid_t pid);
 
 /// Resident memory with each shared page divided by the number of processes that map it (PSS), in bytes. The
-/// kernel walks the page tables for it: about 10 ms per GiB. Nothing when it must not be read or is gone.
+/// kernel walks the page tables for it: some 20 ms per GiB. Nothing when it must not be read or is gone.
 std::optional<std::int64_t> pss_bytes(pid_t pid);
 
 /// The command line with blanks between the arguments, cut when long; the name in brackets when it has none.
