@@ -57,7 +57,7 @@ TEST(Process, TouchedMemoryIsSeenAndSharedMemoryCountsOnceAsPss) {
   const auto pss_b = pss_bytes(b.pid());
   if (!pss_a || !pss_b) GTEST_SKIP() << "smaps_rollup cannot be read here";
   EXPECT_GE(*pss_a + *pss_b, std::int64_t{kBytes});
-  EXPECT_LT(*pss_a + *pss_b, std::int64_t{kBytes} + (16 << 20));
+  EXPECT_LT(*pss_a + *pss_b, std::int64_t{kBytes} + (32 << 20));
   ::munmap(shared, kBytes);
 }
 
