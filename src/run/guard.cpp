@@ -42,8 +42,9 @@ std::int64_t sum_rss(const std::vector<core::Process>& processes) {
 }
 
 /// The processes largest first, with their commands.
-std::vector<GuardedProcess> describe(std::vector<core::Process> processes) {
+std::vector<GuardedProcess> describe(const std::vector<core::Process>& processes) {
   std::vector<GuardedProcess> described;
+  described.reserve(processes.size());
   for (const core::Process& process : processes)
     described.push_back(
         {process.id.pid, process.rss_bytes, std::nullopt, core::command_text(process.id.pid)});
@@ -80,7 +81,7 @@ class Guard {
   void pass_on(const ReceivedSignal& received);
   bool sent_to_group(const ReceivedSignal& received);
   void look();
-  void terminate(GuardEvent event, const std::vector<core::Process>& processes);
+  void terminate(const GuardEvent& event, const std::vector<core::Process>& processes);
   void kill_all();
   void tell_who_is_left(GuardEvent::Kind kind);
 
@@ -201,10 +202,10 @@ void Guard::look() {
   const Clock::time_point end = Clock::now();
   next_confirm_ = end + (end - start) * kConfirmShare;
   outcome_.peak_pss_bytes = std::max(outcome_.peak_pss_bytes, event.memory_bytes);
-  if (event.memory_bytes > options_.limit_bytes) terminate(std::move(event), processes);
+  if (event.memory_bytes > options_.limit_bytes) terminate(event, processes);
 }
 
-void Guard::terminate(GuardEvent event, const std::vector<core::Process>& processes) {
+void Guard::terminate(const GuardEvent& event, const std::vector<core::Process>& processes) {
   for (const core::Process& process : processes) {
     core::send_signal(process.id, SIGTERM);
     core::send_signal(process.id, SIGCONT);  // one that is stopped would not notice

@@ -50,6 +50,7 @@ class BlockSignals {
 StartedCommand start_command(const std::vector<std::string>& command, const SignalRelay& relay) {
   PHASE0_CHECK(!command.empty());
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 

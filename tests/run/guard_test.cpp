@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
@@ -124,10 +125,31 @@ TEST(Guard, EndsWithTheCommandWhenToldSo) {
   EXPECT_EQ(::waitpid(left[0].id.pid, nullptr, 0), left[0].id.pid);
 }
 
-TEST(Guard, LeavesTheProcessAsItWas) {
-  struct sigaction ignore {};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGHUP, &ignore, nullptr);
+/// Puts the signals back that a test has set.
+class GuardSignals : public ::testing::Test {
+ protected:
+  GuardSignals() {
+    sigprocmask(SIG_SETMASK, nullptr, &mask_);
+    for (std::size_t i = 0; i < kNumbers.size(); ++i) sigaction(kNumbers[i], nullptr, &actions_[i]);
+  }
+  ~GuardSignals() override {
+    sigprocmask(SIG_SETMASK, &mask_, nullptr);
+    for (std::size_t i = 0; i < kNumbers.size(); ++i) sigaction(kNumbers[i], &actions_[i], nullptr);
+  }
+  static void ignore(int number) {
+    struct sigaction action {};
+    action.sa_handler = SIG_IGN;
+    sigaction(number, &action, nullptr);
+  }
+
+ private:
+  static constexpr std::array<int, 3> kNumbers{SIGHUP, SIGUSR1, SIGCHLD};
+  std::array<struct sigaction, 3> actions_{};
+  sigset_t mask_{};
+};
+
+TEST_F(GuardSignals, LeavesTheProcessAsItWas) {
+  ignore(SIGHUP);
   watch("exit 0");
   for (const int number : {SIGINT, SIGTERM, SIGCHLD, SIGPIPE, SIGHUP}) {
     struct sigaction now {};
@@ -139,11 +161,9 @@ TEST(Guard, LeavesTheProcessAsItWas) {
   EXPECT_EQ(reaper, 0);
 }
 
-TEST(Guard, CommandGetsTheSignalsThatThisProcessWasGiven) {
-  struct sigaction ignore {};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGUSR1, &ignore, nullptr);
-  sigaction(SIGCHLD, &ignore, nullptr);
+TEST_F(GuardSignals, CommandGetsTheSignalsThatThisProcessWasGiven) {
+  ignore(SIGUSR1);
+  ignore(SIGCHLD);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGUSR2);
