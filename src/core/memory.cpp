@@ -6,45 +6,15 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <sstream>
 #include <utility>
 
+#include "core/proc_files.h"
 #include "phase0/error.h"
 
 namespace phase0::core {
 namespace {
 
 constexpr std::int64_t kUnlimited = std::int64_t{1} << 60;
-
-/// A figure in kB from a /proc file of `name: value kB` lines, in bytes; -1 when it is not there.
-std::int64_t proc_kb(const char* path, const std::string& name) {
-  std::ifstream file(path);
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.starts_with(name + ":")) {
-      std::int64_t kb = 0;
-      std::istringstream(line.substr(name.size() + 1)) >> kb;
-      return kb * 1024;
-    }
-  }
-  return -1;
-}
-
-/// Path of this process in a cgroup hierarchy: `controller` of v1, or v2 when empty.
-std::string cgroup_path(const std::string& controller) {
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (controller.empty() ? names == ",," : names.find("," + controller + ",") != std::string::npos) {
-      return line.substr(second + 1);
-    }
-  }
-  return {};
-}
 
 std::int64_t read_number(const std::filesystem::path& path) {
   std::ifstream file(path);

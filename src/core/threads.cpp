@@ -58,6 +58,7 @@ struct ThreadPool::Impl {
 
   const std::function<void(std::int64_t, int)>* task = nullptr;
   std::int64_t n = 0;
+  int n_workers = 1;
   std::atomic<std::int64_t> next{0};
   std::exception_ptr error;
 
@@ -80,14 +81,14 @@ struct ThreadPool::Impl {
         if (closing) return;
         seen = generation;
       }
-      work(worker);
+      if (worker < n_workers) work(worker);
       const std::lock_guard lock(mutex);
       if (--busy == 0) done.notify_one();
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()), size_(threads) {
   PHASE0_CHECK(threads >= 1);
   for (int worker = 1; worker < threads; ++worker) {
     impl_->workers.emplace_back([impl = impl_.get(), worker] { impl->loop(worker); });
@@ -103,16 +104,13 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : impl_->workers) worker.join();
 }
 
-int ThreadPool::size() const {
-  return static_cast<int>(impl_->workers.size()) + 1;
-}
-
 void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)>& task) {
   Impl& impl = *impl_;
   {
     const std::lock_guard lock(impl.mutex);
     impl.task = &task;
     impl.n = n;
+    impl.n_workers = static_cast<int>(std::min<std::int64_t>(n, size_));
     impl.next.store(0);
     impl.error = nullptr;
     impl.busy = static_cast<int>(impl.workers.size());
@@ -123,6 +121,11 @@ void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)
   std::unique_lock lock(impl.mutex);
   impl.done.wait(lock, [&] { return impl.busy == 0; });
   if (impl.error) std::rethrow_exception(std::exchange(impl.error, nullptr));
+}
+
+WorkerLimit::WorkerLimit(ThreadPool& pool, int workers) : pool_(pool), before_(pool.size_) {
+  PHASE0_CHECK(workers >= 1 && workers <= pool.size_);
+  pool_.size_ = workers;
 }
 
 }  // namespace phase0::core

@@ -17,10 +17,6 @@
 namespace phase0::models {
 namespace {
 
-std::int64_t blocks_in_flight(int threads) {
-  return 2 * threads;
-}
-
 /// Mean of a source's first block's frames: near enough to the mean of all to save the digits.
 std::vector<float> frame_shift(const data::FeatureSource& rows) {
   data::FeatureBlock block;
@@ -112,19 +108,23 @@ PcaMethod choose_method(const data::SourceShape& rows) {
              : PcaMethod::kIncrementalSvd;
 }
 
-/// Groups of panels for the memory, beside `other_bytes` that are taken anyway.
-void plan_groups(const GramLayout& layout, std::int64_t other_bytes, std::int64_t free_bytes, PcaPlan& plan) {
+/// Groups of panels for the memory, beside what `plan.need` states without them.
+void plan_groups(const GramLayout& layout, int threads, std::int64_t free_bytes, PcaPlan& plan) {
   const std::int64_t all_bytes = 8 * layout.size(layout.all());
-  const std::int64_t beside = other_bytes + WindowedCovariance::kCopyBytes;
-  const std::int64_t one_group = other_bytes + all_bytes;
-  plan.minimum_bytes = std::min(one_group, beside + layout.smallest_group_bytes());
-  plan.bytes = std::max(free_bytes, plan.minimum_bytes);
-  if (one_group <= plan.bytes) {
-    plan.bytes = one_group;
-    plan.group_bytes = all_bytes;
-    return;
+  core::ScanNeed in_parts = plan.need;
+  in_parts.fixed_bytes += WindowedCovariance::kCopyBytes;
+  plan.need.fixed_bytes += all_bytes;
+  const std::int64_t least_in_parts = in_parts.minimum_bytes() + layout.smallest_group_bytes();
+  plan.minimum_bytes = std::min(plan.need.minimum_bytes(), least_in_parts);
+  plan.group_bytes = all_bytes;
+  if (plan.need.minimum_bytes() <= std::max(free_bytes, plan.minimum_bytes)) return;
+  // A block for every thread first, then as much of the covariance as fits.
+  plan.group_bytes = free_bytes - in_parts.bytes(threads, threads);
+  if (plan.group_bytes < layout.smallest_group_bytes()) {
+    plan.group_bytes = std::max(layout.smallest_group_bytes(), free_bytes - in_parts.minimum_bytes());
   }
-  plan.group_bytes = plan.bytes - beside;
+  plan.need = in_parts;
+  plan.need.fixed_bytes += plan.group_bytes;
   plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
   plan.scratch_bytes = all_bytes;
 }
@@ -145,17 +145,19 @@ PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method
                  std::int64_t free_bytes) {
   PcaPlan plan;
   plan.method = method == PcaMethod::kAuto ? choose_method(rows) : method;
-  const std::int64_t blocks = blocks_in_flight(threads) * rows.block_bytes;
+  plan.need = data::scan_chunks_need(rows);
   if (plan.method == PcaMethod::kIncrementalSvd) {
     constexpr std::int64_t kRows = 256 + 64 + 1;
-    plan.bytes = plan.minimum_bytes =
-        blocks + 8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
+    plan.need.fixed_bytes +=
+        8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
+    plan.minimum_bytes = plan.need.minimum_bytes();
     return plan;
   }
-  plan_groups(GramLayout(rows.window, rows.frame_dim),
-              blocks + WindowedGram::workspace_bytes(rows.window, rows.frame_dim, threads) +
-                  linalg::eigen_workspace_bytes(rows.dim(), k),
-              free_bytes, plan);
+  const std::int64_t one = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 1);
+  const std::int64_t product = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 2) - one;
+  plan.need.fixed_bytes += one - product + linalg::eigen_workspace_bytes(rows.dim(), k);
+  plan.need.worker_bytes += product + linalg::kBlasThreadBytes;
+  plan_groups(GramLayout(rows.window, rows.frame_dim), threads, free_bytes, plan);
   return plan;
 }
 
@@ -167,9 +169,9 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
                             "there are {} rows of {}",
                             k, std::max<std::int64_t>(k, 2), rows.n_rows(), rows.dim()));
   }
-  const int threads = execution.pool.size();
-  const PcaPlan plan = plan_pca(rows.shape(), k, method, threads, execution.memory.free_bytes());
-  const core::Reservation memory(execution.memory, plan.bytes, "PCA");
+  const data::SourceShape shape = rows.shape();
+  const PcaPlan plan = plan_pca(shape, k, method, execution.pool.size(), execution.memory.free_bytes());
+  data::ScanRoom room(execution, plan.need, "PCA", shape);
   const bool exact = plan.method == PcaMethod::kCovariance;
   const auto fitter =
       exact ? covariance_fitter(rows.window(), frame_shift(rows), plan.group_bytes, scratch_folder)
@@ -185,30 +187,33 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
   for (std::int64_t s = 0; s < fitter->n_scans(); ++s) {
     const std::string part =
         fitter->n_scans() == 1 ? "" : fmt::format(", part {} of {}", s + 1, fitter->n_scans());
-    data::scan_chunks(
-        rows, execution, name + part, blocks_in_flight(threads),
-        [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
+    data::scan_chunks(rows, room, name + part, [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) {
+      fitter->add(chunk, execution.pool);
+    });
     fitter->end_scan(execution.pool);
   }
   return fitter->finish(k, execution);
 }
 
-std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
-  // Frames in float64 and their products with every window position's components, per worker.
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k) {
   const std::int64_t frames = rows.block_bytes / (4 * rows.frame_dim) + 1;
-  return threads * (rows.block_bytes + 8 * frames * (rows.frame_dim + rows.window * k)) + 8 * k * rows.dim() +
-         blocks_in_flight(threads) * rows.block_rows * k * 4;
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 8 * k * rows.dim();
+  need.block_bytes += 4 * k * std::min(rows.block_rows, rows.n_rows);  // written pages
+  // Frames in float64 and their products with every window position's components.
+  need.worker_bytes += 8 * frames * (rows.frame_dim + rows.window * k) + linalg::kBlasThreadBytes;
+  return need;
 }
 
 void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
                 core::Execution& execution, const std::string& task) {
   PHASE0_CHECK(out.rows() == rows.n_rows() && out.columns() == model.k && rows.dim() == model.dim);
-  const core::Reservation memory(
-      execution.memory, pca_scores_bytes(rows.shape(), model.k, execution.pool.size()), "PCA scores");
+  const data::SourceShape shape = rows.shape();
+  data::ScanRoom room(execution, pca_scores_need(shape, model.k), "PCA scores", shape);
   const Projector projector(model, rows.window());
-  std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(execution.pool.size()));
+  std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(room.workers()));
   data::scan(
-      rows, execution, task, blocks_in_flight(execution.pool.size()),
+      rows, room, task,
       [&](std::int64_t, std::int64_t, int worker, const data::FeatureBlock& block) {
         projector.project(block, workspaces[static_cast<std::size_t>(worker)],
                           out.mutable_data<float>() + block.first_row * model.k);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 #include "phase0/options.h"
 #include "store/mapped.h"
@@ -55,7 +56,7 @@ inline constexpr std::int64_t kMaxAutoCovarianceBytes = std::int64_t{2} << 30;
 /// How a fit will go within some memory.
 struct PcaPlan {
   PcaMethod method = PcaMethod::kCovariance;  ///< never kAuto
-  std::int64_t bytes = 0;                     ///< memory of the fit, scan included
+  core::ScanNeed need;                        ///< memory of the fit
   std::int64_t minimum_bytes = 0;             ///< the least memory that works
   std::int64_t n_scans = 1;
   std::int64_t group_bytes = 0;    ///< of the covariance held at once
@@ -71,7 +72,7 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
                  const std::string& scratch_folder, PcaMethod method = PcaMethod::kAuto);
 
 /// Memory of pca_scores.
-std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads);
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k);
 
 /// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the
 /// scan.

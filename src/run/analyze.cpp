@@ -31,8 +31,10 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const StagePlan plan = run::plan_analyze(session_, run::measure(samples_));
+    const run::Workload workload = run::measure(samples_);
+    const StagePlan plan = run::plan_analyze(session_, workload);
     session_.require_memory(plan.minimum_memory_bytes);
+    const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     run::Journal(session_.directory()).begin("analyze");
     AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
     for (const auto& condition : options_.clustering.conditions) {

@@ -35,7 +35,7 @@ run::StageReport collect_features(run::Session& session) {
   const auto check = [&](const std::vector<std::uint8_t>& dropped) {
     data::SplitPlan splits = data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(),
                                                dropped, session.observer());
-    const run::Workload workload = run::measure(options, latents, splits, session.threads());
+    const run::Workload workload = run::measure(options, latents, splits);
     run::check_against_input(options, latents, workload);
     std::int64_t least = 0;
     // Of all stages: better refused now than after hours of fitting.
@@ -49,6 +49,7 @@ run::StageReport collect_features(run::Session& session) {
   check(none);  // refuses in a moment what would otherwise fail after a pass over all values
   const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
   const auto [splits, workload] = check(dropped);
+  const core::Reservation held(session.execution().memory, run::index_bytes(workload), "the row index");
   session.lock_directory();
   run::Journal(session.directory()).begin("collect");
   run::record_input(session, input_facts(latents));

@@ -212,8 +212,12 @@ class Fitting {
 
 run::StageReport fit_models(run::Session& session) {
   Fitting fitting(session);
-  const StagePlan plan = run::plan_fit(session, run::measure(fitting.samples()));
+  const run::Workload workload = run::measure(fitting.samples());
+  const StagePlan plan = run::plan_fit(session, workload);
   session.require_memory(plan.minimum_memory_bytes);
+  const core::Reservation held(session.execution().memory,
+                               run::index_bytes(workload) + run::models_bytes(session.options(), workload),
+                               "the row index and the models");
   run::Journal(session.directory()).begin("fit");
   fitting.run();
   return {plan, {}};

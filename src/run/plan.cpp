@@ -10,7 +10,7 @@ Plan plan(const Options& options, Observer& observer) {
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
   const data::SplitPlan splits =
       data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(), none, observer);
-  const run::Workload workload = run::measure(options, latents, splits, session.threads());
+  const run::Workload workload = run::measure(options, latents, splits);
   run::check_against_input(options, latents, workload);
   Plan plan;
   plan.budget_bytes = session.memory().bytes();

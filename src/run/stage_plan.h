@@ -14,22 +14,29 @@ struct Workload {
   std::int64_t n_frames = 0, dim = 0;
   std::int64_t n_train = 0, n_eval = 0;
   std::int64_t n_speakers = 0;          ///< of the whole input
+  std::int64_t n_utterances = 0;        ///< of the whole input
   data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
   bool staged = false;
   Storage storage = Storage::kWindow;
   std::int64_t features_bytes = 0;
-  std::int64_t collect_bytes = 0;  ///< memory
+  core::ScanNeed check;  ///< of collect
+  std::int64_t check_blocks = 0;
+  data::WriteMemory write;  ///< of collect
 };
 
 /// Before collect, from the input's metadata.
-Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits,
-                 int threads);
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits);
 /// After collect.
 Workload measure(const data::Samples& samples);
 
 /// Checks of options against the input: PCA dimensions, clusters against rows, the `vae` figures.
 /// Throws Error (kConfig).
 void check_against_input(const Options& options, const data::Latents& latents, const Workload& workload);
+
+/// Memory that every stage holds from its start to its end: names and rows of the utterances.
+std::int64_t index_bytes(const Workload& workload);
+/// What fit holds besides: the PCA models of a lag.
+std::int64_t models_bytes(const Options& options, const Workload& workload);
 
 StagePlan plan_collect(const Session& session, const Workload& workload);
 StagePlan plan_fit(const Session& session, const Workload& workload);
