@@ -117,18 +117,34 @@ def smallest_budget(binary, config):
     return f"{found.group(1)}MiB"
 
 
-def run_case(case, folder, binary):
-    """Rows of the table, each with what is wrong with it."""
-    run = folder / f"run_{case.name()}"
+def write_config(case, folder):
     config = folder / f"{case.name()}.yaml"
-    config.write_text(CONFIG.format(latents=latents(case, folder), window=case.window, k=case.k, out=run,
-                                    threads=case.threads, storage=case.storage, restarts_on=case.restarts_on))
+    config.write_text(CONFIG.format(latents=latents(case, folder), window=case.window, k=case.k,
+                                    out=folder / f"run_{case.name()}", threads=case.threads, storage=case.storage,
+                                    restarts_on=case.restarts_on))
+    return config
+
+
+@dataclasses.dataclass
+class Row:
+    """One stage of one configuration; `wrong` says which bound is broken."""
+    stage: str
+    memory: str
+    planned: int = 0
+    measured: int = 0
+    seconds: float = 0
+    wrong: str = ""
+
+
+def run_case(case, folder, binary):
+    config = write_config(case, folder)
     memory = smallest_budget(binary, config) if case.memory == "minimum" else case.memory
     done = phase0(binary, config, memory)
     if done.returncode != 0:
-        return [(case, "-", memory, 0, 0, 0, 0, f"exit code {done.returncode}: {done.stderr.strip()}")]
+        return [Row("-", memory, wrong=f"exit code {done.returncode}: {done.stderr.strip()}")]
     rows = []
-    for stage, figures in json.loads((run / "run.json").read_text())["stages"].items():
+    run_json = folder / f"run_{case.name()}" / "run.json"
+    for stage, figures in json.loads(run_json.read_text())["stages"].items():
         planned, measured, budget = (figures[k] for k in ("planned_peak_bytes", "peak_rss_bytes", "budget_bytes"))
         wrong = []
         if not figures["peak_rss_is_of_this_stage"]:
@@ -139,7 +155,7 @@ def run_case(case, folder, binary):
             wrong.append("over the plan")
         if planned - measured > max(SLACK_SHARE * measured, SLACK_BYTES):
             wrong.append("planned too much")
-        rows.append((case, stage, memory, planned, measured, budget, figures["seconds"], ", ".join(wrong)))
+        rows.append(Row(stage, memory, planned, measured, figures["seconds"], ", ".join(wrong)))
     return rows
 
 
@@ -159,11 +175,11 @@ def main():
     broken = 0
     start = time.time()
     for case in cases:
-        for _, stage, memory, planned, measured, _, seconds, wrong in run_case(case, args.folder, args.phase0):
+        for row in run_case(case, args.folder, args.phase0):
             print(f"| {case.frames:,} | {case.dim} | {case.window} | {case.k} | {case.threads} | {case.storage} | "
-                  f"{case.restarts_on} | {memory} | {stage} | {planned / MIB:.0f} | {measured / MIB:.0f} | "
-                  f"{seconds:.1f} | {wrong} |", flush=True)
-            broken += bool(wrong)
+                  f"{case.restarts_on} | {row.memory} | {row.stage} | {row.planned / MIB:.0f} | "
+                  f"{row.measured / MIB:.0f} | {row.seconds:.1f} | {row.wrong} |", flush=True)
+            broken += bool(row.wrong)
     print(f"\n{len(cases)} configurations in {time.time() - start:.0f} s, {broken} bound(s) broken")
     return 1 if broken else 0
 

@@ -34,6 +34,7 @@ class Analysis {
     const run::Workload workload = run::measure(samples_);
     const StagePlan plan = run::plan_analyze(session_, workload);
     session_.require_memory(plan.minimum_memory_bytes);
+    session_.announce(plan.peak_memory_bytes);
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     run::Journal(session_.directory()).begin("analyze");
     AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
@@ -45,7 +46,7 @@ class Analysis {
         result.kmeans.insert(result.kmeans.end(), iterations.begin(), iterations.end());
       }
     }
-    report::write_all(session_.directory().path, options_, result, facts());
+    report::write_all(session_.directory().path, options_, result, facts(plan));
     return {plan, {}};
   }
 
@@ -83,7 +84,7 @@ class Analysis {
     return std::count(seen.begin(), seen.end(), true);
   }
 
-  report::RunFacts facts() const {
+  report::RunFacts facts(const StagePlan& plan) const {
     const run::InputFacts input = run::read_input_facts(session_.directory());
     report::RunFacts facts;
     facts.version = version();
@@ -97,6 +98,10 @@ class Analysis {
     facts.n_rows_train = samples_.index(Split::kTrain).n_rows();
     facts.n_rows_eval = samples_.index(Split::kEval).n_rows();
     facts.storage = to_string(samples_.storage());
+    facts.memory = run::read_stage_memory(session_.directory());
+    // Of this stage what it took up to here; run.json has the last word.
+    facts.memory.push_back(
+        {plan.stage, plan.peak_memory_bytes, core::peak_rss_bytes(), session_.memory().bytes()});
     return facts;
   }
 

@@ -50,6 +50,7 @@ run::StageReport collect_features(run::Session& session) {
   const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
   const auto [splits, workload] = check(dropped);
   const core::Reservation held(session.execution().memory, run::index_bytes(workload), "the row index");
+  session.announce(run::plan_collect(session, workload).peak_memory_bytes);
   session.lock_directory();
   run::Journal(session.directory()).begin("collect");
   run::record_input(session, input_facts(latents));

@@ -215,6 +215,7 @@ run::StageReport fit_models(run::Session& session) {
   const run::Workload workload = run::measure(fitting.samples());
   const StagePlan plan = run::plan_fit(session, workload);
   session.require_memory(plan.minimum_memory_bytes);
+  session.announce(plan.peak_memory_bytes);
   const core::Reservation held(session.execution().memory,
                                run::index_bytes(workload) + run::models_bytes(session.options(), workload),
                                "the row index and the models");

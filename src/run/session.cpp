@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "linalg/kernels.h"
+#include "run/tuning_cache.h"
 #include "store/atomic_file.h"
 
 namespace phase0::run {
@@ -26,10 +27,27 @@ Session::Session(const Options& options, Observer& observer)
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
-      execution_{pool_, memory_, observer} {
+      execution_{pool_, memory_, observer, nullptr, nullptr} {
   observer.log(LogLevel::kDebug,
                fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
                            core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));
+}
+
+void Session::begin_stage(const std::string& stage) {
+  tuning_ = TuningCache().load(stage);
+  monitor_.emplace(memory_.bytes());
+  execution_.tuning = &tuning_;
+  execution_.monitor = &*monitor_;
+}
+
+void Session::end_stage() {
+  execution_.monitor = nullptr;
+  execution_.tuning = nullptr;
+  monitor_.reset();
+}
+
+void Session::announce(std::int64_t planned_bytes) {
+  if (monitor_) monitor_->set_planned_bytes(planned_bytes);
 }
 
 void Session::lock_directory() {

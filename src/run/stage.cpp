@@ -4,8 +4,25 @@
 
 #include "run/journal.h"
 #include "run/provenance.h"
+#include "run/tuning_cache.h"
 
 namespace phase0::run {
+
+namespace {
+
+/// A session's watch and tuning table while a stage runs.
+class RunningStage {
+ public:
+  RunningStage(Session& session, const std::string& stage) : session_(session) { session.begin_stage(stage); }
+  ~RunningStage() { session_.end_stage(); }
+  RunningStage(const RunningStage&) = delete;
+  RunningStage& operator=(const RunningStage&) = delete;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace
 
 StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work) {
@@ -17,11 +34,13 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   }
   const StageMeter meter;
   // Input is checked and refused inside `work` before it writes anything, so nothing is created before it.
+  const RunningStage running(session, stage);
   const StageReport report = work();
   const StageMeter::Figures figures = meter.read();
   record_stage(session, report.plan, figures, report.extra);
   Journal finished(session.directory());
   finished.finish(stage, key);
+  TuningCache().save(stage, session.tuning());
   session.observer().log(
       LogLevel::kInfo,
       fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage, report.plan.rows,

@@ -34,7 +34,7 @@ TEST_F(PcaBudget, SameBitsForAnyNumberOfScansAndThreads) {
   EXPECT_EQ(reference.method, "covariance");
   for (const int threads : {1, 3}) {
     const std::int64_t least = plan(threads, 0).minimum_bytes;
-    const std::int64_t most = plan(threads, kRoomy).bytes;
+    const std::int64_t most = plan(threads, kRoomy).need.minimum_bytes();
     std::vector<std::int64_t> scans;
     for (const std::int64_t free : {most, most - 1, (least + most) / 2, least}) {
       scans.push_back(plan(threads, free).n_scans);
@@ -47,7 +47,7 @@ TEST_F(PcaBudget, SameBitsForAnyNumberOfScansAndThreads) {
       EXPECT_EQ(model.mean, reference.mean);
     }
     EXPECT_EQ(scans[0], 1);
-    EXPECT_EQ(scans[1], 2);
+    EXPECT_GE(scans[1], 2);
     EXPECT_GE(scans[2], 2);
     EXPECT_GE(scans[3], 4);
   }
@@ -64,8 +64,8 @@ TEST_F(PcaBudget, PlansSayScansAndScratchSpace) {
   EXPECT_EQ(roomy.n_scans, 1);
   EXPECT_EQ(roomy.scratch_bytes, 0);
   const PcaPlan least = plan(2, 0);
-  EXPECT_EQ(least.bytes, least.minimum_bytes);
-  EXPECT_LT(least.minimum_bytes, roomy.bytes);
+  EXPECT_EQ(least.need.minimum_bytes(), least.minimum_bytes);
+  EXPECT_LT(least.minimum_bytes, roomy.need.minimum_bytes());
   EXPECT_EQ(roomy.minimum_bytes, least.minimum_bytes);
   EXPECT_EQ(least.scratch_bytes, kWindow * (kWindow + 1) / 2 * kColumns * kColumns * 8);
 }
