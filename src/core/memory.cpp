@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <filesystem>
@@ -80,6 +81,10 @@ bool reset_peak_rss() {
   std::ofstream file("/proc/self/clear_refs");
   file << "5" << std::flush;
   return static_cast<bool>(file);
+}
+
+void trim_heap() {
+  malloc_trim(0);
 }
 
 std::string format_bytes(std::int64_t bytes) {

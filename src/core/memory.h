@@ -23,6 +23,9 @@ std::int64_t current_rss_bytes();
 /// Starts a new peak, so that stages of one process can be told apart. False where the kernel refuses.
 bool reset_peak_rss();
 
+/// Gives what the allocator holds free back to the kernel, so that it does not count as resident.
+void trim_heap();
+
 /// `1.5 GiB`, `12.0 MiB`, `512 B`: for messages.
 std::string format_bytes(std::int64_t bytes);
 

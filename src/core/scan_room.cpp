@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <new>
 
 namespace phase0::core {
@@ -25,6 +26,10 @@ bool is_memory_failure(const std::exception_ptr& error) {
 }
 
 }  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 ScanRoom::ScanRoom(Execution& execution, const ScanNeed& need, ScanKind kind)
     : execution_(execution),

@@ -1,7 +1,6 @@
 #include "data/scan.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <optional>
 #include <string>
@@ -9,13 +8,6 @@
 #include "core/check.h"
 
 namespace phase0::data {
-namespace {
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 /// What both scans share: walks the chunks, reads ahead, releases behind, tunes, tells the observer.
 class Walk {
@@ -35,7 +27,7 @@ class Walk {
     for (std::int64_t first = 0; first < source_.n_blocks();) {
       room_.execution().check_stop();
       const std::int64_t n = std::min(room_.blocks(), source_.n_blocks() - first);
-      const double start = now_seconds();
+      const double start = core::now_seconds();
       read_ahead(first + n, n);
       try {
         load(first, n);
@@ -49,7 +41,7 @@ class Walk {
       finish(first, n);
       if (room_.execution().under_pressure()) source_.release_all();
       const std::int64_t rows = rows_of(first, n);
-      room_.report(n, rows, now_seconds() - start);
+      room_.report(n, rows, core::now_seconds() - start);
       if (scope_) room_.execution().observer.task_advance(rows, rows * source_.frame_dim() * 4);
       first += n;
       tried_alone = false;

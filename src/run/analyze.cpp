@@ -32,12 +32,14 @@ class Analysis {
 
   run::StageReport run() {
     const run::Workload workload = run::measure(samples_);
-    const StagePlan plan = run::plan_analyze(session_, workload);
+    const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
+    const analysis::AnalysisInput input = this->input();
+    analysis::Analysis analysis(options_, input, session_.execution());
+    const StagePlan plan = run::plan_analyze(session_, workload, analysis.memory());
     session_.require_memory(plan.minimum_memory_bytes);
     session_.announce(plan.peak_memory_bytes);
-    const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     run::Journal(session_.directory()).begin("analyze");
-    AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
+    AnalysisResult result = analysis.run();
     for (const auto& condition : options_.clustering.conditions) {
       for (const std::int64_t lag : options_.context.lags) {
         const auto components = models_.pca(lag, condition.name);

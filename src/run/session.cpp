@@ -34,6 +34,7 @@ Session::Session(const Options& options, Observer& observer)
 }
 
 void Session::begin_stage(const std::string& stage) {
+  core::trim_heap();
   tuning_ = TuningCache().load(stage);
   monitor_.emplace(memory_.bytes());
   execution_.tuning = &tuning_;

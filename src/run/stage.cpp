@@ -32,9 +32,9 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
                            fmt::format("{}: already done in {}", stage, session.directory().path));
     return StageOutcome::kAlreadyDone;
   }
+  const RunningStage running(session, stage);
   const StageMeter meter;
   // Input is checked and refused inside `work` before it writes anything, so nothing is created before it.
-  const RunningStage running(session, stage);
   const StageReport report = work();
   const StageMeter::Figures figures = meter.read();
   record_stage(session, report.plan, figures, report.extra);

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <set>
 
-#include "analysis/analyze.h"
 #include "core/checked.h"
 #include "models/assign.h"
 #include "models/kmeans.h"
@@ -267,19 +266,22 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
 }
 
 StagePlan plan_analyze(const Session& session, const Workload& workload) {
+  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes - index_bytes(workload);
+  return plan_analyze(
+      session, workload,
+      analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
+                                session.threads(), free, workload.n_speakers));
+}
+
+StagePlan plan_analyze(const Session& session, const Workload& workload,
+                       const analysis::AnalysisMemory& memory) {
   StagePlan plan;
   plan.stage = "analyze";
   plan.rows = workload.n_train + workload.n_eval;
-  const analysis::AnalysisMemory memory =
-      analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
-                                session.threads(), workload.n_speakers);
-  Peak peak(session, index_bytes(workload));
-  const std::int64_t bytes =
-      std::min(memory.one_scan_bytes, std::max(peak.free_bytes(), memory.minimum_bytes));
-  // Every scan does as many dimensions as fit.
-  plan.passes_min = plan.passes_max = core::ceil_div(memory.one_scan_bytes, std::max<std::int64_t>(bytes, 1));
+  plan.passes_min = plan.passes_max = memory.n_scans;
   plan.disk_bytes = std::int64_t{4} << 20;
-  peak.consider("accumulators by cluster, slice and permutation", bytes, memory.minimum_bytes);
+  Peak peak(session, index_bytes(workload));
+  peak.consider("accumulators by cluster, slice and permutation", memory.planned_bytes, memory.minimum_bytes);
   peak.fill(plan);
   return plan;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "analysis/analyze.h"
 #include "data/feature_source.h"
 #include "data/features_file.h"
 #include "data/latents.h"
@@ -40,6 +41,10 @@ std::int64_t models_bytes(const Options& options, const Workload& workload);
 
 StagePlan plan_collect(const Session& session, const Workload& workload);
 StagePlan plan_fit(const Session& session, const Workload& workload);
+/// From what is known before anything is fitted: an upper bound.
 StagePlan plan_analyze(const Session& session, const Workload& workload);
+/// From the counted clusters.
+StagePlan plan_analyze(const Session& session, const Workload& workload,
+                       const analysis::AnalysisMemory& memory);
 
 }  // namespace phase0::run
