@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/memory.h"
-#include "core/proc_files.h"
 #include "phase0/error.h"
 
 namespace phase0::core {
@@ -18,27 +17,6 @@ constexpr double kPressureShare = 0.85;
 /// Of the cgroup's limit, in memory that cannot be dropped: the kernel's killer is near.
 constexpr double kGroupStopShare = 0.97;
 constexpr double kStalledPercent = 20;
-/// A v1 group without a limit reads as a number near 2^63.
-constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;
-
-std::int64_t read_number(const std::string& path) {
-  std::ifstream file(path);
-  std::int64_t value = 0;
-  return file >> value ? value : -1;
-}
-
-/// The page cache of a memory.stat, which the kernel drops before it kills.
-std::int64_t page_cache(const std::string& stat_path) {
-  std::ifstream file(stat_path);
-  std::string name;
-  std::int64_t value = 0;
-  std::int64_t bytes = 0;
-  while (file >> name >> value) {
-    if (name == "active_file" || name == "inactive_file") bytes += value;
-  }
-  return bytes;
-}
-
 /// `some avg10=1.23 ...` of a pressure file.
 double stalled_share(const std::string& path) {
   std::ifstream file(path);
@@ -58,35 +36,24 @@ std::string growth(const char* what, std::int64_t before, std::int64_t now) {
 
 }  // namespace
 
-MemoryReader::MemoryReader() : pressure_path_("/proc/pressure/memory") {
-  const std::filesystem::path root("/sys/fs/cgroup");
-  const std::string v1 = cgroup_path("memory");
-  const std::filesystem::path group = v1.empty()
-                                          ? root / std::filesystem::path(cgroup_path("")).relative_path()
-                                          : root / "memory" / std::filesystem::path(v1).relative_path();
-  const std::string folder = group.string();
-  usage_path_ = folder + (v1.empty() ? "/memory.current" : "/memory.usage_in_bytes");
-  limit_path_ = folder + (v1.empty() ? "/memory.max" : "/memory.limit_in_bytes");
-  stat_path_ = folder + "/memory.stat";
+MemoryReader::MemoryReader() : groups_(SystemFiles{}), pressure_path_("/proc/pressure/memory") {
+  const std::string own = groups_.v2_folder() + "/memory.pressure";
   std::error_code ignored;
-  if (v1.empty() && std::filesystem::exists(group / "memory.pressure", ignored)) {
-    pressure_path_ = folder + "/memory.pressure";
-  }
+  if (!groups_.v2_folder().empty() && std::filesystem::exists(own, ignored)) pressure_path_ = own;
 }
 
 MemoryReading MemoryReader::read() const {
   MemoryReading reading;
-  const auto own = [](const char* name) {
-    return std::max<std::int64_t>(proc_kb("/proc/self/status", name), 0);
-  };
+  const auto own = [](const char* name) { return read_kibibytes("/proc/self/status", name).value_or(0); };
   reading.rss_anon = own("RssAnon");
   reading.rss_file = own("RssFile");
   reading.rss_shmem = own("RssShmem");
-  const std::int64_t limit = read_number(limit_path_);
-  if (limit > 0 && limit < kNoLimit) {
-    reading.group_limit = limit;
-    const std::int64_t usage = read_number(usage_path_);
-    if (usage >= 0) reading.group_unreclaimable = std::max<std::int64_t>(usage - page_cache(stat_path_), 0);
+  // The group that is nearest to its limit.
+  for (const GroupMemory& group : groups_.read()) {
+    const std::int64_t left = reading.group_limit - reading.group_unreclaimable;
+    if (reading.group_limit >= 0 && group.limit_bytes - group.held_bytes >= left) continue;
+    reading.group_limit = group.limit_bytes;
+    reading.group_unreclaimable = group.held_bytes;
   }
   reading.stalled_percent = stalled_share(pressure_path_);
   return reading;

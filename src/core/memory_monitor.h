@@ -9,27 +9,30 @@
 #include <string>
 #include <thread>
 
+#include "core/memory_groups.h"
+
 namespace phase0::core {
 
 /// Memory figures of one moment, in bytes; negative where the kernel does not say.
 struct MemoryReading {
   std::int64_t rss_anon = 0, rss_file = 0, rss_shmem = 0;  ///< of this process
   std::int64_t group_unreclaimable = -1;  ///< of the cgroup: usage less the page cache, which can be dropped
-  std::int64_t group_limit = -1;          ///< of the cgroup itself, -1 without one
+  std::int64_t group_limit = -1;          ///< of that cgroup, -1 without one
   double stalled_percent = -1;            ///< PSI: share of the last 10 s in which a task waited for memory
 
   std::int64_t rss() const { return rss_anon + rss_file + rss_shmem; }
 };
 
-/// Reads the figures of this process: /proc/self/status, the memory cgroup (v1 or v2) where it has a limit,
-/// and PSI of the cgroup or of the machine.
+/// Reads the figures of this process: /proc/self/status, the memory control group that is nearest to its
+/// limit, and PSI of the v2 group or of the machine.
 class MemoryReader {
  public:
   MemoryReader();
   MemoryReading read() const;
 
  private:
-  std::string usage_path_, limit_path_, stat_path_, pressure_path_;
+  MemoryGroups groups_;
+  std::string pressure_path_;
 };
 
 /// Watches the process against its budget from a thread of its own, every 100 ms. Over 85 % of the budget (or

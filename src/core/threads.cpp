@@ -9,42 +9,58 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/cgroup.h"
 #include "core/check.h"
 
 namespace phase0::core {
 namespace {
 
-/// CPUs of a cgroup quota, or 0 when there is none.
-double cgroup_cpus() {
+/// CPUs of a group's quota: v2 writes `quota period` or `max period`, v1 two files with -1 for no quota.
+std::optional<double> quota_cpus(std::istream&& quota_file, std::istream&& period_file) {
+  std::int64_t quota = 0;
+  std::int64_t period = 0;
+  if (!(quota_file >> quota) || !(period_file >> period) || quota <= 0 || period <= 0) return std::nullopt;
+  return static_cast<double>(quota) / static_cast<double>(period);
+}
+
+std::optional<double> quota_v2(const CgroupFolder& group) {
+  std::ifstream file(group.path + "/cpu.max");
   std::string quota;
-  double period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period && quota != "max" && period > 0) {
-    return std::stod(quota) / period;
-  }
-  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double microseconds = 0;
-  if (v1_quota >> microseconds && v1_period >> period && microseconds > 0 && period > 0) {
-    return microseconds / period;
-  }
-  return 0;
+  std::string period;
+  file >> quota >> period;
+  return quota_cpus(std::istringstream(quota), std::istringstream(period));
+}
+
+std::optional<double> quota_v1(const CgroupFolder& group) {
+  return quota_cpus(std::ifstream(group.path + "/cpu.cfs_quota_us"),
+                    std::ifstream(group.path + "/cpu.cfs_period_us"));
 }
 
 }  // namespace
 
-int available_threads() {
+AvailableThreads available_threads(const SystemFiles& files) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  int threads = static_cast<int>(std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) threads = CPU_COUNT(&mask);
-  if (const double quota = cgroup_cpus(); quota > 0)
-    threads = std::min(threads, static_cast<int>(std::lround(quota)));
-  return std::max(threads, 1);
+  AvailableThreads least{static_cast<int>(std::thread::hardware_concurrency()), "CPUs"};
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) least = {CPU_COUNT(&mask), "CPU affinity"};
+  least.count = std::max(least.count, 1);
+  const auto consider = [&least](std::optional<double> cpus, const std::string& source) {
+    if (!cpus || *cpus >= static_cast<double>(least.count)) return;
+    const int count = std::max(static_cast<int>(std::lround(*cpus)), 1);
+    if (count < least.count) least = {count, source};
+  };
+  for (const CgroupFolder& group : cgroup_folders(files, ""))
+    consider(quota_v2(group), "cgroup v2 cpu.max of " + group.name);
+  for (const CgroupFolder& group : cgroup_folders(files, "cpu"))
+    consider(quota_v1(group), "cgroup v1 cpu.cfs_quota_us of " + group.name);
+  return least;
 }
 
 struct ThreadPool::Impl {

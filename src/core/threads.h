@@ -3,11 +3,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+
+#include "core/system_files.h"
 
 namespace phase0::core {
 
-/// Threads the process may use: the affinity mask, cut by the cgroup CPU quota. At least 1.
-int available_threads();
+/// Threads the process may use, and what said so.
+struct AvailableThreads {
+  int count = 1;
+  std::string source;  ///< `CPU affinity`, `cgroup v2 cpu.max of /user.slice`, ...
+};
+/// The affinity mask, cut by the CPU quotas (rounded to whole CPUs) of the process's cgroup and every
+/// ancestor, v1 and v2. At least 1.
+AvailableThreads available_threads(const SystemFiles& files = {});
 
 /// A fixed set of workers. `run` is a parallel for; the caller works too, as worker 0.
 class ThreadPool {

@@ -15,7 +15,7 @@ Options validated(const Options& options) {
 }
 
 int thread_count(const ComputeOptions& compute) {
-  return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads();
+  return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads().count;
 }
 
 }  // namespace
