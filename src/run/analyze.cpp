@@ -1,11 +1,14 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "analysis/analyze.h"
 #include "data/features_file.h"
 #include "models/model_file.h"
 #include "phase0/pipeline.h"
 #include "phase0/version.h"
 #include "report/write.h"
+#include "run/advice.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
@@ -31,12 +34,16 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const run::Workload workload = run::measure(samples_);
+    const run::Workload workload = run::measure(
+        samples_, static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
+    const core::Reservation output(session_.execution().memory,
+                                   run::analyze_files_in_memory(session_, workload), "output on tmpfs");
     const analysis::AnalysisInput input = this->input();
     analysis::Analysis analysis(options_, input, session_.execution());
     const StagePlan plan = run::plan_analyze(session_, workload, analysis.memory());
-    session_.require_memory(plan.minimum_memory_bytes);
+    if (plan.minimum_memory_bytes > session_.memory().bytes()) refuse_memory(workload);
+    run::require_disk(session_, "analyze", plan.disk_bytes, run::replaced_bytes(session_, "analyze"));
     session_.announce(plan.peak_memory_bytes);
     run::Journal(session_.directory()).begin("analyze");
     AnalysisResult result = analysis.run();
@@ -53,6 +60,13 @@ class Analysis {
   }
 
  private:
+  /// What would do with less is planned from the upper bounds, which the counted clusters do not exceed.
+  void refuse_memory(const run::Workload& workload) const {
+    run::require_memory(
+        session_, [&](const run::Session& s) { return run::plan_analyze(s, workload).minimum_memory_bytes; },
+        run::ChangeableFrom::kAnalyze);
+  }
+
   analysis::Assignment assignment(std::int64_t lag, const std::string& condition, Split split) const {
     const std::string at =
         fmt::format("/lag{}/{}/{}", lag, condition, split == Split::kTrain ? "train" : "eval");

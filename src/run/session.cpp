@@ -57,15 +57,4 @@ void Session::lock_directory() {
   lock_ = RunLock(directory_.path);
 }
 
-void Session::require_memory(std::int64_t minimum_bytes) const {
-  if (minimum_bytes <= memory_.bytes()) return;
-  // Rounded up so that the figure, given back as --memory, is accepted.
-  const std::int64_t mebibytes = (minimum_bytes >> 20) + 1;
-  throw Error(
-      ErrorKind::kMemory,
-      fmt::format("the memory budget of {} is too small; the smallest that works is {}MiB (fewer threads, "
-                  "smaller k or fewer permutations need less)",
-                  core::format_bytes(memory_.bytes()), mebibytes));
-}
-
 }  // namespace phase0::run

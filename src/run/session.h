@@ -29,10 +29,6 @@ class Session {
   /// again.
   void lock_directory();
 
-  /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the
-  /// budget.
-  void require_memory(std::int64_t minimum_bytes) const;
-
   /// Watches the memory and provides the start values of tuned scans, for as long as a stage runs: until
   /// end_stage().
   void begin_stage(const std::string& stage);

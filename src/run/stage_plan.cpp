@@ -12,6 +12,7 @@
 #include "models/moments.h"
 #include "models/pca.h"
 #include "models/quartile.h"
+#include "run/plan_work.h"
 
 namespace phase0::run {
 namespace {
@@ -51,10 +52,12 @@ void set_shapes(Workload& workload, const data::SampleIndex& train, const data::
 /// The largest of several needs that do not add up, beside what the stage holds all the time.
 class Peak {
  public:
-  Peak(const Session& session, std::int64_t held_bytes)
+  /// `files_bytes`: of the run directory, where it lies in memory.
+  Peak(const Session& session, std::int64_t held_bytes, std::int64_t files_bytes)
       : threads_(session.threads()),
         held_(held_bytes),
-        free_(session.memory().bytes() - MemoryBudget::kBaseBytes - held_bytes) {}
+        files_(files_bytes),
+        free_(session.memory().bytes() - MemoryBudget::kBaseBytes - held_bytes - files_bytes) {}
 
   std::int64_t free_bytes() const { return free_; }
   int threads() const { return threads_; }
@@ -69,13 +72,17 @@ class Peak {
   }
   void fill(StagePlan& plan) const {
     plan.memory = {{"program", MemoryBudget::kBaseBytes}, {"row index and models", held_}, {name_, bytes_}};
-    plan.peak_memory_bytes = MemoryBudget::kBaseBytes + held_ + bytes_;
-    plan.minimum_memory_bytes = MemoryBudget::kBaseBytes + held_ + minimum_;
+    if (files_ > 0) plan.memory.push_back({"output on tmpfs", files_});
+    plan.output_in_memory_bytes = files_;
+    const std::int64_t always = MemoryBudget::kBaseBytes + held_ + files_;
+    plan.peak_memory_bytes = always + bytes_;
+    plan.minimum_memory_bytes = always + minimum_;
   }
 
  private:
   int threads_;
   std::int64_t held_;
+  std::int64_t files_;
   std::int64_t free_;
   std::string name_ = "blocks in flight";
   std::int64_t bytes_ = 0;
@@ -158,11 +165,13 @@ Workload measure(const Options& options, const data::Latents& latents, const dat
   workload.check_blocks = data::check_blocks(latents);
   workload.write = data::write_features_memory(options, latents, splits);
   const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
-  set_shapes(workload, train, eval, options.context.window_size, value_bytes * workload.dim);
+  workload.frame_bytes = value_bytes * workload.dim;
+  workload.input_frame_bytes = store::element_size(latents.type()) * workload.dim;
+  set_shapes(workload, train, eval, options.context.window_size, workload.frame_bytes);
   return workload;
 }
 
-Workload measure(const data::Samples& samples) {
+Workload measure(const data::Samples& samples, std::int64_t features_bytes) {
   Workload workload;
   workload.dim = samples.dim();
   workload.n_train = samples.index(data::Split::kTrain).n_rows();
@@ -170,8 +179,10 @@ Workload measure(const data::Samples& samples) {
   workload.n_speakers = std::ssize(samples.speaker_names());
   workload.n_utterances = samples.n_utterances_in_all();
   workload.storage = samples.storage();
+  workload.features_bytes = features_bytes;
+  workload.frame_bytes = 4 * workload.dim;
   set_shapes(workload, samples.index(data::Split::kTrain), samples.index(data::Split::kEval),
-             samples.window(), 4 * workload.dim);
+             samples.window(), workload.frame_bytes);
   return workload;
 }
 
@@ -220,12 +231,13 @@ StagePlan plan_collect(const Session& session, const Workload& workload) {
   const bool dense = workload.storage == Storage::kDense;
   plan.passes_min = plan.passes_max = 1 + (workload.staged ? 1 : 0) + (dense ? 1 : 0);
   plan.disk_bytes = workload.features_bytes;
-  Peak peak(session, index_bytes(workload));
+  Peak peak(session, index_bytes(workload), collect_files_in_memory(session, workload));
   peak.consider("checking input", workload.check, workload.check_blocks);
   peak.consider("staging frames", workload.write.staging_bytes, workload.write.staging_bytes);
   peak.consider("energy and row index", workload.write.rows_bytes, workload.write.rows_bytes);
   if (dense) peak.consider("dense features in flight", workload.write.dense, workload.write.dense_blocks);
   peak.fill(plan);
+  set_traffic(collect_work(session, workload), plan);
   return plan;
 }
 
@@ -237,7 +249,9 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   const std::int64_t n_lags = std::ssize(options.context.lags);
   plan.passes_min = plan.passes_max = 1;
   std::set<std::int64_t> pca_dims;
-  Peak peak(session, index_bytes(workload) + models_bytes(options, workload));
+  plan.disk_bytes = fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  Peak peak(session, index_bytes(workload) + models_bytes(options, workload),
+            fit_files_in_memory(session, workload));
   peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
   for (const auto& condition : options.clustering.conditions) {
     if (condition.pca_dim > 0) pca_dims.insert(condition.pca_dim);
@@ -251,22 +265,22 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
     plan.passes_min += n_lags * passes.min;
     plan.passes_max += n_lags * passes.max;
   }
-  const std::int64_t n_cells = n_lags * std::ssize(options.clustering.conditions);
-  plan.disk_bytes = 8 * n_cells * plan.rows;
   if (!pca_dims.empty()) {
+    const models::PcaPlan pca = add_pca(options, workload, *pca_dims.rbegin(), peak);
+    const std::int64_t passes = n_lags * (pca.n_scans + std::ssize(pca_dims));
     plan.passes_min += passes;
     plan.passes_max += passes;
-    std::int64_t scores = 0;
-    for (const std::int64_t k : pca_dims) scores += 4 * k * plan.rows;
     // The covariance's scratch file is gone before the scores are written.
-    plan.disk_bytes += std::max(scores, pca.scratch_bytes);
+    plan.disk_bytes = std::max(plan.disk_bytes, fit_output_bytes(session, workload) + pca.scratch_bytes);
   }
   peak.fill(plan);
+  set_traffic(fit_work(session, workload), plan);
   return plan;
 }
 
 StagePlan plan_analyze(const Session& session, const Workload& workload) {
-  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes - index_bytes(workload);
+  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes - index_bytes(workload) -
+                            analyze_files_in_memory(session, workload);
   return plan_analyze(
       session, workload,
       analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
@@ -279,10 +293,11 @@ StagePlan plan_analyze(const Session& session, const Workload& workload,
   plan.stage = "analyze";
   plan.rows = workload.n_train + workload.n_eval;
   plan.passes_min = plan.passes_max = memory.n_scans;
-  plan.disk_bytes = std::int64_t{4} << 20;
-  Peak peak(session, index_bytes(workload));
+  plan.disk_bytes = analyze_output_bytes(session, workload);
+  Peak peak(session, index_bytes(workload), analyze_files_in_memory(session, workload));
   peak.consider("accumulators by cluster, slice and permutation", memory.planned_bytes, memory.minimum_bytes);
   peak.fill(plan);
+  set_traffic(analyze_work(session, workload, plan.passes_max), plan);
   return plan;
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/check.h"
 #include "core/checked.h"
-#include "store/atomic_file.h"
+#include "store/file_system.h"
 #include "store/h5_handles.h"
 #include "store/h5_types.h"
 #include "store/posix_file.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/memory.h"
-#include "store/atomic_file.h"
+#include "store/file_system.h"
 
 namespace phase0::store {
 namespace {
