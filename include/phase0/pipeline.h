@@ -81,6 +81,9 @@ struct Plan {
 /// $XDG_CACHE_HOME/phase0/calibration.json and writes nothing else.
 Plan plan(const Options& options, Observer& observer);
 
+/// The message for a plan whose budget is too small: the smallest that works, and what to change for less.
+std::string memory_error(const Plan& plan);
+
 /// Shapes, attributes and sanity of one of phase0's HDF5 files, or of every file of a run directory, as text.
 /// Throws Error (kData) when a file breaks its format.
 std::string inspect(const std::string& path);

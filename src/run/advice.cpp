@@ -202,9 +202,10 @@ std::vector<PlanChange> ways_to_less_memory(const Session& session, const Minimu
   return changes;
 }
 
-std::string describe_minimum(std::int64_t minimum_bytes, std::int64_t budget_bytes,
-                             const std::vector<PlanChange>& changes) {
-  std::string text = fmt::format("the smallest that works is {}MiB", whole_mebibytes(minimum_bytes));
+std::string memory_error(std::int64_t minimum_bytes, std::int64_t budget_bytes,
+                         const std::vector<PlanChange>& changes) {
+  std::string text = fmt::format("the memory budget of {} is too small; the smallest that works is {}MiB",
+                                 core::format_bytes(budget_bytes), whole_mebibytes(minimum_bytes));
   const bool enough = !changes.empty() && changes.front().minimum_memory_bytes <= budget_bytes;
   if (changes.empty()) return text + "; no setting of this stage lowers it";
   text += enough ? "; it would do with" : "; nothing makes it fit, but less is needed with";
@@ -223,9 +224,7 @@ void require_memory(const Session& session, const MinimumOf& minimum, Changeable
   const std::int64_t bytes = minimum(session);
   const std::int64_t budget = session.memory().bytes();
   if (bytes <= budget) return;
-  throw Error(ErrorKind::kMemory,
-              fmt::format("the memory budget of {} is too small; {}", core::format_bytes(budget),
-                          describe_minimum(bytes, budget, ways_to_less_memory(session, minimum, from))));
+  throw Error(ErrorKind::kMemory, memory_error(bytes, budget, ways_to_less_memory(session, minimum, from)));
 }
 
 void require_disk(const Session& session, const std::string& what, std::int64_t needed_bytes,

@@ -21,9 +21,9 @@ enum class ChangeableFrom { kCollect, kFit, kAnalyze };
 std::vector<PlanChange> ways_to_less_memory(const Session& session, const MinimumOf& minimum,
                                             ChangeableFrom from);
 
-/// "smallest that works is 117MiB; or ..." for messages; the figure is accepted by --memory.
-std::string describe_minimum(std::int64_t minimum_bytes, std::int64_t budget_bytes,
-                             const std::vector<PlanChange>& changes);
+/// Names the smallest budget that works, which --memory accepts, and some of the changes.
+std::string memory_error(std::int64_t minimum_bytes, std::int64_t budget_bytes,
+                         const std::vector<PlanChange>& changes);
 
 /// Throws Error (kMemory) with the smallest budget that works and what to change for less when the session's
 /// is too small.

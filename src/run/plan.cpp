@@ -79,4 +79,8 @@ Plan plan(const Options& options, Observer& observer) {
   return plan;
 }
 
+std::string memory_error(const Plan& plan) {
+  return run::memory_error(plan.minimum_memory_bytes, plan.budget_bytes, plan.changes);
+}
+
 }  // namespace phase0

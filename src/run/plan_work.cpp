@@ -70,8 +70,8 @@ void lloyd(const Rows& rows, double k, double runs, const Range& iterations, Wor
   work.add(Operation::kDistance, rows.n * rows.d * runs);
 }
 
-/// Greedy k-means++: per centroid one pass for the distances to it and one for the trials (README of
-/// models/kmeans.h; 2 + floor(ln k) trials).
+/// Greedy k-means++: per centroid one pass for the distances to it and one for the trials (2 + floor(ln k)
+/// of them, models/kmeans.h).
 void seed(const Rows& rows, double k, double runs, Work& work) {
   const double trials = 2 + std::floor(std::log(k));
   const double rounds = k - 1;
