@@ -1,9 +1,9 @@
 #include "run/tuning_cache.h"
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "phase0/error.h"
+#include "run/cache_folder.h"
 #include "store/atomic_file.h"
 
 namespace phase0::run {
@@ -13,11 +13,6 @@ using Json = nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 /// The stages of a sound file, else an empty object.
 Json read_stages(const std::string& path) {
@@ -35,13 +30,7 @@ Json read_stages(const std::string& path) {
 }  // namespace
 
 TuningCache::TuningCache() {
-  const std::string cache = environment("XDG_CACHE_HOME");
-  const std::string home = environment("HOME");
-  if (cache.starts_with("/")) {
-    path_ = cache + "/phase0/tuning.json";
-  } else if (home.starts_with("/")) {
-    path_ = home + "/.cache/phase0/tuning.json";
-  }
+  if (const auto folder = cache_folder()) path_ = *folder + "/tuning.json";
 }
 
 core::TuningTable TuningCache::load(const std::string& stage) const {

@@ -10,7 +10,7 @@ namespace phase0::run {
 /// folder. Only start values: without it, or with a damaged one, a run does the same more slowly at first.
 class TuningCache {
  public:
-  /// $XDG_CACHE_HOME/phase0, else ~/.cache/phase0; no file at all where neither is set.
+  /// In cache_folder(); no file at all where there is none.
   TuningCache();
   explicit TuningCache(std::string path) : path_(std::move(path)) {}
 
