@@ -110,10 +110,11 @@ def measure(name, folder, binary):
                                      capture_output=True, text=True).stdout)
     figures = {"budget_bytes": facts["fit"]["budget_bytes"], "rows": facts["collect"]["rows"]}
     for stage in STAGES:
+        # The first part is the program itself.
         parts = next(s for s in plan["stages"] if s["stage"] == stage)["memory"]
         figures[stage] = {"steady_bytes": steady[stage], "peak_bytes": facts[stage]["peak_rss_bytes"],
                           "planned_bytes": facts[stage]["planned_peak_bytes"],
-                          "largest": max(parts, key=lambda part: part["bytes"])["name"]}
+                          "largest": max(parts[1:], key=lambda part: part["bytes"])["name"]}
     return figures
 
 

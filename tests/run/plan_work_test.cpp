@@ -81,18 +81,21 @@ TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
 }
 
 TEST_F(PlanWorkTest, OutputOnTmpfsIsMemory) {
-  StagePlan plan;
-  plan.peak_memory_bytes = 200;
-  plan.minimum_memory_bytes = 100;
-  count_output_in_memory(Session(test::session_options("/sys/run", 230), observer_), 50, plan);
-  EXPECT_EQ(plan.output_in_memory_bytes, 0);
-  EXPECT_EQ(plan.minimum_memory_bytes, 100);
+  Workload workload = small_workload();
+  workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
+  workload.flat = data::matrix_shape(workload.n_train, 4 * workload.dim);
+  const StagePlan on_disk =
+      plan_fit(Session(test::session_options("/sys/run", 1 << 30), observer_), workload);
+  EXPECT_EQ(on_disk.output_in_memory_bytes, 0);
   if (!store::lies_in_memory("/dev/shm")) GTEST_SKIP() << "/dev/shm is not tmpfs";
-  count_output_in_memory(Session(test::session_options("/dev/shm/run", 230), observer_), 50, plan);
-  EXPECT_EQ(plan.output_in_memory_bytes, 50);
-  EXPECT_EQ(plan.minimum_memory_bytes, 150);
-  EXPECT_EQ(plan.peak_memory_bytes, 230);  // what adapts takes what is left
-  EXPECT_EQ(plan.memory.back().name, "output on tmpfs");
+  const Session session(test::session_options("/dev/shm/run", 1 << 30), observer_);
+  const StagePlan in_memory = plan_fit(session, workload);
+  const std::int64_t files =
+      workload.features_bytes + fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  EXPECT_EQ(in_memory.output_in_memory_bytes, files);
+  EXPECT_EQ(in_memory.minimum_memory_bytes, on_disk.minimum_memory_bytes + files);
+  EXPECT_EQ(in_memory.peak_memory_bytes, on_disk.peak_memory_bytes + files);
+  EXPECT_EQ(in_memory.memory.back().name, "output on tmpfs");
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ import latents
 import pytest
 
 LIBRARY = os.environ.get("PHASE0_FAILING_ALLOCATOR")
-STRIDE = int(os.environ.get("PHASE0_FAIL_STRIDE", "0"))  # 1: every allocation; 0: about 40, spread over all
+STRIDE = int(os.environ.get("PHASE0_FAIL_STRIDE", "0"))  # 1: every allocation; 0: about 20, spread over all
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="PHASE0_FAILING_ALLOCATOR names no library")
 
@@ -44,7 +44,7 @@ def reference(config, tmp_path_factory):
 
 
 def attempts(total):
-    step = STRIDE or max(1, total // 40)
+    step = STRIDE or max(1, total // 20)
     return range(1, total + 1, step)
 
 
