@@ -82,8 +82,10 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
                                             core::Execution& execution) {
   const auto n_items = static_cast<std::int64_t>(cells.size() * slices.size());
   std::vector<ConfidenceCuts> result(static_cast<std::size_t>(n_items));
-  const std::int64_t parallel = cuts_in_parallel(execution.pool.size(), execution.memory.free_bytes());
-  const core::Reservation reservation(execution.memory, parallel * confidence_cuts_bytes(),
+  const std::int64_t n_rows = split.index->n_rows();
+  const std::int64_t parallel =
+      cuts_in_parallel(n_rows, execution.pool.size(), execution.memory.free_bytes());
+  const core::Reservation reservation(execution.memory, parallel * confidence_cuts_bytes(n_rows),
                                       "the confidence curves");
   for (std::int64_t first = 0; first < n_items; first += parallel) {
     execution.check_stop();
@@ -96,13 +98,13 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
   return result;
 }
 
-std::int64_t cuts_in_parallel(int threads, std::int64_t free_bytes) {
-  return std::clamp<std::int64_t>(free_bytes / confidence_cuts_bytes(), 1, threads);
+std::int64_t cuts_in_parallel(std::int64_t n_rows, int threads, std::int64_t free_bytes) {
+  return std::clamp<std::int64_t>(free_bytes / confidence_cuts_bytes(n_rows), 1, threads);
 }
 
-std::int64_t confidence_cuts_bytes() {
-  constexpr std::int64_t kMappedBytes = 2 * (kReleaseRows + (std::int64_t{1} << 16)) * 4;
-  return core::OrderStatistics::bytes(kCurvePoints) + kMappedBytes;
+std::int64_t confidence_cuts_bytes(std::int64_t n_rows) {
+  const std::int64_t mapped_rows = std::min(n_rows, kReleaseRows + (std::int64_t{1} << 16));
+  return core::OrderStatistics::bytes(kCurvePoints) + 2 * 4 * mapped_rows;
 }
 
 }  // namespace phase0::analysis

@@ -44,9 +44,9 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
                                             const std::vector<ClusterTable>& tables,
                                             core::Execution& execution);
 
-/// Memory that `confidence_cuts` needs for one cell and slice at a time.
-std::int64_t confidence_cuts_bytes();
+/// Memory that `confidence_cuts` needs for one cell and slice at a time, of a split with so many rows.
+std::int64_t confidence_cuts_bytes(std::int64_t n_rows);
 /// Cells and slices that it works on at once.
-std::int64_t cuts_in_parallel(int threads, std::int64_t free_bytes);
+std::int64_t cuts_in_parallel(std::int64_t n_rows, int threads, std::int64_t free_bytes);
 
 }  // namespace phase0::analysis

@@ -89,11 +89,13 @@ std::int64_t held_bytes(const AnalysisInput& input, const std::vector<ClusterTab
 
 AnalysisMemory memory_of(const AnalysisSizes& sizes, int threads, std::int64_t free_bytes) {
   AnalysisMemory memory;
-  memory.minimum_bytes = std::max(sizes.counting_bytes, confidence_cuts_bytes());
-  memory.one_scan_bytes = std::max(sizes.counting_bytes, threads * confidence_cuts_bytes());
-  memory.planned_bytes =
-      std::max(sizes.counting_bytes, cuts_in_parallel(threads, free_bytes) * confidence_cuts_bytes());
+  memory.minimum_bytes = memory.one_scan_bytes = memory.planned_bytes = sizes.counting_bytes;
   for (const ScanShape& shape : sizes.splits) {
+    const std::int64_t cuts = confidence_cuts_bytes(shape.n_rows);
+    memory.minimum_bytes = std::max(memory.minimum_bytes, cuts);
+    memory.one_scan_bytes = std::max(memory.one_scan_bytes, threads * cuts);
+    memory.planned_bytes =
+        std::max(memory.planned_bytes, cuts_in_parallel(shape.n_rows, threads, free_bytes) * cuts);
     const std::vector<Unit> units = list_units(shape);
     for (const Scan& alone : pack(shape, units, {1, 1}, 0)) {
       memory.minimum_bytes = std::max(memory.minimum_bytes, alone.need.minimum_bytes());
