@@ -91,7 +91,7 @@ void assign_quartiles(const QuartileModel& model, const data::FeatureSource& sco
 
 std::int64_t assign_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
   return threads * (rows.block_bytes + linalg::NearestCentroids::workspace_bytes(
-                                           std::min(rows.block_rows, rows.n_rows), rows.frame_dim, k, 1)) +
+                                           std::min(rows.block_rows, rows.n_rows), rows.frame_dim, 1)) +
          2 * 4 * k * rows.frame_dim;
 }
 

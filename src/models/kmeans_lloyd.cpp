@@ -289,7 +289,7 @@ std::int64_t lloyd_bytes(const data::SourceShape& rows, std::int64_t k, std::int
   const std::int64_t d = rows.frame_dim;
   const std::int64_t per_worker =
       runs * k * (d + 1) * 8 +
-      linalg::NearestCentroids::workspace_bytes(std::min(rows.block_rows, rows.n_rows), d, runs * k, runs) +
+      linalg::NearestCentroids::workspace_bytes(std::min(rows.block_rows, rows.n_rows), d, runs) +
       rows.block_bytes;
   return threads * per_worker + 4 * runs * k * d * 4;
 }
