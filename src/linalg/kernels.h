@@ -8,6 +8,12 @@
 /// The inner loops that have one implementation per instruction set. All other code is portable.
 namespace phase0::linalg {
 
+/// A range that will be read soon, brought in piece by piece between computations.
+struct Prefetch {
+  const char* next = nullptr;
+  const char* end = nullptr;
+};
+
 /// The product of rows with centroids and the argmin over them, fused: scores |c|^2 - 2 x.c are formed for
 /// one tile of rows against all centroids and never leave the core. Rows and centroids come packed.
 struct NearestKernel {
@@ -18,13 +24,17 @@ struct NearestKernel {
   double (*product_error)(std::int64_t d);
   /// centroids [k, d] -> packed [padded k * padded d].
   void (*pack_centroids)(const float* centroids, std::int64_t k, std::int64_t d, float* packed);
-  /// rows [n, d], n <= tile_rows -> tile [padded d * tile_rows]; missing rows count as 0.
-  void (*pack_rows)(const float* rows, std::int64_t n, std::int64_t d, float* tile);
+  /// x [n, d], n <= tile_rows -> tile [padded d * tile_rows] of x - shift, and the squared norms of those
+  /// rows; missing rows count as 0.
+  void (*pack_rows)(const float* x, const float* shift, std::int64_t n, std::int64_t d, float* tile,
+                    float* norms);
   /// For each row of the tile: the least score; how many scores lie within `gap` above it (that one
   /// included; sometimes a few too many, never too few; 0 when the gap is NaN); and, where that is 1, the
-  /// column of the least. `k` is the padded number of centroids; the norms of padding are +inf.
+  /// column of the least. `k` is the padded number of centroids; the norms of padding are +inf. `ahead` is
+  /// memory to bring into the caches meanwhile.
   void (*nearest)(const float* tile, const float* packed, const float* norms, std::int64_t k, std::int64_t d,
-                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within);
+                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within,
+                  Prefetch ahead);
 };
 inline constexpr std::int64_t kMostTileRows = 64;
 
@@ -35,9 +45,10 @@ struct Kernels {
   /// out[r, j] = in[r, j] - shift[j], and norms[r] = sum_j out[r, j]^2 (float32). [n, d].
   void (*shift_and_norms)(const float* in, const float* shift, float* out, float* norms, std::int64_t n,
                           std::int64_t d);
-  /// Fixed-point accumulation of a row: sum[j] += bits(x[j] * scale + kFixedMagic), exact and
-  /// order-independent.
-  void (*accumulate_fixed)(const float* x, double scale, std::int64_t* sum, std::int64_t d);
+  /// Fixed-point accumulation of a row: sum[j] += bits((x[j] - shift[j]) * scale + kFixedMagic), the
+  /// difference rounded to float32; exact after that and order-independent.
+  void (*accumulate_fixed)(const float* x, const float* shift, double scale, std::int64_t* sum,
+                           std::int64_t d);
   /// out[j] = (frames[0, j] + .. + frames[w - 1, j]) / w in float64, rounded to float32; frames [w, d].
   void (*mean_rows)(const float* frames, std::int64_t w, std::int64_t d, float* out);
   /// sum_j (a[j] - b[j])^2 in float64.

@@ -33,7 +33,8 @@ int compare_distances(const float* x, const float* a, const float* b, std::int64
 
 /// What the kernel says of a tile's rows.
 struct NearestCentroids::TileResult {
-  alignas(64) float lengths[kMostTileRows];
+  alignas(64) float norms[kMostTileRows];    ///< squared, of the shifted rows
+  alignas(64) float lengths[kMostTileRows];  ///< no less than their roots
   alignas(64) float gap[kMostTileRows] = {};
   alignas(64) float score[kMostTileRows];
   alignas(64) std::int32_t column[kMostTileRows];
@@ -104,32 +105,33 @@ void NearestCentroids::bound_error(Set& set, double longest) const {
 std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {
   const NearestKernel& product = kernels().nearest(d);
   const std::int64_t tile = product.tile_rows * round_up(d, product.feature_group);
-  return 4 * (n * d + n * (1 + 2 * n_sets) + tile);
+  return 4 * (2 * n * n_sets + tile);
 }
 
 void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace) const {
-  workspace.shifted.resize(n * d_);
-  workspace.norms.resize(n);
   workspace.labels.resize(n_sets() * n);
   workspace.squared.resize(n_sets() * n);
   workspace.tile.resize(product_.tile_rows * padded_d_);
   TileResult result;
+  const float slack = 1.0001f + static_cast<float>(d_) * 0x1p-24f;  // the norms are sums of rounded terms
   for (std::int64_t row = 0; row < n; row += product_.tile_rows) {
     const std::int64_t count = std::min(product_.tile_rows, n - row);
-    float* shifted = workspace.shifted.data() + row * d_;
-    float* norms = workspace.norms.data() + row;
-    kernels_.shift_and_norms(x + row * d_, shift_.data(), shifted, norms, count, d_);
-    product_.pack_rows(shifted, count, d_, workspace.tile.data());
-    for (std::int64_t r = 0; r < count; ++r) result.lengths[r] = std::sqrt(norms[r]) * 1.0001f;
+    product_.pack_rows(x + row * d_, shift_.data(), count, d_, workspace.tile.data(), result.norms);
+    for (std::int64_t r = 0; r < count; ++r) result.lengths[r] = std::sqrt(result.norms[r]) * slack;
+    const std::int64_t next = row + count;
+    const std::int64_t after = std::min(next + product_.tile_rows, n);
+    const Prefetch ahead{reinterpret_cast<const char*>(x + next * d_),
+                         reinterpret_cast<const char*>(x + after * d_)};
     for (std::int64_t s = 0; s < n_sets(); ++s) {
-      assign_set(sets_[static_cast<std::size_t>(s)], x + row * d_, norms, count, result, workspace);
+      assign_set(sets_[static_cast<std::size_t>(s)], x + row * d_, count, s == 0 ? ahead : Prefetch{}, result,
+                 workspace);
       std::copy_n(result.column, count, workspace.labels.data() + s * n + row);
       std::copy_n(result.score, count, workspace.squared.data() + s * n + row);
     }
   }
 }
 
-void NearestCentroids::assign_set(const Set& set, const float* x, const float* norms, std::int64_t count,
+void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead,
                                   TileResult& result, Workspace& workspace) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const float longest_row = kLargestProduct / std::max(set.longest, 1.0f);
@@ -140,10 +142,10 @@ void NearestCentroids::assign_set(const Set& set, const float* x, const float* n
   }
   product_.nearest(workspace.tile.data(), packed_.data() + set.first_padded * padded_d_,
                    norms_.data() + set.first_padded, set.padded, d_, result.gap, result.score, result.column,
-                   result.n_within);
+                   result.n_within, ahead);
   std::int32_t uncertain = 0;
   for (std::int64_t r = 0; r < count; ++r) {
-    result.score[r] = std::max(norms[r] + result.score[r], 0.0f);
+    result.score[r] = std::max(result.norms[r] + result.score[r], 0.0f);
     uncertain |= result.n_within[r] ^ 1;
   }
   if (uncertain == 0) return;

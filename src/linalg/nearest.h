@@ -20,8 +20,6 @@ class NearestCentroids {
  public:
   /// Grows at the start of `assign`, never within it.
   struct Workspace {
-    core::AlignedBuffer<float> shifted;        ///< [n, d]: x - shift, of the last assign
-    core::AlignedBuffer<float> norms;          ///< [n]: squared norms of the shifted rows
     core::AlignedBuffer<float> tile;           ///< a tile of rows, packed
     core::AlignedBuffer<std::int32_t> labels;  ///< [n_sets, n]
     core::AlignedBuffer<float> squared;  ///< [n_sets, n]: squared distance to the label's centroid, >= 0
@@ -36,7 +34,7 @@ class NearestCentroids {
   std::int64_t n_sets() const { return static_cast<std::int64_t>(sets_.size()); }
   std::int64_t d() const { return d_; }
 
-  /// Rows x [n, d]. Fills the workspace's labels, squared, shifted and norms.
+  /// Rows x [n, d]. Fills the workspace's labels and squared.
   void assign(const float* x, std::int64_t n, Workspace& workspace) const;
 
   /// Bytes of a workspace for blocks of `n` rows under the kernels in use.
@@ -58,7 +56,7 @@ class NearestCentroids {
   void bound_error(Set& set, double longest) const;
   void assign_tile(const float* x, std::int64_t row, std::int64_t count, std::int64_t n,
                    Workspace& workspace) const;
-  void assign_set(const Set& set, const float* x, const float* norms, std::int64_t count, TileResult& result,
+  void assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead, TileResult& result,
                   Workspace& workspace) const;
   std::int32_t decide(const Set& set, const float* x) const;
 

@@ -42,18 +42,21 @@ TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
   std::vector<float> x(static_cast<std::size_t>(n * d));
   for (float& value : x)
     value = static_cast<float>(random.normal() * std::pow(10.0, random.uniform() * 6 - 4));
+  std::vector<float> shift(13);
+  for (float& value : shift) value = static_cast<float>(random.normal());
   const double scale = 0x1p30;
   for (const Kernels* table : available_kernels()) {
     std::vector<std::int64_t> forward(13, 0);
     std::vector<std::int64_t> backward(13, 0);
     for (std::int64_t r = 0; r < n; ++r) {
-      table->accumulate_fixed(x.data() + r * d, scale, forward.data(), d);
-      table->accumulate_fixed(x.data() + (n - 1 - r) * d, scale, backward.data(), d);
+      table->accumulate_fixed(x.data() + r * d, shift.data(), scale, forward.data(), d);
+      table->accumulate_fixed(x.data() + (n - 1 - r) * d, shift.data(), scale, backward.data(), d);
     }
     EXPECT_EQ(forward, backward);
     for (std::int64_t j = 0; j < d; ++j) {
       double exact = 0;
-      for (std::int64_t r = 0; r < n; ++r) exact += std::nearbyint(static_cast<double>(x[r * d + j]) * scale);
+      for (std::int64_t r = 0; r < n; ++r)
+        exact += std::nearbyint(static_cast<double>(x[r * d + j] - shift[j]) * scale);
       const auto bias = static_cast<std::uint64_t>(n) * std::bit_cast<std::uint64_t>(kFixedMagic);
       EXPECT_EQ(static_cast<std::int64_t>(static_cast<std::uint64_t>(forward[j]) - bias),
                 static_cast<std::int64_t>(exact));

@@ -49,7 +49,8 @@ void expect_exact(const std::vector<float>& x, const std::vector<float>& centroi
     ASSERT_EQ(workspace.labels[r], expected) << "row " << r << " of " << n << ", k " << k << ", d " << d;
     const float* c = centroids.data() + expected * d;
     const double exact = kernels().squared_distance(x.data() + r * d, c, d);
-    EXPECT_NEAR(workspace.squared[r], exact, 1e-4 * exact + 1e-3 * workspace.norms[r] + 1e-43);
+    const double norm = kernels().squared_distance(x.data() + r * d, shift.data(), d);
+    EXPECT_NEAR(workspace.squared[r], exact, 1e-4 * exact + 1e-3 * norm + 1e-43);
   }
 }
 
