@@ -133,12 +133,12 @@ void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspa
 
 void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead,
                                   TileResult& result, Workspace& workspace) const {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kNone = std::numeric_limits<float>::quiet_NaN();  // no candidate: decide() looks at all
   const float longest_row = kLargestProduct / std::max(set.longest, 1.0f);
   for (std::int64_t r = 0; r < count; ++r) {
     const float length = result.lengths[r];
     const float gap = 2.0f * (set.error_constant + set.error_slope * length);
-    result.gap[r] = length < longest_row ? gap : kInfinity;  // all are candidates then, as for a NaN gap
+    result.gap[r] = length < longest_row ? gap : kNone;
   }
   product_.nearest(workspace.tile.data(), packed_.data() + set.first_padded * padded_d_,
                    norms_.data() + set.first_padded, set.padded, d_, result.gap, result.score, result.column,
