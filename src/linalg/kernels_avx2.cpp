@@ -21,9 +21,6 @@ inline void multiply_add(Floats& sum, const Floats& a, const Floats& b) {
 inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
   out = _mm256_min_ps(a, b);
 }
-inline void greater_of(Floats& out, const Floats& a, const Floats& b) {
-  out = _mm256_max_ps(a, b);
-}
 
 #include "linalg/kernels_vectors.inc"
 

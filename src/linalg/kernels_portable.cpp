@@ -18,9 +18,6 @@ inline void multiply_add(Floats& sum, const Floats& a, const Floats& b) {
 inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
   out = a < b ? a : b;
 }
-inline void greater_of(Floats& out, const Floats& a, const Floats& b) {
-  out = a > b ? a : b;
-}
 
 #include "linalg/kernels_vectors.inc"
 
