@@ -66,6 +66,27 @@ void assign_nearest(benchmark::State& state) {
 }
 BENCHMARK(assign_nearest)->Args({512, 64, 1})->Args({512, 64, 10})->Args({8, 256, 1})->Args({8, 256, 10});
 
+/// Every centroid twice, so that every row is decided in float64: the worst that can happen. Arguments as
+/// above.
+void assign_ties(benchmark::State& state) {
+  const std::int64_t d = state.range(0);
+  const std::int64_t k = state.range(1);
+  const std::int64_t block = 1024;
+  const auto x = normals(block * d, 1.0, 1);
+  auto centroids = normals(k / 2 * d, 0.5, 2);
+  centroids.insert(centroids.end(), centroids.begin(), centroids.begin() + k / 2 * d);
+  const NearestCentroids nearest(centroids, {k}, d, std::vector<float>(static_cast<std::size_t>(d), 0.0f));
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), block, workspace);
+  if (workspace.n_uncertain != block || !correct(x, centroids, k, d, workspace.labels.data())) {
+    state.SkipWithError("wrong label");
+    return;
+  }
+  for (auto _ : state) nearest.assign(x.data(), block, workspace);
+  state.SetItemsProcessed(state.iterations() * block);
+}
+BENCHMARK(assign_ties)->Args({512, 64})->Args({8, 256});
+
 /// Bytes read and written per second of kernels that pass over memory once; 4 MiB, so from the last-level
 /// cache.
 constexpr std::int64_t kPassFloats = std::int64_t{1} << 20;
