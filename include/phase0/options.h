@@ -45,6 +45,13 @@ struct FeatureOptions {
 /// Whether held-out train utterances are part of the k-means fit.
 enum class HoldoutPolicy { kReport, kExclude };
 
+/// How the principal components are found.
+enum class PcaMethod {
+  kAuto,            ///< covariance while it takes at most 2 GiB: the shape W, D decides, never the memory
+  kCovariance,      ///< exact; out of core where the memory is short
+  kIncrementalSvd,  ///< approximate, one scan, memory for a few hundred rows
+};
+
 /// Which rows the k-means restarts see.
 enum class RestartsOn { kAuto, kAll, kSample };
 
@@ -70,6 +77,7 @@ struct ConditionOptions {
 struct ClusteringOptions {
   std::int64_t min_cluster_size = 100;  ///< train rows below which a cluster is not counted; >= 1
   HoldoutPolicy holdout = HoldoutPolicy::kReport;
+  PcaMethod pca_method = PcaMethod::kAuto;
   KMeansOptions kmeans;
   std::vector<ConditionOptions> conditions;  ///< at least one
 };
@@ -137,6 +145,7 @@ const char* to_string(ConditionType type);
 const char* to_string(Storage storage);
 const char* to_string(KernelChoice choice);
 const char* to_string(RestartsOn restarts);
+const char* to_string(PcaMethod method);
 const char* to_string(HoldoutPolicy policy);
 const char* to_string(NonFinitePolicy policy);
 /// `null`, `energy_above_median` or `pos_frac_A_B`.

@@ -57,6 +57,7 @@ SliceSet usable_slices(const Options& options, const AnalysisInput& input, Obser
 
 std::vector<ClusterTable> count_clusters(const Options& options, const AnalysisInput& input,
                                          core::Execution& execution) {
+  const core::Reservation counting(execution.memory, counting_bytes(input.cells), "the cluster counts");
   std::vector<ClusterTable> tables;
   for (const CellInput& cell : input.cells) {
     execution.check_stop();
@@ -65,36 +66,40 @@ std::vector<ClusterTable> count_clusters(const Options& options, const AnalysisI
   return tables;
 }
 
-/// A split with everything measured on it.
+/// A split, and what was measured on it.
 struct SplitOutcome {
   SplitWork work;
   std::vector<std::int64_t> slice_rows;
   std::vector<CellSums> sums;
 };
 
-SplitOutcome analyse_split(data::Split split, const Options& options, const AnalysisInput& input,
-                           const SliceSet& slices, const std::vector<ClusterTable>& tables,
-                           core::Execution& execution) {
+SplitOutcome split_of(data::Split split, const Options& options, const AnalysisInput& input,
+                      const SliceSet& slices, const std::vector<ClusterTable>& tables) {
   const bool train = split == data::Split::kTrain;
   const SplitInput& rows = train ? input.train : input.eval;
   const auto masks = count_masks(slices, rows);
-  SplitOutcome outcome{{train ? "train" : "eval",
-                        split,
-                        options,
-                        input,
-                        rows,
-                        slices,
-                        tables,
-                        PlaneMap(slices, masks),
-                        SpeakerOrder(*rows.index, kMinSpeakerRows),
-                        {}},
-                       slice_sizes(slices, masks),
-                       {}};
+  return {{train ? "train" : "eval",
+           split,
+           options,
+           input,
+           rows,
+           slices,
+           tables,
+           PlaneMap(slices, masks),
+           SpeakerOrder(*rows.index, kMinSpeakerRows),
+           {}},
+          slice_sizes(slices, masks),
+          {}};
+}
+
+void measure(SplitOutcome& outcome, core::Execution& execution) {
   std::vector<const Assignment*> cells;
-  for (const CellInput& cell : input.cells) cells.push_back(train ? &cell.train : &cell.eval);
-  outcome.work.cuts = confidence_cuts(slices, rows, cells, tables, execution);
+  for (std::size_t cell = 0; cell < outcome.work.tables.size(); ++cell) {
+    cells.push_back(&outcome.work.assignment(cell));
+  }
+  outcome.work.cuts =
+      confidence_cuts(outcome.work.slices, outcome.work.rows, cells, outcome.work.tables, execution);
   outcome.sums = scan_split(outcome.work, execution);
-  return outcome;
 }
 
 void append_cell(const SplitOutcome& train, const SplitOutcome& eval, std::size_t cell,
@@ -123,18 +128,54 @@ void append_cell(const SplitOutcome& train, const SplitOutcome& eval, std::size_
 
 }  // namespace
 
-AnalysisResult analyze(const Options& options, const AnalysisInput& input, core::Execution& execution) {
+struct Analysis::Impl {
+  Impl(const Options& all_options, const AnalysisInput& all_input, core::Execution& for_execution)
+      : options(all_options),
+        input(all_input),
+        execution(for_execution),
+        slices(usable_slices(options, input, execution.observer)),
+        tables(count_clusters(options, input, execution)),
+        held(execution.memory, held_bytes(input, tables, slices.size()), "the metrics"),
+        train(split_of(data::Split::kTrain, options, input, slices, tables)),
+        eval(split_of(data::Split::kEval, options, input, slices, tables)) {}
+
+  const Options& options;
+  const AnalysisInput& input;
+  core::Execution& execution;
+  SliceSet slices;
+  std::vector<ClusterTable> tables;
+  core::Reservation held;
+  SplitOutcome train, eval;
+};
+
+Analysis::Analysis(const Options& options, const AnalysisInput& input, core::Execution& execution) {
   check_input(input);
-  const SliceSet slices = usable_slices(options, input, execution.observer);
-  const core::Reservation counting(execution.memory, counting_bytes(input.cells), "the cluster counts");
-  const std::vector<ClusterTable> tables = count_clusters(options, input, execution);
-  const core::Reservation held(execution.memory, held_bytes(input, tables, slices.size()), "the metrics");
-  const SplitOutcome train = analyse_split(data::Split::kTrain, options, input, slices, tables, execution);
-  const SplitOutcome eval = analyse_split(data::Split::kEval, options, input, slices, tables, execution);
+  impl_ = std::make_unique<Impl>(options, input, execution);
+}
+
+Analysis::~Analysis() = default;
+
+AnalysisMemory Analysis::memory() const {
+  const core::Execution& execution = impl_->execution;
+  return memory_of({impl_->held.bytes(),
+                    counting_bytes(impl_->input.cells),
+                    {impl_->train.work.shape(), impl_->eval.work.shape()}},
+                   execution.pool.size(), execution.memory.free_bytes());
+}
+
+AnalysisResult Analysis::run() {
+  measure(impl_->train, impl_->execution);
+  measure(impl_->eval, impl_->execution);
   AnalysisResult result;
-  for (std::size_t cell = 0; cell < input.cells.size(); ++cell) append_cell(train, eval, cell, result);
-  result.decision = decide(options, result.cells);
+  for (std::size_t cell = 0; cell < impl_->input.cells.size(); ++cell) {
+    append_cell(impl_->train, impl_->eval, cell, result);
+  }
+  result.decision = decide(impl_->options, result.cells);
   return result;
+}
+
+AnalysisResult analyze(const Options& options, const AnalysisInput& input, core::Execution& execution) {
+  return Analysis(options, input, execution).run();
 }
 
 }  // namespace phase0::analysis

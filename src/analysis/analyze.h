@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,15 +44,39 @@ struct AnalysisInput {
   std::vector<CellInput> cells;  ///< condition-major, lags inside, as in the configuration
 };
 
-/// Memory `analyze` needs at least, and to do all dimensions in one scan of each split.
+/// Memory that an analysis needs at least, to do all dimensions in one scan of each split, and that it takes
+/// of what is free.
 struct AnalysisMemory {
   std::int64_t minimum_bytes = 0;
   std::int64_t one_scan_bytes = 0;
+  std::int64_t planned_bytes = 0;
+  std::int64_t n_scans = 1;  ///< of a split, within the planned bytes
 };
 /// An upper bound from what is known before anything is fitted; `max_speakers`: speakers of a split at most
 /// (negative: unknown, then as many as could have enough rows to be reported).
 AnalysisMemory analysis_memory(const Options& options, std::int64_t dim, std::int64_t n_train,
-                               std::int64_t n_eval, int threads, std::int64_t max_speakers = -1);
+                               std::int64_t n_eval, int threads, std::int64_t free_bytes,
+                               std::int64_t max_speakers = -1);
+
+/// An analysis whose clusters are counted, so that its memory is known exactly.
+class Analysis {
+ public:
+  /// Counts the clusters. Empty slices are left out with a warning to the observer. Throws Error (kData,
+  /// kMemory). The arguments must outlive it.
+  Analysis(const Options& options, const AnalysisInput& input, core::Execution& execution);
+  ~Analysis();
+  Analysis(const Analysis&) = delete;
+  Analysis& operator=(const Analysis&) = delete;
+
+  /// With the memory that is free now.
+  AnalysisMemory memory() const;
+  /// As analyze().
+  AnalysisResult run();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 /// Every metric but the PCA and k-means rows, which the caller adds. Empty slices are left out with a warning
 /// to the observer. Uses what the memory budget has free: when the accumulators of all dimensions do not fit,

@@ -82,8 +82,7 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
                                             core::Execution& execution) {
   const auto n_items = static_cast<std::int64_t>(cells.size() * slices.size());
   std::vector<ConfidenceCuts> result(static_cast<std::size_t>(n_items));
-  const std::int64_t fitting = execution.memory.free_bytes() / confidence_cuts_bytes();
-  const std::int64_t parallel = std::clamp<std::int64_t>(fitting, 1, execution.pool.size());
+  const std::int64_t parallel = cuts_in_parallel(execution.pool.size(), execution.memory.free_bytes());
   const core::Reservation reservation(execution.memory, parallel * confidence_cuts_bytes(),
                                       "the confidence curves");
   for (std::int64_t first = 0; first < n_items; first += parallel) {
@@ -95,6 +94,10 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
     });
   }
   return result;
+}
+
+std::int64_t cuts_in_parallel(int threads, std::int64_t free_bytes) {
+  return std::clamp<std::int64_t>(free_bytes / confidence_cuts_bytes(), 1, threads);
 }
 
 std::int64_t confidence_cuts_bytes() {

@@ -46,5 +46,7 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
 
 /// Memory that `confidence_cuts` needs for one cell and slice at a time.
 std::int64_t confidence_cuts_bytes();
+/// Cells and slices that it works on at once.
+std::int64_t cuts_in_parallel(int threads, std::int64_t free_bytes);
 
 }  // namespace phase0::analysis

@@ -87,35 +87,53 @@ std::int64_t held_bytes(const AnalysisInput& input, const std::vector<ClusterTab
   return bytes;
 }
 
-AnalysisMemory analysis_memory(const Options& options, std::int64_t dim, std::int64_t n_train,
-                               std::int64_t n_eval, int threads, std::int64_t max_speakers) {
-  AnalysisMemory scan;
-  for (const std::int64_t n_rows : {n_train, n_eval}) {
-    const ScanShape shape = bounded_shape(options, dim, n_rows, n_train, max_speakers);
+AnalysisMemory memory_of(const AnalysisSizes& sizes, int threads, std::int64_t free_bytes) {
+  AnalysisMemory memory;
+  memory.minimum_bytes = std::max(sizes.counting_bytes, confidence_cuts_bytes());
+  memory.one_scan_bytes = std::max(sizes.counting_bytes, threads * confidence_cuts_bytes());
+  memory.planned_bytes =
+      std::max(sizes.counting_bytes, cuts_in_parallel(threads, free_bytes) * confidence_cuts_bytes());
+  for (const ScanShape& shape : sizes.splits) {
     const std::vector<Unit> units = list_units(shape);
-    const std::int64_t base = scan_base_bytes(shape, threads);
-    for (const Scan& alone : pack(shape, units, 0)) {
-      scan.minimum_bytes = std::max(scan.minimum_bytes, base + alone.bytes);
+    for (const Scan& alone : pack(shape, units, {1, 1}, 0)) {
+      memory.minimum_bytes = std::max(memory.minimum_bytes, alone.need.minimum_bytes());
     }
-    for (const Scan& all : pack(shape, units, std::numeric_limits<std::int64_t>::max())) {
-      scan.one_scan_bytes = std::max(scan.one_scan_bytes, base + all.bytes);
+    constexpr auto kAll = std::numeric_limits<std::int64_t>::max();
+    for (const Scan& all : plan_scans(shape, units, threads, kAll)) {
+      memory.one_scan_bytes =
+          std::max(memory.one_scan_bytes, core::planned_bytes(all.need, shape.n_blocks(), threads, kAll));
     }
+    const std::vector<Scan> scans = plan_scans(shape, units, threads, free_bytes);
+    memory.n_scans = std::max(memory.n_scans, std::ssize(scans));
+    for (const Scan& scan : scans) {
+      memory.planned_bytes = std::max(memory.planned_bytes,
+                                      core::planned_bytes(scan.need, shape.n_blocks(), threads, free_bytes));
+    }
+  }
+  memory.minimum_bytes += sizes.held_bytes;
+  memory.one_scan_bytes += sizes.held_bytes;
+  memory.planned_bytes += sizes.held_bytes;
+  return memory;
+}
+
+AnalysisMemory analysis_memory(const Options& options, std::int64_t dim, std::int64_t n_train,
+                               std::int64_t n_eval, int threads, std::int64_t free_bytes,
+                               std::int64_t max_speakers) {
+  AnalysisSizes sizes;
+  for (const std::int64_t n_rows : {n_train, n_eval}) {
+    sizes.splits.push_back(bounded_shape(options, dim, n_rows, n_train, max_speakers));
   }
   const std::int64_t n_speakers =
       reported_speakers(n_train, max_speakers) + reported_speakers(n_eval, max_speakers);
-  std::int64_t held = 0;
-  std::int64_t counting = 0;
-  const ScanShape shape = bounded_shape(options, dim, n_train, n_train, max_speakers);
+  const ScanShape& shape = sizes.splits.front();
   const std::size_t n_lags = options.context.lags.size();
   for (std::size_t cell = 0; cell < shape.n_clusters.size(); ++cell) {
     const std::int64_t possible = possible_clusters(options.clustering.conditions[cell / n_lags]);
-    held += cell_bytes(
+    sizes.held_bytes += cell_bytes(
         {possible, std::min(possible, n_train + n_eval), shape.n_clusters[cell], n_speakers, shape.n_slices});
-    counting = std::max(counting, id_counter_bytes(possible, n_train + n_eval));
+    sizes.counting_bytes = std::max(sizes.counting_bytes, id_counter_bytes(possible, n_train + n_eval));
   }
-  const std::int64_t always = held + counting;
-  return {always + std::max(scan.minimum_bytes, confidence_cuts_bytes()),
-          always + std::max(scan.one_scan_bytes, threads * confidence_cuts_bytes())};
+  return memory_of(sizes, threads, free_bytes - sizes.held_bytes);
 }
 
 }  // namespace phase0::analysis

@@ -31,8 +31,8 @@ bool ChunkReader::next(Chunk& chunk) {
   chunk.segments.clear();
   chunk.loads.clear();
   chunk.speakers.clear();
-  while (item_ < order_.items_.size() && chunk.n_rows < chunk_rows_) {
-    const SpeakerOrder::Item& item = order_.items_[item_];
+  while (item_ < order_->items_.size() && chunk.n_rows < chunk_rows_) {
+    const SpeakerOrder::Item& item = order_->items_[item_];
     const std::int64_t n = std::min(item.utterance->n_rows - skip_, chunk_rows_ - chunk.n_rows);
     append(item, n, chunk);
     skip_ += n;

@@ -62,18 +62,20 @@ class SpeakerOrder {
   std::vector<std::int32_t> slot_speakers_;
 };
 
-/// Cuts the order into chunks of at most `chunk_rows` rows, loaded in ranges of at most `load_rows`.
+/// Cuts the order into chunks of at most `chunk_rows` rows, loaded in ranges of at most `load_rows`. A copy
+/// goes on from the same row.
 class ChunkReader {
  public:
   ChunkReader(const SpeakerOrder& order, std::int64_t chunk_rows, std::int64_t load_rows)
-      : order_(order), chunk_rows_(chunk_rows), load_rows_(load_rows) {}
+      : order_(&order), chunk_rows_(chunk_rows), load_rows_(load_rows) {}
+  void set_chunk_rows(std::int64_t chunk_rows) { chunk_rows_ = chunk_rows; }
   /// The next chunk; false (and an empty chunk) at the end.
   bool next(Chunk& chunk);
 
  private:
   void append(const SpeakerOrder::Item& item, std::int64_t n, Chunk& chunk) const;
 
-  const SpeakerOrder& order_;
+  const SpeakerOrder* order_;
   std::int64_t chunk_rows_;
   std::int64_t load_rows_;
   std::size_t item_ = 0;

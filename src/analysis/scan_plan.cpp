@@ -10,11 +10,14 @@
 namespace phase0::analysis {
 namespace {
 
-constexpr std::int64_t kChunkBytes = std::int64_t{4} << 20;
-constexpr std::int64_t kMaxChunkRows = 1024;
-constexpr std::int64_t kMinChunkRows = 16;
-constexpr std::int64_t kMaxLoadRows = 128;
+constexpr std::int64_t kBlockBytes = std::int64_t{512} << 10;
+constexpr std::int64_t kMaxBlockRows = 128;
+constexpr std::int64_t kMinBlockRows = 16;
+/// Tiles of so many rows stay in a second-level cache.
+constexpr std::int64_t kWideBlocks = 8;
 constexpr std::int64_t kMaxMappedBytes = std::int64_t{64} << 20;
+/// One fault may map so much around a page (store/mapped.cpp).
+constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
 constexpr std::int64_t kFloatBytes = 4;
 constexpr std::int64_t kDoubleBytes = 8;
 
@@ -26,13 +29,21 @@ bool reads_ids(const Unit& unit) {
   return unit.kind != UnitKind::kPermuted;
 }
 
-/// Bytes that adding `unit` to a scan costs when `previous` is the scan's last unit so far (null: none).
-std::int64_t added_bytes(const ScanShape& shape, const Unit& unit, const Unit* previous) {
-  std::int64_t bytes = unit_bytes(shape, unit);
-  if (previous == nullptr || !previous->shares_stream(unit)) bytes += stream_bytes(shape, unit);
+/// What adding `unit` to a scan costs when `previous` is the scan's last unit so far (null: none).
+core::ScanNeed added_need(const ScanShape& shape, const Unit& unit, const Unit* previous) {
+  core::ScanNeed need{unit_bytes(shape, unit), 0, 0};
+  if (previous == nullptr || !previous->shares_stream(unit)) {
+    need.block_bytes =
+        block_rows(shape.dim) * entries_per_row(shape, unit) * static_cast<std::int64_t>(sizeof(Entry));
+    if (unit.kind == UnitKind::kPermuted) need.fixed_bytes += LabelSampler::bytes(cluster_count(shape, unit));
+  }
   const bool mapped = previous != nullptr && previous->cell == unit.cell && reads_ids(*previous);
-  if (reads_ids(unit) && !mapped) bytes += mapped_cell_bytes(shape.n_rows);
-  return bytes;
+  if (reads_ids(unit) && !mapped) need.fixed_bytes += mapped_cell_bytes(shape.n_rows);
+  return need;
+}
+
+core::ScanNeed sum(const core::ScanNeed& a, const core::ScanNeed& b) {
+  return {a.fixed_bytes + b.fixed_bytes, a.block_bytes + b.block_bytes, a.worker_bytes + b.worker_bytes};
 }
 
 }  // namespace
@@ -52,13 +63,13 @@ std::int64_t ScanShape::tile_width(std::int64_t tile) const {
   return std::min(kTileWidth, dim - tile * kTileWidth);
 }
 
-std::int64_t chunk_rows(std::int64_t dim) {
-  return std::clamp(kChunkBytes / (kDoubleBytes * std::max<std::int64_t>(dim, 1)), kMinChunkRows,
-                    kMaxChunkRows);
+std::int64_t ScanShape::n_blocks() const {
+  return core::ceil_div(n_rows, block_rows(dim));
 }
 
-std::int64_t load_rows(std::int64_t dim) {
-  return std::min(kMaxLoadRows, chunk_rows(dim));
+std::int64_t block_rows(std::int64_t dim) {
+  return std::clamp(kBlockBytes / (kDoubleBytes * std::max<std::int64_t>(dim, 1)), kMinBlockRows,
+                    kMaxBlockRows);
 }
 
 std::vector<Unit> list_units(const ScanShape& shape) {
@@ -76,17 +87,16 @@ std::vector<Unit> list_units(const ScanShape& shape) {
   return units;
 }
 
-std::int64_t scan_base_bytes(const ScanShape& shape, int threads) {
-  const std::int64_t rows = chunk_rows(shape.dim);
+core::ScanNeed scan_base_need(const ScanShape& shape) {
+  const std::int64_t rows = block_rows(shape.dim);
   const std::int64_t row_bytes = core::checked_mul(shape.dim, kFloatBytes);
+  core::ScanNeed need;
+  need.fixed_bytes = std::min(shape.n_rows, kMaxMappedBytes);  // energy flags
   // Normalised tiles and row norms; slice masks.
-  const std::int64_t chunk = rows * (shape.n_tiles() * (kTileWidth + 1) * kDoubleBytes + kDoubleBytes);
-  // A load: rows, and for computed rows up to two frames each before they are combined.
-  const std::int64_t loads = threads * 3 * load_rows(shape.dim) * row_bytes;
-  // Pages of this chunk and the next, two frames a row at most, and the page at either end of a segment.
-  const std::int64_t pages = 2 * rows * (2 * row_bytes + 64);
-  const std::int64_t flags = std::min(shape.n_rows, kMaxMappedBytes);
-  return chunk + loads + pages + flags;
+  need.block_bytes = rows * (shape.n_tiles() * (kTileWidth + 1) * kDoubleBytes + kDoubleBytes);
+  // A load: rows, for computed rows up to two frames each before they are combined, and the frames' pages.
+  need.worker_bytes = 5 * rows * row_bytes + kMappedAround;
+  return need;
 }
 
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
@@ -107,12 +117,8 @@ std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
   return 0;
 }
 
-std::int64_t stream_bytes(const ScanShape& shape, const Unit& unit) {
-  const std::int64_t per_row =
-      unit.kind == UnitKind::kConfidence ? 1 : std::max<std::int64_t>(shape.n_planes, 1);
-  // Twice for the growth of the vector.
-  const std::int64_t entries = 2 * chunk_rows(shape.dim) * per_row * static_cast<std::int64_t>(sizeof(Entry));
-  return entries + (unit.kind == UnitKind::kPermuted ? LabelSampler::bytes(cluster_count(shape, unit)) : 0);
+std::int64_t entries_per_row(const ScanShape& shape, const Unit& unit) {
+  return unit.kind == UnitKind::kConfidence ? 1 : std::max<std::int64_t>(shape.n_planes, 1);
 }
 
 std::int64_t mapped_cell_bytes(std::int64_t n_rows) {
@@ -123,20 +129,36 @@ bool release_every_chunk(std::int64_t n_rows) {
   return 8 * n_rows > kMaxMappedBytes;
 }
 
-std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, std::int64_t free_bytes) {
+std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, core::ScanSize size,
+                       std::int64_t free_bytes) {
   std::vector<Scan> scans;
   for (std::size_t i = 0; i < units.size(); ++i) {
     if (!scans.empty()) {
-      const std::int64_t more = added_bytes(shape, units[i], &units[i - 1]);
-      if (scans.back().bytes + more <= free_bytes) {
-        scans.back().bytes += more;
+      const core::ScanNeed more = sum(scans.back().need, added_need(shape, units[i], &units[i - 1]));
+      if (more.bytes(size.blocks, size.workers) <= free_bytes) {
+        scans.back().need = more;
         ++scans.back().count;
         continue;
       }
     }
-    scans.push_back({i, 1, added_bytes(shape, units[i], nullptr)});
+    scans.push_back({i, 1, sum(scan_base_need(shape), added_need(shape, units[i], nullptr))});
   }
   return scans;
+}
+
+std::vector<Scan> plan_scans(const ScanShape& shape, const std::vector<Unit>& units, int threads,
+                             std::int64_t free_bytes) {
+  const std::vector<Scan> narrow = pack(shape, units, {1, 1}, free_bytes);
+  const auto workers = static_cast<int>(std::min<std::int64_t>(threads, shape.n_blocks()));
+  for (std::int64_t blocks = std::max<std::int64_t>(kWideBlocks, workers); blocks >= workers; blocks /= 2) {
+    const core::ScanSize size{std::min(blocks, shape.n_blocks()), workers};
+    std::vector<Scan> wide = pack(shape, units, size, free_bytes);
+    const bool fits = std::all_of(wide.begin(), wide.end(), [&](const Scan& scan) {
+      return scan.need.bytes(size.blocks, size.workers) <= free_bytes;
+    });
+    if (fits && 4 * wide.size() <= 5 * narrow.size()) return wide;
+  }
+  return narrow;
 }
 
 }  // namespace phase0::analysis

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/scan_need.h"
+
 namespace phase0::analysis {
 
 /// What one accumulator computes. The order is the order of the work.
@@ -37,23 +39,24 @@ struct ScanShape {
   std::vector<std::int64_t> n_clusters;  ///< effective ones of each cell
 
   std::int64_t n_tiles() const;
+  std::int64_t n_blocks() const;
   std::int64_t tile_width(std::int64_t tile) const;
 };
 
-/// Rows in memory at once, and rows that a worker loads at once. Neither changes any result.
-std::int64_t chunk_rows(std::int64_t dim);
-std::int64_t load_rows(std::int64_t dim);
+/// Rows of a block: what a worker loads at once. How many are in memory together is tuned. Neither changes
+/// any result.
+std::int64_t block_rows(std::int64_t dim);
 
 /// Cell-major, inside a cell stream by stream, inside a stream tile by tile. Cells without clusters have
 /// none.
 std::vector<Unit> list_units(const ScanShape& shape);
 
-/// Bytes of the chunk buffers and of the pages behind them, which every scan needs.
-std::int64_t scan_base_bytes(const ScanShape& shape, int threads);
+/// What every scan needs: buffers of the blocks and the pages behind them.
+core::ScanNeed scan_base_need(const ScanShape& shape);
 /// Bytes of a unit's accumulator and result.
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit);
-/// Bytes of a unit's stream: entries of a chunk, sampler.
-std::int64_t stream_bytes(const ScanShape& shape, const Unit& unit);
+/// Entries that a row has at most in a unit's stream.
+std::int64_t entries_per_row(const ScanShape& shape, const Unit& unit);
 /// Bytes of ids and distances of a cell that stay mapped during a scan that needs them.
 std::int64_t mapped_cell_bytes(std::int64_t n_rows);
 /// Larger cells are unmapped after every chunk instead.
@@ -63,10 +66,14 @@ bool release_every_chunk(std::int64_t n_rows);
 struct Scan {
   std::size_t first = 0;
   std::size_t count = 0;
-  std::int64_t bytes = 0;  ///< beyond scan_base_bytes
+  core::ScanNeed need;
 };
-/// As few scans as fit `free_bytes` when filled in order; a unit that does not fit alone gets a scan all the
-/// same.
-std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, std::int64_t free_bytes);
+/// As few scans of this size as fit `free_bytes` when filled in order; a unit that does not fit alone gets a
+/// scan all the same.
+std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, core::ScanSize size,
+                       std::int64_t free_bytes);
+/// The scans of a split: as wide as does not cost more than a quarter more passes.
+std::vector<Scan> plan_scans(const ScanShape& shape, const std::vector<Unit>& units, int threads,
+                             std::int64_t free_bytes);
 
 }  // namespace phase0::analysis

@@ -1,12 +1,15 @@
 #include "analysis/split_scan.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <utility>
 
 #include "analysis/streams.h"
 #include "analysis/unit_work.h"
 #include "core/aligned_buffer.h"
+#include "core/checked.h"
+#include "core/scan_room.h"
 
 namespace phase0::analysis {
 namespace {
@@ -14,15 +17,16 @@ namespace {
 /// A chunk's normalised deltas by tile, and its rows' slices. Reused from chunk to chunk.
 class ChunkData {
  public:
-  ChunkData(const SplitWork& work, const ScanShape& shape, std::vector<std::int64_t> tiles, int threads)
-      : work_(work), shape_(shape), tiles_(std::move(tiles)), blocks_(static_cast<std::size_t>(threads)) {
-    const std::int64_t rows = chunk_rows(shape.dim);
-    z_.resize(shape.n_tiles() * rows * kTileWidth);
-    norms_.resize(shape.n_tiles() * rows);
-    masks_.resize(static_cast<std::size_t>(rows));
-  }
+  ChunkData(const SplitWork& work, const ScanShape& shape, std::vector<std::int64_t> tiles)
+      : work_(work), shape_(shape), tiles_(std::move(tiles)) {}
 
+  /// May be repeated for the same rows in other chunks.
   void load(const Chunk& chunk, core::ThreadPool& pool) {
+    rows_ = chunk.n_rows;
+    blocks_.resize(static_cast<std::size_t>(pool.size()));
+    z_.resize(shape_.n_tiles() * rows_ * kTileWidth);
+    norms_.resize(shape_.n_tiles() * rows_);
+    masks_.resize(static_cast<std::size_t>(rows_));
     pool.run(static_cast<std::int64_t>(chunk.loads.size()), [&](std::int64_t i, int worker) {
       load_range(chunk.loads[static_cast<std::size_t>(i)], blocks_[static_cast<std::size_t>(worker)]);
     });
@@ -32,9 +36,16 @@ class ChunkData {
                     [&](std::int64_t, std::uint64_t mask) { masks_[next++] = mask; });
     }
   }
+  /// Frees the buffers.
+  void drop() {
+    blocks_.clear();
+    z_ = {};
+    norms_ = {};
+    masks_ = {};
+  }
   std::span<const std::uint64_t> masks() const { return masks_; }
-  const double* z(std::int64_t tile) const { return z_.data() + tile * chunk_rows(shape_.dim) * kTileWidth; }
-  const double* norms(std::int64_t tile) const { return norms_.data() + tile * chunk_rows(shape_.dim); }
+  const double* z(std::int64_t tile) const { return z_.data() + tile * rows_ * kTileWidth; }
+  const double* norms(std::int64_t tile) const { return norms_.data() + tile * rows_; }
 
  private:
   void load_range(const LoadRange& range, data::FeatureBlock& block) {
@@ -42,17 +53,14 @@ class ChunkData {
     source.load(range.first_row, range.n_rows, block);
     for (const std::int64_t tile : tiles_) {
       const std::int64_t first = tile * kTileWidth;
-      const std::int64_t chunk_first = tile * chunk_rows(shape_.dim) + range.chunk_row;
+      const std::int64_t chunk_first = tile * rows_ + range.chunk_row;
       for (std::int64_t r = 0; r < range.n_rows; ++r) {
         double* z = z_.data() + (chunk_first + r) * kTileWidth;
         normalise(block.matrix() + r * shape_.dim + first, first, shape_.tile_width(tile), z);
         norms_[chunk_first + r] = tile_norm(z);
       }
     }
-    // Somewhat more than was read, because only whole pages go; a neighbour that needs one reads it again.
-    const std::int64_t margin = 1 + 4096 / (4 * shape_.dim);
-    const std::int64_t begin = std::max<std::int64_t>(range.first_row - margin, 0);
-    source.release(begin, std::min(range.first_row + range.n_rows + margin, shape_.n_rows) - begin);
+    source.release(range.first_row, range.n_rows);
   }
   void normalise(const float* delta, std::int64_t first, std::int64_t width, double* z) const {
     const double* mu = work_.input.mu.data() + first;
@@ -64,10 +72,11 @@ class ChunkData {
   const SplitWork& work_;
   const ScanShape& shape_;
   std::vector<std::int64_t> tiles_;
-  std::vector<data::FeatureBlock> blocks_;
-  core::AlignedBuffer<double> z_;      ///< [tile, chunk rows, kTileWidth]
-  core::AlignedBuffer<double> norms_;  ///< [tile, chunk rows]
-  std::vector<std::uint64_t> masks_;   ///< [chunk rows]
+  std::int64_t rows_ = 0;                   ///< of the chunk
+  std::vector<data::FeatureBlock> blocks_;  ///< [worker]
+  core::AlignedBuffer<double> z_;           ///< [tile, chunk rows, kTileWidth]
+  core::AlignedBuffer<double> norms_;       ///< [tile, chunk rows]
+  std::vector<std::uint64_t> masks_;        ///< [chunk rows]
 };
 
 std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit) {
@@ -96,8 +105,10 @@ class UnitGroup {
   UnitGroup(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units) : work_(work) {
     units_.reserve(units.size());
     for (const Unit& unit : units) {
-      if (units_.empty() || !units_.back().unit().shares_stream(unit))
+      if (units_.empty() || !units_.back().unit().shares_stream(unit)) {
         streams_.push_back(make_stream(work, unit));
+        entries_per_row_.push_back(entries_per_row(shape, unit));
+      }
       units_.emplace_back(work, shape, unit);
       stream_of_.push_back(streams_.size() - 1);
     }
@@ -108,6 +119,15 @@ class UnitGroup {
                      [&](std::size_t a, std::size_t b) { return units[a].tile < units[b].tile; });
   }
 
+  /// Makes room for the entries of `n_rows` rows, so that consume() allocates nothing.
+  void reserve(std::int64_t n_rows) {
+    for (std::size_t s = 0; s < entries_.size(); ++s) {
+      entries_[s].reserve(static_cast<std::size_t>(n_rows * entries_per_row_[s]));
+    }
+  }
+  void drop() {
+    for (auto& entries : entries_) entries = {};
+  }
   void consume(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(streams_.size()), [&](std::int64_t i, int /*worker*/) {
       const auto s = static_cast<std::size_t>(i);
@@ -138,8 +158,9 @@ class UnitGroup {
   const SplitWork& work_;
   std::vector<UnitWork> units_;
   std::vector<std::unique_ptr<EntryStream>> streams_;
-  std::vector<std::vector<Entry>> entries_;  ///< [stream], of the current chunk
-  std::vector<std::size_t> stream_of_;       ///< [unit]
+  std::vector<std::vector<Entry>> entries_;    ///< [stream], of the current chunk
+  std::vector<std::int64_t> entries_per_row_;  ///< [stream], at most
+  std::vector<std::size_t> stream_of_;         ///< [unit]
   std::vector<std::size_t> by_tile_;
 };
 
@@ -151,31 +172,74 @@ std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
   return tiles;
 }
 
-/// One pass over the rows for these units.
-void run_scan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units,
-              std::vector<CellSums>& cells, core::Execution& execution) {
-  UnitGroup group(work, shape, units);
-  ChunkData data(work, shape, tiles_of(units), execution.pool.size());
-  ChunkReader reader(work.order, chunk_rows(shape.dim), load_rows(shape.dim));
-  const auto prefetch = [&](const Chunk& chunk) {
-    for (const LoadRange& range : chunk.loads) work.rows.delta->will_need(range.first_row, range.n_rows);
-  };
-  Chunk chunk;
-  Chunk ahead;
-  reader.next(chunk);
-  prefetch(chunk);
-  while (chunk.n_rows > 0) {
-    execution.check_stop();
-    if (reader.next(ahead)) prefetch(ahead);
-    data.load(chunk, execution.pool);
-    group.consume(chunk, data, execution.pool);
-    if (release_every_chunk(shape.n_rows)) group.release_maps();
-    execution.observer.task_advance(chunk.n_rows, chunk.n_rows * shape.dim * 4);
-    std::swap(chunk, ahead);
+/// One pass over the rows for some units.
+class UnitScan {
+ public:
+  UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units, core::ScanRoom& room)
+      : work_(work),
+        shape_(shape),
+        room_(room),
+        group_(work, shape, units),
+        data_(work, shape, tiles_of(units)),
+        reader_(work.order, block_rows(shape.dim), block_rows(shape.dim)) {}
+
+  void run(std::vector<CellSums>& cells) {
+    core::Execution& execution = room_.execution();
+    bool tried_alone = false;
+    for (std::int64_t rows = 0; rows < shape_.n_rows;) {
+      execution.check_stop();
+      const std::int64_t blocks = room_.blocks();
+      const double start = core::now_seconds();
+      ChunkReader after = reader_;
+      try {
+        load(blocks, after);
+      } catch (...) {
+        data_.drop();
+        group_.drop();
+        work_.rows.delta->release_all();
+        room_.retry_smaller(blocks, tried_alone, std::current_exception());
+        tried_alone = blocks == 1;
+        continue;
+      }
+      group_.consume(chunk_, data_, execution.pool);
+      let_go();
+      reader_ = after;
+      rows += chunk_.n_rows;
+      tried_alone = false;
+      room_.report(core::ceil_div(chunk_.n_rows, block_rows(shape_.dim)), chunk_.n_rows,
+                   core::now_seconds() - start);
+      execution.observer.task_advance(chunk_.n_rows, chunk_.n_rows * shape_.dim * 4);
+    }
+    group_.release_maps();
+    group_.finish(cells, execution.pool);
   }
-  group.release_maps();
-  group.finish(cells, execution.pool);
-}
+
+ private:
+  /// The next `blocks` blocks into the buffers; reads ahead those after them. Changes no sums.
+  void load(std::int64_t blocks, ChunkReader& after) {
+    after.set_chunk_rows(blocks * block_rows(shape_.dim));
+    after.next(chunk_);
+    ChunkReader ahead = after;
+    ahead.next(ahead_);
+    for (const LoadRange& range : ahead_.loads) work_.rows.delta->will_need(range.first_row, range.n_rows);
+    group_.reserve(chunk_.n_rows);
+    data_.load(chunk_, room_.execution().pool);
+  }
+  void let_go() const {
+    const bool pressure = room_.execution().under_pressure();
+    if (pressure) work_.rows.delta->release_all();
+    if (pressure || release_every_chunk(shape_.n_rows)) group_.release_maps();
+  }
+
+  const SplitWork& work_;
+  const ScanShape& shape_;
+  core::ScanRoom& room_;
+  UnitGroup group_;
+  ChunkData data_;
+  ChunkReader reader_;
+  Chunk chunk_;
+  Chunk ahead_;
+};
 
 }  // namespace
 
@@ -207,14 +271,14 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   std::vector<CellSums> cells(work.tables.size(), empty);
 
   const std::vector<Unit> units = list_units(shape);
-  const core::Reservation base(execution.memory, scan_base_bytes(shape, execution.pool.size()),
-                               "the analysis scan");
-  const std::vector<Scan> scans = pack(shape, units, execution.memory.free_bytes());
+  const std::vector<Scan> scans =
+      plan_scans(shape, units, execution.pool.size(), execution.memory.free_bytes());
   const core::TaskScope task(execution.observer, "analyze " + work.name,
                              shape.n_rows * static_cast<std::int64_t>(scans.size()));
   for (const Scan& scan : scans) {
-    const core::Reservation reservation(execution.memory, scan.bytes, "the sums of the analysis scan");
-    run_scan(work, shape, std::span(units).subspan(scan.first, scan.count), cells, execution);
+    core::ScanRoom room(execution, scan.need, {"the sums of the analysis", shape.dim, shape.n_blocks()});
+    UnitScan(work, shape, std::span(units).subspan(scan.first, scan.count), room).run(cells);
+    core::trim_heap();  // of thousands of small arrays, before the next
   }
   return cells;
 }

@@ -24,6 +24,7 @@ UnitWork::UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& un
             unit.kind == UnitKind::kObserved) {
   if (unit.kind != UnitKind::kSpeakers) return;
   is_touched_.assign(static_cast<std::size_t>(sums_.n_clusters()), 0);
+  touched_.reserve(is_touched_.size());
   groups_.resize(static_cast<std::size_t>(shape.n_speakers * shape.n_slices));
 }
 

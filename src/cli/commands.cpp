@@ -6,6 +6,7 @@
 #include "cli/plan_table.h"
 #include "config/text.h"
 #include "core/memory.h"
+#include "core/threads.h"
 #include "phase0/error.h"
 #include "phase0/pipeline.h"
 
@@ -33,13 +34,26 @@ void execute_stages(const CommandLine& line, const Options& options, Observer& o
 void execute_plan(const CommandLine& line, const Options& options, Observer& observer) {
   const Plan result = plan(options, observer);
   write_stdout(line.json ? plan_json(result) : config::printable(plan_table(result), "\n\t"));
-  if (const StagePlan* stage = stage_over_budget(result)) {
-    throw Error(
-        ErrorKind::kMemory,
-        fmt::format("the memory budget of {} is too small for {}; the smallest that works is {} ({}B)",
-                    core::format_bytes(result.budget_bytes), stage->stage,
-                    core::format_bytes(stage->minimum_memory_bytes), stage->minimum_memory_bytes));
+  const std::int64_t free = result.disk_free_bytes + result.disk_replaced_bytes;
+  if (result.disk_bytes > free) {
+    observer.log(LogLevel::kWarning,
+                 fmt::format("{}: the disk is too small: the run needs {}, {} free", options.output.dir,
+                             core::format_bytes(result.disk_bytes), core::format_bytes(free)));
   }
+  if (result.minimum_memory_bytes > result.budget_bytes) {
+    throw Error(ErrorKind::kMemory, memory_error(result));
+  }
+}
+
+/// Once per command; every stage takes its own measure of what is available when it starts.
+void log_limits(const Options& options, Observer& observer) {
+  const core::MemoryBudget budget = core::MemoryBudget::from_options(options.memory);
+  const core::AvailableThreads threads = core::available_threads();
+  observer.log(LogLevel::kInfo,
+               fmt::format("memory budget {} ({}), {}", core::format_bytes(budget.bytes()), budget.source(),
+                           options.compute.threads > 0
+                               ? fmt::format("{} thread(s) (given)", options.compute.threads)
+                               : fmt::format("{} thread(s) ({})", threads.count, threads.source)));
 }
 
 }  // namespace
@@ -51,6 +65,7 @@ void execute(const CommandLine& line, Observer& observer) {
     return;
   }
   const Options options = load_options(line);
+  log_limits(options, observer);
   if (line.command == Command::kPlan) {
     execute_plan(line, options, observer);
   } else {

@@ -12,9 +12,7 @@
 #include "phase0/error.h"
 
 namespace phase0::cli {
-namespace {
 
-/// `2024-05-06T07:08:09.123Z`
 std::string utc_now() {
   const auto now = std::chrono::system_clock::now();
   const auto milliseconds =
@@ -22,8 +20,6 @@ std::string utc_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)),
                      milliseconds);
 }
-
-}  // namespace
 
 JsonLog::JsonLog(const std::string& path) {
   if (path.empty()) return;

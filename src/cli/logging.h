@@ -14,6 +14,9 @@ class logger;
 
 namespace phase0::cli {
 
+/// The time now, `2024-05-06T07:08:09.123Z`.
+std::string utc_now();
+
 /// A file of JSON objects, one a line and flushed, each with `time` (UTC), `level` and `event`. Not
 /// thread-safe.
 class JsonLog {

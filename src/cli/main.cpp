@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <exception>
 #include <new>
 #include <optional>
@@ -5,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/guard.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/terminal_observer.h"
@@ -55,10 +58,21 @@ int run_command(const CommandLine& line) {
   return code;
 }
 
+/// Large buffers go back to the kernel when they are freed, instead of staying with one of the allocator's
+/// arenas (one for each thread): the budget counts what is resident, not what is in use.
+void give_memory_back_at_once() {
+  constexpr int kLargeBytes = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+  mallopt(M_TRIM_THRESHOLD, kLargeBytes);
+}
+
 int run_program(int argc, const char* const* argv) {
   occupy_standard_descriptors();
-  install_signal_handlers(SignalMode::kImmediate);
+  give_memory_back_at_once();
   const ParsedCommandLine parsed = parse_command_line(argc, argv);
+  // The guarded command is to find the signals as this process was given them.
+  if (parsed.line && parsed.line->command == Command::kGuard) return run_guard(*parsed.line);
+  install_signal_handlers(SignalMode::kImmediate);
   if (!parsed.line) {
     if (!parsed.is_error) return guarded([&] { write_stdout(parsed.text); }, fail_on_stderr);
     fail_on_stderr(parsed.text, 0);

@@ -1,8 +1,11 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <string_view>
 
 #include "config/load.h"
 #include "config/memory_size.h"
@@ -20,6 +23,24 @@ constexpr const char* kFooter =
     "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 3 bad input data, 4 the memory budget "
     "is too\n"
     "small, 5 storage (disk full, I/O, permission), 6 interrupted and can be resumed.";
+
+constexpr const char* kGuardFooter =
+    "Example: phase0 guard --limit 20GiB -- jupyter lab --no-browser\n\n"
+    "Everything behind -- is the command. It keeps the terminal, and signals reach it as without guard.\n"
+    "Watched is the memory of all processes that it starts, daemons included: the sum of their resident sets "
+    "(RSS)\n"
+    "or, once that is over the limit, of their proportional shares (PSS), which count a shared page once. "
+    "Over "
+    "the\n"
+    "limit all of them get SIGTERM and, after the grace time, SIGKILL. When the command ends first, its "
+    "descendants\n"
+    "are watched until they end too, unless --no-wait is given.\n"
+    "Exit codes: the command's own; 104 ended at the limit; 126 the command cannot be run; 127 it is not "
+    "found;\n"
+    "and before it is run, 1 internal error, 2 usage, 5 the log or /proc cannot be opened. When the command "
+    "dies "
+    "of\n"
+    "a signal, so does guard (128 + its number in a shell).";
 
 void add_output_flags(CLI::App& command, CommandLine& line) {
   auto* quiet = command.add_flag("-q,--quiet", line.quiet, "Warnings and errors only, no progress");
@@ -52,6 +73,36 @@ void add_run_flags(CLI::App& command, CommandLine& line) {
   command.add_flag("--fresh", line.fresh, "Discard earlier progress instead of resuming it");
 }
 
+/// CLI11 knows nothing of what stands behind `--`.
+class GuardFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+    return "Usage: phase0 guard --limit SIZE [OPTIONS] -- COMMAND [ARG...]\n";
+  }
+};
+
+void add_guard(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("guard", "Run any command and end it when it takes too much memory");
+  GuardFlags& flags = line.guard;
+  command->add_option("--limit", flags.limit, "Memory of the command and its descendants: auto, 20GiB, 50%")
+      ->type_name("SIZE")
+      ->required();
+  command->add_option("--grace", flags.grace, "Time from SIGTERM to SIGKILL: 500ms, 5s (default), 2m")
+      ->type_name("TIME");
+  command->add_option("--interval", flags.interval, "Time between two looks (default 100ms)")
+      ->type_name("TIME");
+  command->add_option("--log", flags.log, "Append one JSON object per event to FILE")->type_name("FILE");
+  command->add_flag("--no-wait", flags.no_wait,
+                    "End with the command; descendants that outlive it go unwatched");
+  command->add_flag("-v,--verbose", line.verbose, "Say at the end how long it took and its peak memory");
+  command->footer(kGuardFooter);
+  command->formatter(std::make_shared<GuardFormatter>());
+  command->callback([&line] {
+    line.command = Command::kGuard;
+    line.command_name = "guard";
+  });
+}
+
 void add_command(CLI::App& app, CommandLine& line, Command which, const char* name, const char* description) {
   CLI::App* command = app.add_subcommand(name, description);
   if (which == Command::kInspect) {
@@ -79,14 +130,14 @@ std::int64_t parse_threads(const std::string& text) {
               "expected auto or an integer from 0 (auto) to 1024, got " + config::quote(text), place);
 }
 
-MemoryOptions parse_memory(const std::string& text) {
-  try {
-    return config::parse_memory(text);
-  } catch (const Error& error) {
-    ErrorPlace place;
-    place.path = "--memory";
-    throw Error(error.kind(), error.message(), place);
-  }
+/// Takes what stands behind the first `--` of `guard` as it is, for CLI11 reads options and further `--`
+/// there too. Gives the number of arguments before it.
+int split_off_command(int argc, const char* const* argv, GuardFlags& flags) {
+  if (argc < 2 || std::string_view(argv[1]) != "guard") return argc;
+  const char* const* const end = argv + argc;
+  const char* const* const mark = std::find(argv + 2, end, std::string_view("--"));
+  if (mark != end) flags.command.assign(mark + 1, end);
+  return static_cast<int>(mark - argv);
 }
 
 /// CLI11 only says that a command is missing when it does not know the one that is there.
@@ -119,8 +170,12 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_command(app, line, Command::kRun, "run", "collect, fit and analyze");
   add_command(app, line, Command::kPlan, "plan", "Say what a run would take: passes, disk, memory");
   add_command(app, line, Command::kInspect, "inspect", "Describe and check an HDF5 file or a run directory");
+  add_guard(app, line);
+  const int own_argc = split_off_command(argc, argv, line.guard);
   try {
-    app.parse(argc, argv);
+    app.parse(own_argc, argv);
+    if (line.command == Command::kGuard && line.guard.command.empty())
+      throw CLI::ValidationError("guard", "expected -- and a command to run");
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0)
       return {std::nullopt, usage_error(app, error, argc > 1 ? argv[1] : ""), true};
@@ -132,10 +187,20 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   return {line, {}, false};
 }
 
+MemoryOptions parse_memory_flag(const char* flag, const std::string& text) {
+  try {
+    return config::parse_memory(text);
+  } catch (const Error& error) {
+    ErrorPlace place;
+    place.path = flag;
+    throw Error(error.kind(), error.message(), place);
+  }
+}
+
 Options load_options(const CommandLine& line) {
   Options options = config::load(line.config_path, line.overrides);
   if (line.run_dir) options.output.dir = *line.run_dir;
-  if (line.memory) options.memory = parse_memory(*line.memory);
+  if (line.memory) options.memory = parse_memory_flag("--memory", *line.memory);
   if (line.threads) options.compute.threads = parse_threads(*line.threads);
   options.validate();
   return options;

@@ -8,8 +8,18 @@
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect };
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard };
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
+
+/// The flags of `guard`, as given.
+struct GuardFlags {
+  std::string limit;
+  std::string grace = "5s";
+  std::string interval = "100ms";
+  std::string log;
+  bool no_wait = false;
+  std::vector<std::string> command;  ///< all that stands behind the first `--`
+};
 
 /// The command line, as given.
 struct CommandLine {
@@ -27,6 +37,7 @@ struct CommandLine {
   std::string log_json;
   bool json = false;         ///< of `plan`
   std::string inspect_path;  ///< of `inspect`
+  GuardFlags guard;          ///< of `guard`
 };
 
 /// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.
@@ -37,6 +48,9 @@ struct ParsedCommandLine {
 };
 
 ParsedCommandLine parse_command_line(int argc, const char* const* argv);
+
+/// The value of a flag that takes a memory size. Throws Error (kConfig) that names the flag.
+MemoryOptions parse_memory_flag(const char* flag, const std::string& text);
 
 /// Loads the configuration and applies the flags to it. Throws Error (kConfig).
 Options load_options(const CommandLine& line);

@@ -6,13 +6,11 @@
 
 namespace phase0::cli {
 
-/// A plan for people: the budget, a table of stages, and the largest parts of each stage's memory.
+/// A plan for people: the budget, what each stage moves, its time, its memory with the largest parts, and
+/// what to change when the budget is too small. Within 100 columns.
 std::string plan_table(const Plan& plan);
 
-/// The same for programs: the fields of Plan by their names.
+/// The same for programs (data/FORMAT.md, "The plan").
 std::string plan_json(const Plan& plan);
-
-/// The stage that needs the most memory at least, or null when the budget is enough for all.
-const StagePlan* stage_over_budget(const Plan& plan);
 
 }  // namespace phase0::cli

@@ -30,6 +30,14 @@ struct Names<HoldoutPolicy> {
 };
 
 template <>
+struct Names<PcaMethod> {
+  static constexpr std::array<std::pair<PcaMethod, const char*>, 3> kAll = {
+      {{PcaMethod::kAuto, "auto"},
+       {PcaMethod::kCovariance, "covariance"},
+       {PcaMethod::kIncrementalSvd, "incremental_svd"}}};
+};
+
+template <>
 struct Names<RestartsOn> {
   static constexpr std::array<std::pair<RestartsOn, const char*>, 3> kAll = {
       {{RestartsOn::kAuto, "auto"}, {RestartsOn::kAll, "all"}, {RestartsOn::kSample, "sample"}}};

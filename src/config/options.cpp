@@ -31,6 +31,9 @@ const char* to_string(KernelChoice choice) {
 const char* to_string(RestartsOn restarts) {
   return name_of(restarts);
 }
+const char* to_string(PcaMethod method) {
+  return name_of(method);
+}
 const char* to_string(HoldoutPolicy policy) {
   return name_of(policy);
 }

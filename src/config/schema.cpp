@@ -90,6 +90,8 @@ void add_clustering_fields(TableBuilder& t) {
   t.add(
       "clustering.holdout", [](auto& o) -> auto& { return o.clustering.holdout; }, Choice<HoldoutPolicy>{});
   t.add(
+      "clustering.pca_method", [](auto& o) -> auto& { return o.clustering.pca_method; }, Choice<PcaMethod>{});
+  t.add(
       "clustering.kmeans.n_init", [](auto& o) -> auto& { return o.clustering.kmeans.n_init; },
       Integer<>{1, 1000});
   t.add(

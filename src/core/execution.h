@@ -1,7 +1,9 @@
 #pragma once
 
 #include "core/memory.h"
+#include "core/memory_monitor.h"
 #include "core/threads.h"
+#include "core/tuning_table.h"
 #include "phase0/error.h"
 #include "phase0/observer.h"
 
@@ -12,13 +14,19 @@ struct Execution {
   ThreadPool& pool;
   MemoryBudget& memory;
   Observer& observer;
+  const MemoryMonitor* monitor = nullptr;  ///< none: nobody watches
+  TuningTable* tuning = nullptr;           ///< none: every scan starts from the default
 
-  /// Throws Error (kInterrupted) when the caller asked to stop. Call between blocks.
+  /// Throws Error (kInterrupted) when the caller asked to stop, kMemory when the process has outgrown the
+  /// budget. Call between blocks.
   void check_stop() const {
     if (observer.stop_requested()) {
       throw Error(ErrorKind::kInterrupted, "interrupted; start again to resume");
     }
+    if (monitor != nullptr) monitor->check();
   }
+  /// Whether memory is short: scans let go of what they can and keep less in flight.
+  bool under_pressure() const { return monitor != nullptr && monitor->under_pressure(); }
 };
 
 /// Tells the observer of a task for as long as it lives.

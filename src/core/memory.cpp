@@ -1,14 +1,16 @@
 #include "core/memory.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
-#include <limits>
-#include <sstream>
+#include <optional>
 #include <utility>
 
+#include "core/cgroup.h"
+#include "core/memory_groups.h"
 #include "phase0/error.h"
 
 namespace phase0::core {
@@ -16,100 +18,54 @@ namespace {
 
 constexpr std::int64_t kUnlimited = std::int64_t{1} << 60;
 
-/// A figure in kB from a /proc file of `name: value kB` lines, in bytes; -1 when it is not there.
-std::int64_t proc_kb(const char* path, const std::string& name) {
-  std::ifstream file(path);
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.starts_with(name + ":")) {
-      std::int64_t kb = 0;
-      std::istringstream(line.substr(name.size() + 1)) >> kb;
-      return kb * 1024;
-    }
+/// The least of what was considered, and where it came from.
+class Least {
+ public:
+  void consider(std::int64_t bytes, const std::string& source) {
+    if (bytes >= least_.bytes) return;
+    least_ = {std::max<std::int64_t>(bytes, 0), source};
   }
-  return -1;
-}
+  const AvailableMemory& get() const { return least_; }
 
-/// Path of this process in a cgroup hierarchy: `controller` of v1, or v2 when empty.
-std::string cgroup_path(const std::string& controller) {
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (controller.empty() ? names == ",," : names.find("," + controller + ",") != std::string::npos) {
-      return line.substr(second + 1);
-    }
-  }
-  return {};
-}
+ private:
+  AvailableMemory least_{kUnlimited, "nothing known"};
+};
 
-std::int64_t read_number(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::int64_t value = 0;
-  return file >> value ? value : kUnlimited;
-}
-
-/// The least memory.max of the process's v2 group and its ancestors.
-std::int64_t cgroup_v2_limit() {
-  std::int64_t limit = kUnlimited;
-  const std::filesystem::path root("/sys/fs/cgroup");
-  std::filesystem::path group = root / std::filesystem::path(cgroup_path("")).relative_path();
-  while (group.native().size() >= root.native().size()) {
-    limit = std::min(limit, read_number(group / "memory.max"));
-    if (group == root || !group.has_relative_path()) break;
-    group = group.parent_path();
-  }
-  return limit;
-}
-
-std::int64_t cgroup_v1_limit() {
-  const std::filesystem::path root("/sys/fs/cgroup/memory");
-  for (const auto& group : {root / std::filesystem::path(cgroup_path("memory")).relative_path(), root}) {
-    std::ifstream file(group / "memory.stat");
-    std::string name;
-    std::int64_t value = 0;
-    while (file >> name >> value) {
-      if (name == "hierarchical_memory_limit") return value;
-    }
-  }
-  return kUnlimited;
-}
-
-std::int64_t resource_limit(decltype(RLIMIT_AS) resource) {
+void consider_resource(decltype(RLIMIT_AS) resource, const char* name, Least& least) {
   rlimit limit{};
-  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnlimited;
-  return static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, kUnlimited));
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  least.consider(static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, kUnlimited)), name);
 }
 
 }  // namespace
 
-AvailableMemory available_memory() {
-  AvailableMemory result{kUnlimited, "nothing known"};
-  const auto consider = [&result](std::int64_t bytes, const char* source) {
-    if (bytes >= 0 && bytes < result.bytes) result = {bytes, source};
-  };
-  consider(proc_kb("/proc/meminfo", "MemAvailable"), "MemAvailable");
-  consider(cgroup_v1_limit(), "cgroup v1 hierarchical_memory_limit");
-  consider(cgroup_v2_limit(), "cgroup v2 memory.max");
-  consider(resource_limit(RLIMIT_DATA), "RLIMIT_DATA");
-  consider(resource_limit(RLIMIT_AS), "RLIMIT_AS");
-  return result;
+AvailableMemory available_memory(const SystemFiles& files) {
+  Least least;
+  const auto machine = read_kibibytes(files.at("/proc/meminfo"), "MemAvailable");
+  if (machine) least.consider(*machine, "MemAvailable");
+  for (const GroupMemory& group : MemoryGroups(files).read()) {
+    least.consider(group.limit_bytes - group.held_bytes, group.source);
+  }
+  consider_resource(RLIMIT_DATA, "RLIMIT_DATA", least);
+  consider_resource(RLIMIT_AS, "RLIMIT_AS", least);
+  return least.get();
 }
 
 std::int64_t peak_rss_bytes() {
-  return proc_kb("/proc/self/status", "VmHWM");
+  return read_kibibytes("/proc/self/status", "VmHWM").value_or(-1);
 }
 std::int64_t current_rss_bytes() {
-  return proc_kb("/proc/self/status", "VmRSS");
+  return read_kibibytes("/proc/self/status", "VmRSS").value_or(-1);
 }
 
 bool reset_peak_rss() {
   std::ofstream file("/proc/self/clear_refs");
   file << "5" << std::flush;
   return static_cast<bool>(file);
+}
+
+void trim_heap() {
+  malloc_trim(0);
 }
 
 std::string format_bytes(std::int64_t bytes) {
@@ -152,9 +108,9 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
   return *this;
 }
 
-MemoryBudget MemoryBudget::from_options(const MemoryOptions& options) {
+MemoryBudget MemoryBudget::from_options(const MemoryOptions& options, const SystemFiles& files) {
   if (options.budget_bytes) return {*options.budget_bytes, "given"};
-  const AvailableMemory available = available_memory();
+  const AvailableMemory available = available_memory(files);
   const double percent = options.budget_percent.value_or(50.0);
   const auto bytes = static_cast<std::int64_t>(static_cast<double>(available.bytes) * percent / 100.0);
   return {bytes, fmt::format("{:g} % of {} ({})", percent, format_bytes(available.bytes), available.source)};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/system_files.h"
 #include "phase0/options.h"
 
 namespace phase0::core {
@@ -11,10 +12,12 @@ namespace phase0::core {
 /// What the process may really use, and which limit said so.
 struct AvailableMemory {
   std::int64_t bytes = 0;
-  std::string source;  ///< `MemAvailable`, `cgroup v1 hierarchical_memory_limit`, `cgroup v2 memory.max`, ...
+  std::string source;  ///< `MemAvailable`, `cgroup v2 memory.max of /user.slice`, `RLIMIT_AS`, ...
 };
-/// The minimum over cgroup limits (v1 and every v2 ancestor), RLIMIT_DATA, RLIMIT_AS and MemAvailable.
-AvailableMemory available_memory();
+/// The minimum over MemAvailable, RLIMIT_DATA, RLIMIT_AS and the limits of the process's cgroup and every
+/// ancestor, v1 and v2. Of a group counts what its limit leaves free: others may share it, and what they hold
+/// is not ours to use; their page cache is, because the kernel drops it for us.
+AvailableMemory available_memory(const SystemFiles& files = {});
 
 /// Peak resident set of the process in bytes (VmHWM), file pages included.
 std::int64_t peak_rss_bytes();
@@ -22,6 +25,9 @@ std::int64_t peak_rss_bytes();
 std::int64_t current_rss_bytes();
 /// Starts a new peak, so that stages of one process can be told apart. False where the kernel refuses.
 bool reset_peak_rss();
+
+/// Gives what the allocator holds free back to the kernel, so that it does not count as resident.
+void trim_heap();
 
 /// `1.5 GiB`, `12.0 MiB`, `512 B`: for messages.
 std::string format_bytes(std::int64_t bytes);
@@ -49,7 +55,7 @@ class Reservation {
 class MemoryBudget {
  public:
   /// `auto` is half of what is available.
-  static MemoryBudget from_options(const MemoryOptions& options);
+  static MemoryBudget from_options(const MemoryOptions& options, const SystemFiles& files = {});
   MemoryBudget(std::int64_t bytes, std::string source) : bytes_(bytes), source_(std::move(source)) {}
   MemoryBudget(MemoryBudget&& other) noexcept
       : bytes_(other.bytes_), source_(std::move(other.source_)), reserved_(other.reserved_.load()) {}
@@ -61,7 +67,7 @@ class MemoryBudget {
   std::int64_t free_bytes() const { return bytes_ - kBaseBytes - reserved_.load(); }
 
   /// Code, libraries, thread stacks, the heap's odds and ends: counted in every plan.
-  static constexpr std::int64_t kBaseBytes = std::int64_t{80} << 20;
+  static constexpr std::int64_t kBaseBytes = std::int64_t{32} << 20;
 
  private:
   friend class Reservation;

@@ -9,42 +9,58 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/cgroup.h"
 #include "core/check.h"
 
 namespace phase0::core {
 namespace {
 
-/// CPUs of a cgroup quota, or 0 when there is none.
-double cgroup_cpus() {
+/// CPUs of a group's quota: v2 writes `quota period` or `max period`, v1 two files with -1 for no quota.
+std::optional<double> quota_cpus(std::istream&& quota_file, std::istream&& period_file) {
+  std::int64_t quota = 0;
+  std::int64_t period = 0;
+  if (!(quota_file >> quota) || !(period_file >> period) || quota <= 0 || period <= 0) return std::nullopt;
+  return static_cast<double>(quota) / static_cast<double>(period);
+}
+
+std::optional<double> quota_v2(const CgroupFolder& group) {
+  std::ifstream file(group.path + "/cpu.max");
   std::string quota;
-  double period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period && quota != "max" && period > 0) {
-    return std::stod(quota) / period;
-  }
-  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double microseconds = 0;
-  if (v1_quota >> microseconds && v1_period >> period && microseconds > 0 && period > 0) {
-    return microseconds / period;
-  }
-  return 0;
+  std::string period;
+  file >> quota >> period;
+  return quota_cpus(std::istringstream(quota), std::istringstream(period));
+}
+
+std::optional<double> quota_v1(const CgroupFolder& group) {
+  return quota_cpus(std::ifstream(group.path + "/cpu.cfs_quota_us"),
+                    std::ifstream(group.path + "/cpu.cfs_period_us"));
 }
 
 }  // namespace
 
-int available_threads() {
+AvailableThreads available_threads(const SystemFiles& files) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  int threads = static_cast<int>(std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) threads = CPU_COUNT(&mask);
-  if (const double quota = cgroup_cpus(); quota > 0)
-    threads = std::min(threads, static_cast<int>(std::lround(quota)));
-  return std::max(threads, 1);
+  AvailableThreads least{static_cast<int>(std::thread::hardware_concurrency()), "CPUs"};
+  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) least = {CPU_COUNT(&mask), "CPU affinity"};
+  least.count = std::max(least.count, 1);
+  const auto consider = [&least](std::optional<double> cpus, const std::string& source) {
+    if (!cpus || *cpus >= static_cast<double>(least.count)) return;
+    const int count = std::max(static_cast<int>(std::lround(*cpus)), 1);
+    if (count < least.count) least = {count, source};
+  };
+  for (const CgroupFolder& group : cgroup_folders(files, ""))
+    consider(quota_v2(group), "cgroup v2 cpu.max of " + group.name);
+  for (const CgroupFolder& group : cgroup_folders(files, "cpu"))
+    consider(quota_v1(group), "cgroup v1 cpu.cfs_quota_us of " + group.name);
+  return least;
 }
 
 struct ThreadPool::Impl {
@@ -58,6 +74,7 @@ struct ThreadPool::Impl {
 
   const std::function<void(std::int64_t, int)>* task = nullptr;
   std::int64_t n = 0;
+  int n_workers = 1;
   std::atomic<std::int64_t> next{0};
   std::exception_ptr error;
 
@@ -80,14 +97,14 @@ struct ThreadPool::Impl {
         if (closing) return;
         seen = generation;
       }
-      work(worker);
+      if (worker < n_workers) work(worker);
       const std::lock_guard lock(mutex);
       if (--busy == 0) done.notify_one();
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()), size_(threads) {
   PHASE0_CHECK(threads >= 1);
   for (int worker = 1; worker < threads; ++worker) {
     impl_->workers.emplace_back([impl = impl_.get(), worker] { impl->loop(worker); });
@@ -103,16 +120,13 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : impl_->workers) worker.join();
 }
 
-int ThreadPool::size() const {
-  return static_cast<int>(impl_->workers.size()) + 1;
-}
-
 void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)>& task) {
   Impl& impl = *impl_;
   {
     const std::lock_guard lock(impl.mutex);
     impl.task = &task;
     impl.n = n;
+    impl.n_workers = static_cast<int>(std::min<std::int64_t>(n, size_));
     impl.next.store(0);
     impl.error = nullptr;
     impl.busy = static_cast<int>(impl.workers.size());
@@ -123,6 +137,11 @@ void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)
   std::unique_lock lock(impl.mutex);
   impl.done.wait(lock, [&] { return impl.busy == 0; });
   if (impl.error) std::rethrow_exception(std::exchange(impl.error, nullptr));
+}
+
+WorkerLimit::WorkerLimit(ThreadPool& pool, int workers) : pool_(pool), before_(pool.size_) {
+  PHASE0_CHECK(workers >= 1 && workers <= pool.size_);
+  pool_.size_ = workers;
 }
 
 }  // namespace phase0::core

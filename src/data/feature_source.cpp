@@ -29,8 +29,8 @@ std::int64_t max_block_frames(const SampleIndex& index, std::int64_t block_rows,
 SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::int64_t span, std::int64_t dim,
                            std::int64_t frame_bytes) {
   const std::int64_t rows = canonical_block_rows(dim);
-  return {index.n_rows(), window, dim, rows,
-          max_block_frames(index, rows, span) * (dim * kFloatBytes + frame_bytes)};
+  const std::int64_t frames = max_block_frames(index, rows, span);
+  return {index.n_rows(), window, dim, rows, frames * dim * kFloatBytes, frames * frame_bytes};
 }
 
 SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim,
@@ -63,6 +63,7 @@ class FrameSource : public FeatureSource {
       frames_.release(frame, rows + span_ - 1);
     });
   }
+  void release_all() const override { frames_.release(0, frames_.rows()); }
 
  protected:
   /// Calls `visit(first_frame, first_row_of_the_run, n_rows)` for the part of each utterance inside the rows.
@@ -123,6 +124,9 @@ class FlatSource final : public FrameSource {
   std::int64_t block_bytes() const override {
     return flat_shape(index(), window(), frame_dim(), frame_bytes()).block_bytes;
   }
+  std::int64_t mapped_bytes() const override {
+    return flat_shape(index(), window(), frame_dim(), frame_bytes()).mapped_bytes;
+  }
 };
 
 /// A source whose rows are computed from `span` frames each; the result is a plain matrix.
@@ -150,6 +154,9 @@ class ComputedSource final : public FrameSource {
   }
   std::int64_t block_bytes() const override {
     return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;
+  }
+  std::int64_t mapped_bytes() const override {
+    return computed_shape(index(), span(), frame_dim(), frame_bytes()).mapped_bytes;
   }
 
  private:
@@ -183,6 +190,7 @@ class MatrixSource final : public FeatureSource {
   void will_need(std::int64_t first, std::int64_t n) const override { matrix_.will_need(first, n); }
   void release(std::int64_t first, std::int64_t n) const override { matrix_.release(first, n); }
   std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
+  std::int64_t mapped_bytes() const override { return matrix_shape(n_rows(), frame_dim()).mapped_bytes; }
 
  private:
   store::MappedDataset matrix_;
@@ -224,9 +232,11 @@ class SubsetSource final : public FeatureSource {
     for_each_piece(first, n,
                    [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.release(row, count); });
   }
+  void release_all() const override { base_.release_all(); }
   std::int64_t block_bytes() const override {
     return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
   }
+  std::int64_t mapped_bytes() const override { return base_.mapped_bytes(); }
 
  private:
   template <typename Visit>
@@ -281,7 +291,8 @@ SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t
 
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
   const std::int64_t rows = canonical_block_rows(columns);
-  return {n_rows, 1, columns, rows, 2 * std::min(rows, n_rows) * columns * kFloatBytes};
+  const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
+  return {n_rows, 1, columns, rows, bytes, bytes};
 }
 
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,

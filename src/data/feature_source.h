@@ -41,7 +41,8 @@ struct SourceShape {
   std::int64_t window = 1;
   std::int64_t frame_dim = 0;
   std::int64_t block_rows = 0;
-  std::int64_t block_bytes = 0;  ///< of one loaded canonical block, mapped pages included, at most
+  std::int64_t block_bytes = 0;   ///< of one loaded canonical block, its buffers, at most
+  std::int64_t mapped_bytes = 0;  ///< of the pages mapped while one is loaded, at most
 
   std::int64_t dim() const { return window * frame_dim; }
   std::int64_t n_blocks() const { return (n_rows + block_rows - 1) / block_rows; }
@@ -71,12 +72,20 @@ class FeatureSource {
   /// Hints about the pages behind rows [first, first + n).
   virtual void will_need(std::int64_t first, std::int64_t n) const = 0;
   virtual void release(std::int64_t first, std::int64_t n) const = 0;
-  /// Upper bound of what one loaded canonical block takes, buffers and mapped pages together, in bytes.
+  /// All pages at once, those that loads mapped around their rows included.
+  virtual void release_all() const { release(0, n_rows_); }
+  /// Upper bounds of what one loaded canonical block takes and of the pages mapped while it is loaded, in
+  /// bytes.
   virtual std::int64_t block_bytes() const = 0;
-  SourceShape shape() const { return {n_rows_, window_, frame_dim_, block_rows_, block_bytes()}; }
+  virtual std::int64_t mapped_bytes() const = 0;
+  SourceShape shape() const {
+    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), mapped_bytes()};
+  }
 
+  /// Canonical block `block` into `out`; its pages are let go again.
   void load_block(std::int64_t block, FeatureBlock& out) const {
     load(block_first(block), block_size(block), out);
+    release(block_first(block), block_size(block));
   }
 
  protected:

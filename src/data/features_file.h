@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 #include "data/latents.h"
 #include "data/sample_index.h"
@@ -27,9 +28,15 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
 /// Streams features.h5 (spec: data/FORMAT.md) for a split plan; the file appears complete or not at all.
 void write_features(const std::string& path, const Options& options, const Latents& latents,
                     const SplitPlan& plan, core::Execution& execution);
-/// Memory that write_features takes.
-std::int64_t write_features_bytes(const Options& options, const Latents& latents, Storage storage,
-                                  int threads);
+
+/// Memory of the parts of write_features, which follow one another.
+struct WriteMemory {
+  std::int64_t staging_bytes = 0;  ///< 0 when the frames are used in place
+  std::int64_t rows_bytes = 0;     ///< median energy and row index
+  core::ScanNeed dense;            ///< nothing with storage window
+  std::int64_t dense_blocks = 0;
+};
+WriteMemory write_features_memory(const Options& options, const Latents& latents, const SplitPlan& plan);
 
 /// features.h5, open for reading. Sources refer to this object, which must outlive them. Thread-safe once
 /// open.
@@ -46,6 +53,8 @@ class Samples {
   const std::vector<std::string>& speaker_names() const { return speaker_names_; }
   /// Kept utterances of a split, those without rows included.
   std::int64_t n_utterances(Split split) const;
+  /// Of the whole input.
+  std::int64_t n_utterances_in_all() const { return std::ssize(split_of_); }
   const SampleIndex& index(Split split) const { return split == Split::kTrain ? train_ : eval_; }
   std::int64_t n_rows() const { return train_.n_rows() + eval_.n_rows(); }
 

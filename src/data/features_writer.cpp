@@ -50,6 +50,29 @@ double median_energy(const Latents& latents, const SplitPlan& plan, core::Execut
   return 0.5 * (value(0) + value(1));
 }
 
+/// A worker's delta block, one column's block behind it, and the pages of that column's rows.
+core::ScanNeed dense_need(const SampleIndex& index, std::int64_t window, std::int64_t dim,
+                          std::int64_t frame_bytes) {
+  const SourceShape delta = delta_shape(index, dim, frame_bytes);
+  core::ScanNeed need = scan_need(delta);
+  std::int64_t most = 0;
+  for (const SourceShape& column :
+       {delta, mean_shape(index, window, dim, frame_bytes), flat_shape(index, window, dim, frame_bytes)}) {
+    const std::int64_t written = std::min(column.block_rows, column.n_rows) * column.dim() * 4;
+    most = std::max(most, column.block_bytes + column.mapped_bytes + written);
+  }
+  need.worker_bytes += most;
+  return need;
+}
+
+/// Median energy and row index: counters, and the pages written before they are flushed.
+std::int64_t rows_bytes(const SampleIndex& index, const Latents& latents) {
+  std::int64_t longest = 0;
+  for (const UtteranceRows& u : index.utterances()) longest = std::max(longest, u.n_rows);
+  const std::int64_t rows = std::min(index.n_rows(), kFlushRows + longest);
+  return rows * kRowBytes + core::OrderStatistics::bytes(2) + 4 * kEnergyChunk + latents.read_bytes();
+}
+
 /// The datasets of one split, in the order they are declared.
 class SplitWriter {
  public:
@@ -71,6 +94,7 @@ class SplitWriter {
 
   /// `median` is empty when the input has no energy.
   void write_rows(const Latents& latents, std::optional<double> median, core::Execution& execution) {
+    const core::Reservation memory(execution.memory, rows_bytes(index_, latents), "the row index");
     store::MappedDataset utterance = file_.map(rows("utterance"));
     store::MappedDataset t = file_.map(rows("t"));
     store::MappedDataset speaker = file_.map(rows("speaker"));
@@ -120,22 +144,18 @@ class SplitWriter {
       columns.push_back({mean_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/mean")});
       columns.push_back({flat_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/flat")});
     }
-    std::vector<FeatureBlock> loaded(static_cast<std::size_t>(execution.pool.size()));
-    scan(
-        *delta, execution, group_.substr(1) + " features", execution.pool.size(),
-        [&](std::int64_t block, std::int64_t, int worker, const FeatureBlock&) {
-          for (Column& column : columns) {
-            FeatureBlock& data = loaded[static_cast<std::size_t>(worker)];
-            column.source->load_block(block, data);
-            copy_rows(data, column.out.mutable_data<float>() + data.first_row * column.source->dim());
-          }
-        },
-        [&](std::int64_t first, std::int64_t n) {
-          const std::int64_t row = delta->block_first(first);
-          for (Column& column : columns) {
-            column.out.flush(row, std::min(n * delta->block_rows(), index_.n_rows() - row));
-          }
-        });
+    ScanRoom room(execution, dense_need(index_, window, dim_, frames.row_bytes()), "dense features",
+                  delta->shape());
+    std::vector<FeatureBlock> loaded(static_cast<std::size_t>(room.workers()));
+    scan(*delta, room, group_.substr(1) + " features",
+         [&](std::int64_t block, std::int64_t, int worker, const FeatureBlock&) {
+           for (Column& column : columns) {
+             FeatureBlock& data = loaded[static_cast<std::size_t>(worker)];
+             column.source->load_block(block, data);
+             copy_rows(data, column.out.mutable_data<float>() + data.first_row * column.source->dim());
+             column.out.flush(data.first_row, data.n_rows);
+           }
+         });
   }
 
  private:
@@ -214,16 +234,23 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
   return bytes;
 }
 
-std::int64_t write_features_bytes(const Options& options, const Latents& latents, Storage storage,
-                                  int threads) {
-  const std::int64_t row = latents.dim() * 4;
-  const std::int64_t block = canonical_block_rows(latents.dim()) + options.context.window_size;
-  const bool dense = storage == Storage::kDense;
-  const std::int64_t features =
-      dense ? 1 + std::ssize(options.context.lags) * (options.context.window_size + 1) : 0;
-  // Frames and results of one block per worker, and the mapped pages that it fills before they are flushed.
-  return threads * block * row * (4 + features) + kFlushRows * kRowBytes +
-         std::ssize(latents.utterances()) * 256 + (std::int64_t{16} << 20);
+WriteMemory write_features_memory(const Options& options, const Latents& latents, const SplitPlan& plan) {
+  WriteMemory memory;
+  if (!latents.mappable()) memory.staging_bytes = staging_bytes(latents);
+  const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
+  const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
+  const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
+  const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
+  for (const SampleIndex* index : {&train, &eval}) {
+    memory.rows_bytes = std::max(memory.rows_bytes, rows_bytes(*index, latents));
+    if (storage != Storage::kDense) continue;
+    const core::ScanNeed need =
+        dense_need(*index, options.context.window_size, latents.dim(), value_bytes * latents.dim());
+    memory.dense.worker_bytes = std::max(memory.dense.worker_bytes, need.worker_bytes);
+    memory.dense_blocks =
+        std::max(memory.dense_blocks, core::ceil_div(index->n_rows(), canonical_block_rows(latents.dim())));
+  }
+  return memory;
 }
 
 void write_features(const std::string& path, const Options& options, const Latents& latents,
@@ -231,9 +258,6 @@ void write_features(const std::string& path, const Options& options, const Laten
   const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
   const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
   const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
-  const core::Reservation memory(execution.memory,
-                                 write_features_bytes(options, latents, storage, execution.pool.size()),
-                                 "collecting features");
   std::optional<double> median;
   if (latents.has_energy()) median = median_energy(latents, plan, execution);
 

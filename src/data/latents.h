@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "phase0/options.h"
 #include "store/element_type.h"
 #include "store/mapped.h"
@@ -73,7 +74,13 @@ class Latents {
 std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolicy policy,
                                           core::Execution& execution);
 
+/// Memory of find_non_finite.
+core::ScanNeed check_need(const Latents& latents);
+std::int64_t check_blocks(const Latents& latents);
+
 /// Streams all frames into `out` [T, D]: float16 and float32 as they are, float64 as float32.
 void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution);
+/// Memory of stage_frames.
+std::int64_t staging_bytes(const Latents& latents);
 
 }  // namespace phase0::data

@@ -14,7 +14,13 @@ namespace {
 
 using store::ElementType;
 
-constexpr std::int64_t kReadBytes = std::int64_t{4} << 20;
+constexpr std::int64_t kReadBytes = std::int64_t{2} << 20;
+
+/// Rows looked at together.
+std::int64_t check_rows(const Latents& latents) {
+  const std::int64_t row_bytes = latents.dim() * store::element_size(latents.type());
+  return std::clamp<std::int64_t>(kReadBytes / row_bytes, 1, latents.n_frames());
+}
 
 /// One pass over the values of a file, frames and then energies. Under kError rows behind the first bad one
 /// known so far are left out, which leaves the smallest bad row found independent of the order of the blocks.
@@ -25,7 +31,7 @@ class NonFiniteScan {
         drop_(policy == NonFinitePolicy::kDropUtterance),
         execution_(execution),
         row_bytes_(latents.dim() * store::element_size(latents.type())),
-        block_rows_(std::clamp<std::int64_t>(kReadBytes / row_bytes_, 1, latents.n_frames())),
+        block_rows_(check_rows(latents)),
         marked_(latents.utterances().size(), 0),
         first_bad_row_(latents.n_frames()) {}
 
@@ -71,6 +77,12 @@ class NonFiniteScan {
 
   void scan_mapped(const store::MappedDataset& frames) {
     const std::int64_t n = latents_.n_frames();
+    const core::ScanNeed need = check_need(latents_);
+    const std::int64_t n_blocks = check_blocks(latents_);
+    const int workers =
+        core::widest_scan(need, n_blocks, execution_.pool.size(), execution_.memory.free_bytes()).workers;
+    const core::Reservation memory(execution_.memory, need.bytes(workers, workers), "checking input");
+    const core::WorkerLimit limit(execution_.pool, workers);
     const std::int64_t ahead = execution_.pool.size() * block_rows_;
     const auto task = [&](std::int64_t block, int) {
       execution_.check_stop();
@@ -83,13 +95,12 @@ class NonFiniteScan {
       frames.release(first, rows);
       execution_.observer.task_advance(rows, rows * row_bytes_);
     };
-    execution_.pool.run(core::ceil_div(n, block_rows_), task);
+    execution_.pool.run(n_blocks, task);
   }
 
   void scan_read() {
-    const std::int64_t bytes = core::checked_mul(block_rows_, row_bytes_);
-    const core::Reservation memory(execution_.memory, bytes + latents_.read_bytes(), "checking input");
-    core::AlignedBuffer<std::byte> buffer(bytes);
+    const core::Reservation memory(execution_.memory, check_need(latents_).minimum_bytes(), "checking input");
+    core::AlignedBuffer<std::byte> buffer(block_rows_ * row_bytes_);
     for (std::int64_t first = 0; first < first_bad_row_; first += block_rows_) {
       execution_.check_stop();
       const std::int64_t rows = std::min(block_rows_, latents_.n_frames() - first);
@@ -152,6 +163,18 @@ class NonFiniteScan {
 };
 
 }  // namespace
+
+core::ScanNeed check_need(const Latents& latents) {
+  const std::int64_t rows = check_rows(latents);
+  const std::int64_t frames =
+      core::checked_mul(rows, latents.dim() * store::element_size(latents.type()), "frames");
+  if (latents.mappable()) return {0, 0, frames};
+  return {frames + latents.read_bytes(), 0, 0};
+}
+
+std::int64_t check_blocks(const Latents& latents) {
+  return core::ceil_div(latents.n_frames(), check_rows(latents));
+}
 
 std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolicy policy,
                                           core::Execution& execution) {

@@ -10,7 +10,21 @@ namespace {
 
 constexpr std::int64_t kStageBytes = std::int64_t{8} << 20;
 
+/// Rows staged at a time.
+std::int64_t stage_rows(const Latents& latents) {
+  const std::int64_t row_bytes = latents.dim() * store::element_size(latents.type());
+  return std::clamp<std::int64_t>(kStageBytes / row_bytes, 1, latents.n_frames());
+}
+
 }  // namespace
+
+std::int64_t staging_bytes(const Latents& latents) {
+  const std::int64_t rows = stage_rows(latents);
+  const std::int64_t values = core::checked_mul(rows, latents.dim());
+  const bool convert = latents.type() == store::ElementType::kFloat64;
+  const std::int64_t mapped = values * (convert ? 4 : store::element_size(latents.type()));
+  return mapped + (convert ? 8 * values : 0) + latents.read_bytes();
+}
 
 void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution) {
   const store::ElementType type = latents.type();
@@ -18,12 +32,9 @@ void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execu
   PHASE0_CHECK(out.type() == (convert ? store::ElementType::kFloat32 : type));
   PHASE0_CHECK(out.rows() == latents.n_frames() && out.columns() == latents.dim());
   const std::int64_t row_bytes = latents.dim() * store::element_size(type);
-  const std::int64_t block_rows = std::clamp<std::int64_t>(kStageBytes / row_bytes, 1, latents.n_frames());
-  const std::int64_t buffer_bytes = convert ? core::checked_mul(block_rows, row_bytes) : 0;
-  const std::int64_t mapped_bytes = core::checked_mul(block_rows, out.row_bytes());
-  const core::Reservation memory(execution.memory, buffer_bytes + mapped_bytes + latents.read_bytes(),
-                                 "staging frames");
-  core::AlignedBuffer<std::byte> buffer(buffer_bytes);
+  const std::int64_t block_rows = stage_rows(latents);
+  const core::Reservation memory(execution.memory, staging_bytes(latents), "staging frames");
+  core::AlignedBuffer<std::byte> buffer(convert ? block_rows * row_bytes : 0);
 
   const core::TaskScope task(execution.observer, "staging frames", latents.n_frames());
   for (std::int64_t first = 0; first < latents.n_frames(); first += block_rows) {

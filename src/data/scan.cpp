@@ -1,75 +1,106 @@
 #include "data/scan.h"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <string>
 
 #include "core/check.h"
 
 namespace phase0::data {
-namespace {
 
-/// What both scans share: walks the chunks, reads ahead, releases behind, tells the observer.
+/// What both scans share: walks the chunks, reads ahead, releases behind, tunes, tells the observer.
 class Walk {
  public:
-  Walk(const FeatureSource& source, core::Execution& execution, std::string_view task, std::int64_t in_flight)
-      : source_(source), execution_(execution), in_flight_(in_flight) {
-    PHASE0_CHECK(in_flight >= 1);
-    if (!task.empty()) scope_.emplace(execution.observer, task, source.n_rows());
-    hint(0, &FeatureSource::will_need);
+  Walk(const FeatureSource& source, ScanRoom& room, std::string_view task) : source_(source), room_(room) {
+    if (!task.empty()) scope_.emplace(room.execution().observer, task, source.n_rows());
+    read_ahead(0, room.blocks());
   }
 
-  template <typename Chunk>
-  void each(const Chunk& chunk) {
-    for (std::int64_t first = 0; first < source_.n_blocks(); first += in_flight_) {
-      execution_.check_stop();
-      hint(first + in_flight_, &FeatureSource::will_need);
-      chunk(first, std::min(in_flight_, source_.n_blocks() - first));
-      const std::int64_t rows = hint(first, &FeatureSource::release);
-      if (scope_) execution_.observer.task_advance(rows, rows * source_.frame_dim() * 4);
+  std::vector<FeatureBlock>& loaded() { return room_.loaded_; }
+
+  /// `load(first, n)` is repeated with smaller n, its buffers freed, when memory runs out; `finish(first, n)`
+  /// is not.
+  template <typename Load, typename Finish>
+  void each(const Load& load, const Finish& finish) {
+    bool tried_alone = false;
+    for (std::int64_t first = 0; first < source_.n_blocks();) {
+      room_.execution().check_stop();
+      const std::int64_t n = std::min(room_.blocks(), source_.n_blocks() - first);
+      const double start = core::now_seconds();
+      read_ahead(first + n, n);
+      try {
+        load(first, n);
+      } catch (...) {
+        room_.loaded_.clear();
+        source_.release_all();
+        room_.retry_smaller(n, tried_alone, std::current_exception());
+        tried_alone = n == 1;
+        continue;
+      }
+      finish(first, n);
+      if (room_.execution().under_pressure()) source_.release_all();
+      const std::int64_t rows = rows_of(first, n);
+      room_.report(n, rows, core::now_seconds() - start);
+      if (scope_) room_.execution().observer.task_advance(rows, rows * source_.frame_dim() * 4);
+      first += n;
+      tried_alone = false;
     }
   }
 
  private:
-  std::int64_t hint(std::int64_t first_block,
-                    void (FeatureSource::*advise)(std::int64_t, std::int64_t) const) {
+  std::int64_t rows_of(std::int64_t first_block, std::int64_t n) const {
     const std::int64_t first = source_.block_first(first_block);
-    const std::int64_t rows = std::min(in_flight_ * source_.block_rows(), source_.n_rows() - first);
-    if (rows > 0) (source_.*advise)(first, rows);
-    return rows;
+    return std::min(n * source_.block_rows(), source_.n_rows() - first);
+  }
+  void read_ahead(std::int64_t first_block, std::int64_t n) const {
+    const std::int64_t rows = rows_of(first_block, n);
+    if (rows > 0) source_.will_need(source_.block_first(first_block), rows);
   }
 
   const FeatureSource& source_;
-  core::Execution& execution_;
-  std::int64_t in_flight_;
+  ScanRoom& room_;
   std::optional<core::TaskScope> scope_;
 };
 
-}  // namespace
-
-void scan(const FeatureSource& source, core::Execution& execution, std::string_view task,
-          std::int64_t in_flight, const BlockWork& work, const ChunkFinish& finish) {
-  std::vector<FeatureBlock> loaded(static_cast<std::size_t>(execution.pool.size()));
-  Walk(source, execution, task, in_flight).each([&](std::int64_t first, std::int64_t n) {
-    execution.pool.run(n, [&](std::int64_t slot, int worker) {
-      FeatureBlock& block = loaded[static_cast<std::size_t>(worker)];
-      source.load_block(first + slot, block);
-      work(first + slot, slot, worker, block);
-    });
-    if (finish) finish(first, n);
-  });
+core::ScanNeed scan_need(const SourceShape& rows) {
+  return {0, 0, rows.block_bytes + rows.mapped_bytes};
 }
 
-void scan_chunks(const FeatureSource& source, core::Execution& execution, std::string_view task,
-                 std::int64_t in_flight, const LoadedChunk& finish) {
-  std::vector<FeatureBlock> loaded(static_cast<std::size_t>(std::min(in_flight, source.n_blocks())));
-  Walk(source, execution, task, in_flight).each([&](std::int64_t first, std::int64_t n) {
-    loaded.resize(static_cast<std::size_t>(n));
-    execution.pool.run(n, [&](std::int64_t slot, int) {
-      source.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
-    });
-    finish(first, loaded);
-  });
+core::ScanNeed scan_chunks_need(const SourceShape& rows) {
+  return {0, rows.block_bytes, rows.mapped_bytes};
+}
+
+void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
+          const ChunkFinish& finish) {
+  Walk walk(source, room, task);
+  std::vector<FeatureBlock>& loaded = walk.loaded();
+  walk.each(
+      [&](std::int64_t first, std::int64_t n) {
+        loaded.resize(static_cast<std::size_t>(room.workers()));
+        room.execution().pool.run(n, [&](std::int64_t slot, int worker) {
+          FeatureBlock& block = loaded[static_cast<std::size_t>(worker)];
+          source.load_block(first + slot, block);
+          work(first + slot, slot, worker, block);
+        });
+      },
+      [&](std::int64_t first, std::int64_t n) {
+        if (finish) finish(first, n);
+      });
+}
+
+void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view task,
+                 const LoadedChunk& finish) {
+  Walk walk(source, room, task);
+  std::vector<FeatureBlock>& loaded = walk.loaded();
+  walk.each(
+      [&](std::int64_t first, std::int64_t n) {
+        loaded.resize(static_cast<std::size_t>(n));
+        room.execution().pool.run(n, [&](std::int64_t slot, int) {
+          source.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
+        });
+      },
+      [&](std::int64_t first, std::int64_t) { finish(first, loaded); });
 }
 
 }  // namespace phase0::data

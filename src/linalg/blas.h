@@ -7,6 +7,9 @@
 /// dimension may be 0.
 namespace phase0::linalg {
 
+/// What the BLAS library keeps for packed panels, for every thread that ever called it.
+inline constexpr std::int64_t kBlasThreadBytes = std::int64_t{2} << 20;
+
 /// c [m, n] = a [m, k] b [n, k]^T; row strides lda >= k, ldb >= k, ldc >= n.
 void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
                   const float* b, std::int64_t ldb, float* c, std::int64_t ldc);

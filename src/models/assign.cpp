@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "data/scan.h"
+#include "linalg/blas.h"
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
 
@@ -35,16 +36,14 @@ AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t 
                               const std::string& task) {
   const std::int64_t d = rows.frame_dim();
   PHASE0_CHECK(out.cluster.rows() == rows.n_rows() && out.distance.rows() == rows.n_rows());
-  const core::Reservation memory(execution.memory, assign_bytes(rows.shape(), k, execution.pool.size()),
-                                 "assignment");
+  const data::SourceShape shape = rows.shape();
+  data::ScanRoom room(execution, assign_need(shape, k), "assignment", shape);
   const linalg::NearestCentroids nearest(centroids, {k}, d, shift);
-  std::vector<linalg::NearestCentroids::Workspace> workspaces(
-      static_cast<std::size_t>(execution.pool.size()));
-  const std::int64_t in_flight = 2 * execution.pool.size();
-  std::vector<AssignmentSums> partial(static_cast<std::size_t>(in_flight));
+  std::vector<linalg::NearestCentroids::Workspace> workspaces(static_cast<std::size_t>(room.workers()));
+  std::vector<AssignmentSums> partial(static_cast<std::size_t>(room.slots()));
   AssignmentSums total;
   data::scan(
-      rows, execution, task, in_flight,
+      rows, room, task,
       [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
         auto& workspace = workspaces[static_cast<std::size_t>(worker)];
         nearest.assign(block.matrix(), block.n_rows, workspace);
@@ -76,8 +75,10 @@ AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t 
 void assign_quartiles(const QuartileModel& model, const data::FeatureSource& scores, AssignmentOut out,
                       core::Execution& execution, const std::string& task) {
   PHASE0_CHECK(scores.frame_dim() == model.d && out.cluster.rows() == scores.n_rows());
+  const data::SourceShape shape = scores.shape();
+  data::ScanRoom room(execution, assign_quartiles_need(shape), "quartile ids", shape);
   data::scan(
-      scores, execution, task, 2 * execution.pool.size(),
+      scores, room, task,
       [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
         std::int32_t* cluster = out.cluster.mutable_data<std::int32_t>() + block.first_row;
         float* distance = out.distance.mutable_data<float>() + block.first_row;
@@ -89,10 +90,20 @@ void assign_quartiles(const QuartileModel& model, const data::FeatureSource& sco
       [&](std::int64_t first, std::int64_t n) { release(scores, out, first, n); });
 }
 
-std::int64_t assign_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
-  return threads * (rows.block_bytes + linalg::NearestCentroids::workspace_bytes(
-                                           std::min(rows.block_rows, rows.n_rows), rows.frame_dim, 1)) +
-         2 * 4 * k * rows.frame_dim;
+core::ScanNeed assign_need(const data::SourceShape& rows, std::int64_t k) {
+  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+  core::ScanNeed need = assign_quartiles_need(rows);
+  need.fixed_bytes += 2 * 4 * k * rows.frame_dim;
+  need.block_bytes += static_cast<std::int64_t>(sizeof(AssignmentSums));
+  need.worker_bytes +=
+      linalg::NearestCentroids::workspace_bytes(block, rows.frame_dim, 1) + linalg::kBlasThreadBytes;
+  return need;
+}
+
+core::ScanNeed assign_quartiles_need(const data::SourceShape& scores) {
+  core::ScanNeed need = data::scan_need(scores);
+  need.block_bytes += 8 * std::min(scores.block_rows, scores.n_rows);  // written pages
+  return need;
 }
 
 }  // namespace phase0::models

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 #include "data/sample_index.h"
 #include "models/quartile.h"
@@ -36,7 +37,8 @@ AssignmentSums assign_nearest(const std::vector<float>& centroids, std::int64_t 
 void assign_quartiles(const QuartileModel& model, const data::FeatureSource& scores, AssignmentOut out,
                       core::Execution& execution, const std::string& task);
 
-/// Memory of assign_nearest.
-std::int64_t assign_bytes(const data::SourceShape& rows, std::int64_t k, int threads);
+/// Memory of assign_nearest and of assign_quartiles.
+core::ScanNeed assign_need(const data::SourceShape& rows, std::int64_t k);
+core::ScanNeed assign_quartiles_need(const data::SourceShape& scores);
 
 }  // namespace phase0::models

@@ -36,8 +36,9 @@ class IncrementalSvdFitter final : public PcaFitter {
     }
   }
 
-  PcaModel finish(std::int64_t k, core::ThreadPool& /*pool*/) override {
-    update();
+  void end_scan(core::ThreadPool& /*pool*/) override { update(); }
+
+  PcaModel finish(std::int64_t k, core::Execution& /*execution*/) override {
     PHASE0_CHECK(n_ >= 2);
     PcaModel model;
     model.k = k;

@@ -10,6 +10,7 @@
 #include "data/scan.h"
 #include "models/kmeans_data.h"
 #include "models/kmeans_lloyd.h"
+#include "models/moments.h"
 #include "store/mapped.h"
 
 namespace phase0::models {
@@ -31,6 +32,14 @@ std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::ui
   return rows;
 }
 
+/// Memory of gather.
+core::ScanNeed gather_need(const data::SourceShape& rows, std::int64_t sample_rows) {
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 8 * sample_rows;
+  need.worker_bytes += std::min(rows.block_rows, rows.n_rows) * rows.frame_dim * 4;  // written pages
+  return need;
+}
+
 /// Copies the sampled rows into a scratch matrix, in one scan.
 store::MappedDataset gather(const data::FeatureSource& source, const std::vector<std::int64_t>& chosen,
                             const KMeansTask& task, core::Execution& execution) {
@@ -38,39 +47,40 @@ store::MappedDataset gather(const data::FeatureSource& source, const std::vector
   store::MappedDataset sample =
       store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, std::ssize(chosen), d);
   float* out = sample.mutable_data<float>();
-  data::scan(
-      source, execution, task.label + ": sample", 2 * execution.pool.size(),
-      [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
-        auto row = std::lower_bound(chosen.begin(), chosen.end(), block.first_row);
-        for (; row != chosen.end() && *row < block.first_row + block.n_rows; ++row) {
-          std::memcpy(out + (row - chosen.begin()) * d, block.matrix() + (*row - block.first_row) * d,
-                      static_cast<std::size_t>(d) * sizeof(float));
-        }
-      },
-      // The pages stay in the page cache; here they would count as the process's own.
-      [&](std::int64_t, std::int64_t) { sample.release(0, sample.rows()); });
+  const data::SourceShape shape = source.shape();
+  data::ScanRoom room(execution, gather_need(shape, std::ssize(chosen)), "k-means sample", shape);
+  data::scan(source, room, task.label + ": sample",
+             [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
+               const auto first = std::lower_bound(chosen.begin(), chosen.end(), block.first_row);
+               auto row = first;
+               for (; row != chosen.end() && *row < block.first_row + block.n_rows; ++row) {
+                 std::memcpy(out + (row - chosen.begin()) * d, block.matrix() + (*row - block.first_row) * d,
+                             static_cast<std::size_t>(d) * sizeof(float));
+               }
+               // The pages stay in the page cache; here they would count as the process's own.
+               sample.release(first - chosen.begin(), row - first);
+             });
   return sample;
 }
 
-/// Memory of `runs` restarts, seeding included.
-std::int64_t restart_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads) {
-  return std::max(lloyd_bytes(rows, k, runs, threads), seeding_bytes(rows, k, runs, threads));
-}
-
-std::int64_t runs_in_lockstep(const data::FeatureSource& rows, const KMeansTask& task,
-                              const core::Execution& execution) {
-  std::int64_t runs = task.options.n_init;
-  const std::int64_t free = execution.memory.free_bytes();
-  while (runs > 1 && restart_bytes(rows.shape(), task.k, runs, execution.pool.size()) > free) --runs;
+/// Restarts that share scans: as many as leave every worker its working copies, at least one.
+std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std::int64_t n_init, int threads,
+                              std::int64_t free_bytes) {
+  const auto workers = static_cast<int>(std::min<std::int64_t>(threads, rows.n_blocks()));
+  const auto fit = [&](std::int64_t runs) {
+    return std::max(lloyd_need(rows, k, runs).bytes(workers, workers),
+                    seeding_need(rows, k, runs).bytes(workers, workers)) <= free_bytes;
+  };
+  std::int64_t runs = n_init;
+  while (runs > 1 && !fit(runs)) --runs;
   return runs;
 }
 
 /// All restarts, as many at a time as the budget allows; the one with the least inertia, its history marked.
 LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Execution& execution,
                       std::vector<KMeansIteration>& history) {
-  const std::int64_t together = runs_in_lockstep(data.rows, task, execution);
-  const core::Reservation memory(
-      execution.memory, restart_bytes(data.rows.shape(), task.k, together, execution.pool.size()), "k-means");
+  const std::int64_t together = runs_in_lockstep(data.rows.shape(), task.k, task.options.n_init,
+                                                 execution.pool.size(), execution.memory.free_bytes());
   LloydRun best;
   for (std::int64_t first = 0; first < task.options.n_init; first += together) {
     const std::int64_t count = std::min(together, task.options.n_init - first);
@@ -96,8 +106,6 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
 /// Continues a run on all rows.
 LloydRun refine(const KMeansData& data, const KMeansTask& task, LloydRun start, core::Execution& execution,
                 std::vector<KMeansIteration>& history) {
-  const core::Reservation memory(execution.memory,
-                                 lloyd_bytes(data.rows.shape(), task.k, 1, execution.pool.size()), "k-means");
   std::vector<LloydRun> runs(1);
   runs[0].restart = start.restart;
   runs[0].centroids = std::move(start.centroids);
@@ -164,8 +172,31 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
 }
 
 KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                           int threads) {
-  return {restart_bytes(rows, k, 1, threads), restart_bytes(rows, k, options.n_init, threads)};
+                           int threads, std::int64_t free_bytes) {
+  KMeansMemory memory;
+  const auto consider = [&](const core::ScanNeed& need, const data::SourceShape& of) {
+    memory.planned_bytes =
+        std::max(memory.planned_bytes, core::planned_bytes(need, of.n_blocks(), threads, free_bytes));
+  };
+  const auto require = [&](const core::ScanNeed& need) {
+    memory.minimum_bytes = std::max(memory.minimum_bytes, need.minimum_bytes());
+  };
+  consider(moments_need(rows), rows);
+  require(moments_need(rows));
+  data::SourceShape restarts = rows;
+  if (kmeans_uses_sample(options, rows.n_rows, k)) {
+    restarts = data::matrix_shape(kmeans_sample_size(k), rows.frame_dim);
+    for (const core::ScanNeed& need : {gather_need(rows, restarts.n_rows), lloyd_need(rows, k, 1)}) {
+      consider(need, rows);
+      require(need);
+    }
+  }
+  const std::int64_t together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
+  consider(seeding_need(restarts, k, together), restarts);
+  consider(lloyd_need(restarts, k, together), restarts);
+  require(seeding_need(restarts, k, 1));
+  require(lloyd_need(restarts, k, 1));
+  return memory;
 }
 
 }  // namespace phase0::models

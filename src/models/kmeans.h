@@ -50,12 +50,12 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
 std::int64_t kmeans_sample_size(std::int64_t k);
 bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k);
 
-/// Least memory of a fit (one restart at a time), and to run all restarts in lockstep.
+/// Least memory of a fit (one restart at a time, one worker), and what it takes of `free_bytes`.
 struct KMeansMemory {
   std::int64_t minimum_bytes = 0;
-  std::int64_t lockstep_bytes = 0;
+  std::int64_t planned_bytes = 0;
 };
 KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                           int threads);
+                           int threads, std::int64_t free_bytes);
 
 }  // namespace phase0::models

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 
 namespace phase0::models {
@@ -26,7 +27,7 @@ std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int6
                                std::int64_t restarts, std::uint64_t seed, const std::string& scratch_folder,
                                core::Execution& execution, const std::string& label);
 
-/// Memory of seeding `restarts` runs together, scan included.
-std::int64_t seeding_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts, int threads);
+/// Memory of seeding `restarts` runs together.
+core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts);
 
 }  // namespace phase0::models

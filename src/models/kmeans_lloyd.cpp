@@ -7,6 +7,7 @@
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "data/scan.h"
+#include "linalg/blas.h"
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
 
@@ -53,8 +54,9 @@ class Lloyd {
         phase_(phase),
         runs_(runs),
         execution_(execution),
-        workspaces_(static_cast<std::size_t>(execution.pool.size())),
-        totals_(static_cast<std::size_t>(execution.pool.size())) {
+        room_(execution, lloyd_need(data.rows.shape(), k, std::ssize(runs)), "k-means", data.rows.shape()),
+        workspaces_(static_cast<std::size_t>(room_.workers())),
+        totals_(static_cast<std::size_t>(room_.workers())) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
   }
@@ -96,23 +98,26 @@ class Lloyd {
     const auto n_live = static_cast<std::int64_t>(live_.size());
     const linalg::NearestCentroids nearest = nearest_of_live();
     for (auto& totals : totals_) totals.reset(n_live, k_, d_);
-    const std::int64_t in_flight = 2 * execution_.pool.size();
-    std::vector<double> partial(static_cast<std::size_t>(in_flight * n_live));
+    std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live));
+    // The totals take every block once, also when its chunk is tried again.
+    std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
     inertia_.assign(live_.size(), 0.0);
     data::scan(
-        data_.rows, execution_, "", in_flight,
-        [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
+        data_.rows, room_, "",
+        [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
+          if (added[static_cast<std::size_t>(b)] != 0) return;
           auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
           nearest.assign(block.matrix(), block.n_rows, workspace);
           for (std::size_t i = 0; i < live_.size(); ++i) {
-            partial[static_cast<std::size_t>(slot * n_live) + i] =
+            objective[static_cast<std::size_t>(b * n_live) + i] =
                 add_block(block, i, workspace, totals_[static_cast<std::size_t>(worker)]);
           }
+          added[static_cast<std::size_t>(b)] = 1;
         },
-        [&](std::int64_t, std::int64_t n) {
-          for (std::int64_t slot = 0; slot < n; ++slot) {
+        [&](std::int64_t first, std::int64_t n) {
+          for (std::int64_t b = first; b < first + n; ++b) {
             for (std::size_t i = 0; i < live_.size(); ++i) {
-              inertia_[i] += partial[static_cast<std::size_t>(slot * n_live) + i];
+              inertia_[i] += objective[static_cast<std::size_t>(b * n_live) + i];
             }
           }
         });
@@ -205,6 +210,7 @@ class Lloyd {
       while (next != far.end() && counts[next->label] < 2) ++next;
       if (next == far.end()) break;
       data_.rows.load(next->row, 1, block);
+      data_.rows.release(next->row, 1);
       move_row(at, next->label, c, block.matrix());
       ++next;
       ++moved;
@@ -227,8 +233,7 @@ class Lloyd {
   /// The `n` rows farthest from their centroid, not counting rows that lie on it; farthest first.
   std::vector<FarRow> farthest_rows(const LloydRun& run, std::int64_t n) {
     const linalg::NearestCentroids nearest(run.centroids, {k_}, d_, data_.shift);
-    const std::int64_t in_flight = 2 * execution_.pool.size();
-    std::vector<std::vector<FarRow>> partial(static_cast<std::size_t>(in_flight));
+    std::vector<std::vector<FarRow>> partial(static_cast<std::size_t>(room_.slots()));
     std::vector<FarRow> best;
     const auto keep = [n](std::vector<FarRow>& rows) {
       const auto count = std::min<std::ptrdiff_t>(n, std::ssize(rows));
@@ -236,12 +241,13 @@ class Lloyd {
       rows.resize(static_cast<std::size_t>(count));
     };
     data::scan(
-        data_.rows, execution_, "", in_flight,
+        data_.rows, room_, "",
         [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
           auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
           nearest.assign(block.matrix(), block.n_rows, workspace);
           auto& rows = partial[static_cast<std::size_t>(slot)];
           rows.clear();
+          rows.reserve(static_cast<std::size_t>(block.n_rows));
           for (std::int64_t r = 0; r < block.n_rows; ++r) {
             // In float64: a row on its centroid must count as distance 0, or reseeding would never settle.
             const double squared = linalg::kernels().squared_distance(
@@ -268,6 +274,7 @@ class Lloyd {
   const std::string& phase_;
   std::vector<LloydRun>& runs_;
   core::Execution& execution_;
+  data::ScanRoom room_;
   std::vector<linalg::NearestCentroids::Workspace> workspaces_;
   std::vector<Totals> totals_;  ///< per worker; [0] holds the sum after a scan
   std::vector<LloydRun*> live_;
@@ -282,13 +289,16 @@ void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& opti
   Lloyd(data, k, options, phase, runs, execution).iterate(label);
 }
 
-std::int64_t lloyd_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads) {
+core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
   const std::int64_t d = rows.frame_dim;
-  const std::int64_t per_worker =
-      runs * k * (d + 1) * 8 +
-      linalg::NearestCentroids::workspace_bytes(std::min(rows.block_rows, rows.n_rows), d, runs) +
-      rows.block_bytes;
-  return threads * per_worker + 4 * runs * k * d * 4;
+  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 4 * runs * k * d * 4 + rows.n_blocks() * (8 * runs + 1);
+  // When a cluster is empty: the rows that lie farthest.
+  need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
+  need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
+                       linalg::kBlasThreadBytes;
+  return need;
 }
 
 }  // namespace phase0::models

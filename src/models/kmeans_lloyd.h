@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "models/kmeans.h"
 #include "models/kmeans_data.h"
 
@@ -26,7 +27,7 @@ struct LloydRun {
 void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
                std::vector<LloydRun>& runs, core::Execution& execution, const std::string& label);
 
-/// Memory of `runs` runs in lockstep, scan included.
-std::int64_t lloyd_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads);
+/// Memory of `runs` runs in lockstep.
+core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs);
 
 }  // namespace phase0::models

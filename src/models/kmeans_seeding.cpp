@@ -76,9 +76,10 @@ class Seeding {
         restarts_(restarts),
         trials_(local_trials(k)),
         d_(data.rows.frame_dim()),
+        room_(execution, seeding_need(data.rows.shape(), k, restarts), "k-means seeding", data.rows.shape()),
         nearest_(store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, data.rows.n_rows(),
                                        restarts)),
-        workspaces_(static_cast<std::size_t>(execution.pool.size())),
+        workspaces_(static_cast<std::size_t>(room_.workers())),
         centroids_(static_cast<std::size_t>(restarts * k * d_)) {
     for (std::int64_t r = 0; r < restarts; ++r) {
       random_.emplace_back(
@@ -102,7 +103,6 @@ class Seeding {
 
  private:
   std::uint64_t rows() const { return static_cast<std::uint64_t>(data_.rows.n_rows()); }
-  std::int64_t in_flight() const { return 2 * execution_.pool.size(); }
 
   std::vector<float> values_of(const std::vector<std::int64_t>& chosen) const {
     std::vector<float> values(chosen.size() * static_cast<std::size_t>(d_));
@@ -136,12 +136,13 @@ class Seeding {
     const PointDistances distances(data_, points);
     block_sums_.assign(static_cast<std::size_t>(data_.rows.n_blocks() * restarts_), 0.0);
     data::scan(
-        data_.rows, execution_, "", in_flight(),
+        data_.rows, room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
           const float* squared =
               distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
           float* nearest = nearest_.mutable_data<float>() + block.first_row * restarts_;
           double* sums = block_sums_.data() + b * restarts_;
+          std::fill_n(sums, restarts_, 0.0);
           for (std::int64_t i = 0; i < block.n_rows; ++i) {
             for (std::int64_t r = 0; r < restarts_; ++r) {
               float& least = nearest[i * restarts_ + r];
@@ -193,6 +194,7 @@ class Seeding {
       if (target < weight) break;
       target -= weight;
     }
+    release_nearest(block, 1);
     return first + found;
   }
 
@@ -200,10 +202,10 @@ class Seeding {
   std::vector<std::int64_t> best_trials(const std::vector<std::int64_t>& candidates) {
     const PointDistances distances(data_, values_of(candidates));
     const std::int64_t columns = restarts_ * trials_;
-    std::vector<double> partial(static_cast<std::size_t>(in_flight() * columns));
+    std::vector<double> partial(static_cast<std::size_t>(room_.slots() * columns));
     std::vector<double> potential(static_cast<std::size_t>(columns), 0.0);
     data::scan(
-        data_.rows, execution_, "", in_flight(),
+        data_.rows, room_, "",
         [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
           const float* squared =
               distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
@@ -247,6 +249,7 @@ class Seeding {
   std::int64_t restarts_;
   std::int64_t trials_;
   std::int64_t d_;
+  data::ScanRoom room_;
   store::MappedDataset nearest_;  ///< [N, restarts] squared distance to the nearest centroid so far
   std::vector<PointDistances::Workspace> workspaces_;
   std::vector<core::Random> random_;
@@ -271,14 +274,14 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
   return data;
 }
 
-std::int64_t seeding_bytes(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts,
-                           int threads) {
+core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts) {
   const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
   const std::int64_t columns = restarts * local_trials(k);
-  const std::int64_t per_worker =
-      rows.block_bytes + 4 * block * (rows.frame_dim + 1 + columns + 2 * restarts);
-  return threads * per_worker + 4 * rows.frame_dim * (restarts * k + 3 * columns) +
-         8 * rows.n_blocks() * restarts;
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 4 * rows.frame_dim * (restarts * k + 3 * columns) + 8 * rows.n_blocks() * restarts;
+  need.block_bytes += 8 * columns + 4 * block * restarts;  // sums; mapped distances
+  need.worker_bytes += 4 * block * (rows.frame_dim + 1 + columns) + linalg::kBlasThreadBytes;
+  return need;
 }
 
 std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,

@@ -81,13 +81,23 @@ double Moments::largest_deviation(const std::vector<float>& centre) const {
   return largest;
 }
 
+core::ScanNeed moments_need(const data::SourceShape& rows) {
+  constexpr std::int64_t kColumnBytes = 2 * sizeof(double) + 2 * sizeof(float);
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 2 * kColumnBytes * rows.frame_dim;
+  need.block_bytes += kColumnBytes * rows.frame_dim;
+  need.worker_bytes += kColumnBytes * rows.frame_dim;
+  return need;
+}
+
 Moments column_moments(const data::FeatureSource& rows, core::Execution& execution, std::string_view task) {
   PHASE0_CHECK(rows.window() == 1);
-  const std::int64_t in_flight = 2 * execution.pool.size();
-  std::vector<Moments> partial(static_cast<std::size_t>(in_flight), Moments(rows.frame_dim()));
+  const data::SourceShape shape = rows.shape();
+  data::ScanRoom room(execution, moments_need(shape), "moments", shape);
+  std::vector<Moments> partial(static_cast<std::size_t>(room.slots()), Moments(rows.frame_dim()));
   Moments total(rows.frame_dim());
   data::scan(
-      rows, execution, task, in_flight,
+      rows, room, task,
       [&](std::int64_t, std::int64_t slot, int, const data::FeatureBlock& block) {
         Moments& moments = partial[static_cast<std::size_t>(slot)];
         moments.clear();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 
 namespace phase0::models {
@@ -33,6 +34,9 @@ class Moments {
   std::vector<float> min_;
   std::vector<float> max_;
 };
+
+/// Memory of column_moments.
+core::ScanNeed moments_need(const data::SourceShape& rows);
 
 /// Moments of a source of plain rows (window 1), in one scan; the same bits for any budget and thread count.
 Moments column_moments(const data::FeatureSource& rows, core::Execution& execution, std::string_view task);

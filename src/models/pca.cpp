@@ -11,51 +11,11 @@
 #include "data/scan.h"
 #include "linalg/blas.h"
 #include "linalg/eigen_topk.h"
+#include "models/windowed_covariance.h"
 #include "models/windowed_gram.h"
 
 namespace phase0::models {
 namespace {
-
-std::int64_t blocks_in_flight(int threads) {
-  return 2 * threads;
-}
-
-class CovarianceFitter final : public PcaFitter {
- public:
-  CovarianceFitter(std::int64_t window, std::vector<float> shift) : gram_(window, std::move(shift)) {}
-
-  void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
-    gram_.add(blocks, pool);
-  }
-
-  PcaModel finish(std::int64_t k, core::ThreadPool& pool) override {
-    gram_.finish(pool);
-    const double total = gram_.total_variance();
-    if (!std::isfinite(total)) {
-      throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
-    }
-    const auto apply = [&](const double* x, double* y, std::int64_t count) {
-      gram_.apply(x, y, count, pool);
-    };
-    linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, gram_.dim(), k);
-    PcaModel model;
-    model.k = k;
-    model.dim = gram_.dim();
-    model.n_samples = gram_.n();
-    model.method = "covariance";
-    model.mean = gram_.mean();
-    model.components = std::move(pairs.vectors);
-    model.explained_variance = std::move(pairs.values);
-    for (const double variance : model.explained_variance) {
-      model.explained_variance_ratio.push_back(total > 0 ? variance / total : 0.0);
-    }
-    fix_signs(model.components, k);
-    return model;
-  }
-
- private:
-  WindowedGram gram_;
-};
 
 /// Mean of a source's first block's frames: near enough to the mean of all to save the digits.
 std::vector<float> frame_shift(const data::FeatureSource& rows) {
@@ -139,11 +99,34 @@ class Projector {
   core::AlignedBuffer<double> by_position_;  ///< [W, k, D]
 };
 
-PcaMethod choose_method(const data::FeatureSource& rows, std::int64_t k, const core::Execution& execution) {
-  const std::int64_t free = execution.memory.free_bytes();
-  return pca_bytes(rows.shape(), k, PcaMethod::kCovariance, execution.pool.size()) <= free
+PcaMethod choose_method(const data::SourceShape& rows) {
+  // In double: exact where it matters, and never too large.
+  const auto w = static_cast<double>(rows.window);
+  const auto d = static_cast<double>(rows.frame_dim);
+  return w * (w + 1) / 2 * d * d * 8 <= static_cast<double>(kMaxAutoCovarianceBytes)
              ? PcaMethod::kCovariance
              : PcaMethod::kIncrementalSvd;
+}
+
+/// Groups of panels for the memory, beside what `plan.need` states without them.
+void plan_groups(const GramLayout& layout, int threads, std::int64_t free_bytes, PcaPlan& plan) {
+  const std::int64_t all_bytes = 8 * layout.size(layout.all());
+  core::ScanNeed in_parts = plan.need;
+  in_parts.fixed_bytes += WindowedCovariance::kCopyBytes;
+  plan.need.fixed_bytes += all_bytes;
+  const std::int64_t least_in_parts = in_parts.minimum_bytes() + layout.smallest_group_bytes();
+  plan.minimum_bytes = std::min(plan.need.minimum_bytes(), least_in_parts);
+  plan.group_bytes = all_bytes;
+  if (plan.need.minimum_bytes() <= std::max(free_bytes, plan.minimum_bytes)) return;
+  // A block for every thread first, then as much of the covariance as fits.
+  plan.group_bytes = free_bytes - in_parts.bytes(threads, threads);
+  if (plan.group_bytes < layout.smallest_group_bytes()) {
+    plan.group_bytes = std::max(layout.smallest_group_bytes(), free_bytes - in_parts.minimum_bytes());
+  }
+  plan.need = in_parts;
+  plan.need.fixed_bytes += plan.group_bytes;
+  plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
+  plan.scratch_bytes = all_bytes;
 }
 
 }  // namespace
@@ -158,61 +141,79 @@ void fix_signs(std::vector<double>& components, std::int64_t k) {
   }
 }
 
-std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift) {
-  return std::make_unique<CovarianceFitter>(window, std::move(shift));
+PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads,
+                 std::int64_t free_bytes) {
+  PcaPlan plan;
+  plan.method = method == PcaMethod::kAuto ? choose_method(rows) : method;
+  plan.need = data::scan_chunks_need(rows);
+  if (plan.method == PcaMethod::kIncrementalSvd) {
+    constexpr std::int64_t kRows = 256 + 64 + 1;
+    plan.need.fixed_bytes +=
+        8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
+    plan.minimum_bytes = plan.need.minimum_bytes();
+    return plan;
+  }
+  const std::int64_t one = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 1);
+  const std::int64_t product = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 2) - one;
+  plan.need.fixed_bytes += one - product + linalg::eigen_workspace_bytes(rows.dim(), k);
+  plan.need.worker_bytes += product + linalg::kBlasThreadBytes;
+  plan_groups(GramLayout(rows.window, rows.frame_dim), threads, free_bytes, plan);
+  return plan;
 }
 
 PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
-                 PcaMethod method) {
+                 const std::string& scratch_folder, PcaMethod method) {
   if (rows.n_rows() < 2 || k < 1 || k > std::min(rows.dim(), rows.n_rows())) {
     throw Error(ErrorKind::kData,
                 fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
                             "there are {} rows of {}",
                             k, std::max<std::int64_t>(k, 2), rows.n_rows(), rows.dim()));
   }
-  const int threads = execution.pool.size();
-  if (method == PcaMethod::kAuto) method = choose_method(rows, k, execution);
-  const core::Reservation memory(execution.memory, pca_bytes(rows.shape(), k, method, threads), "PCA");
-  const bool exact = method == PcaMethod::kCovariance;
+  const data::SourceShape shape = rows.shape();
+  const PcaPlan plan = plan_pca(shape, k, method, execution.pool.size(), execution.memory.free_bytes());
+  data::ScanRoom room(execution, plan.need, "PCA", shape);
+  const bool exact = plan.method == PcaMethod::kCovariance;
   const auto fitter =
-      exact ? covariance_fitter(rows.window(), frame_shift(rows)) : incremental_svd_fitter(rows.dim(), k);
-  if (!exact) {
+      exact ? covariance_fitter(rows.window(), frame_shift(rows), plan.group_bytes, scratch_folder)
+            : incremental_svd_fitter(rows.dim(), k);
+  if (!exact && method == PcaMethod::kAuto) {
     execution.observer.log(
         LogLevel::kWarning,
-        "PCA: the covariance does not fit the memory budget; the approximate incremental SVD is used");
+        fmt::format("PCA: the covariance of {} frames of {} values takes more than {}; the approximate "
+                    "incremental SVD is used",
+                    rows.window(), rows.frame_dim(), core::format_bytes(kMaxAutoCovarianceBytes)));
   }
-  data::scan_chunks(
-      rows, execution, exact ? "PCA covariance" : "PCA incremental SVD", blocks_in_flight(threads),
-      [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) { fitter->add(chunk, execution.pool); });
-  return fitter->finish(k, execution.pool);
+  const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
+  for (std::int64_t s = 0; s < fitter->n_scans(); ++s) {
+    const std::string part =
+        fitter->n_scans() == 1 ? "" : fmt::format(", part {} of {}", s + 1, fitter->n_scans());
+    data::scan_chunks(rows, room, name + part, [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) {
+      fitter->add(chunk, execution.pool);
+    });
+    fitter->end_scan(execution.pool);
+  }
+  return fitter->finish(k, execution);
 }
 
-std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads) {
-  const std::int64_t blocks = blocks_in_flight(threads) * rows.block_bytes;
-  if (method == PcaMethod::kIncrementalSvd) {
-    constexpr std::int64_t kRows = 256 + 64 + 1;
-    return blocks + 8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
-  }
-  return blocks + WindowedGram::bytes(rows.window, rows.frame_dim, threads) +
-         linalg::eigen_workspace_bytes(rows.dim(), k);
-}
-
-std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads) {
-  // Frames in float64 and their products with every window position's components, per worker.
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k) {
   const std::int64_t frames = rows.block_bytes / (4 * rows.frame_dim) + 1;
-  return threads * (rows.block_bytes + 8 * frames * (rows.frame_dim + rows.window * k)) + 8 * k * rows.dim() +
-         blocks_in_flight(threads) * rows.block_rows * k * 4;
+  core::ScanNeed need = data::scan_need(rows);
+  need.fixed_bytes += 8 * k * rows.dim();
+  need.block_bytes += 4 * k * std::min(rows.block_rows, rows.n_rows);  // written pages
+  // Frames in float64 and their products with every window position's components.
+  need.worker_bytes += 8 * frames * (rows.frame_dim + rows.window * k) + linalg::kBlasThreadBytes;
+  return need;
 }
 
 void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
                 core::Execution& execution, const std::string& task) {
   PHASE0_CHECK(out.rows() == rows.n_rows() && out.columns() == model.k && rows.dim() == model.dim);
-  const core::Reservation memory(
-      execution.memory, pca_scores_bytes(rows.shape(), model.k, execution.pool.size()), "PCA scores");
+  const data::SourceShape shape = rows.shape();
+  data::ScanRoom room(execution, pca_scores_need(shape, model.k), "PCA scores", shape);
   const Projector projector(model, rows.window());
-  std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(execution.pool.size()));
+  std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(room.workers()));
   data::scan(
-      rows, execution, task, blocks_in_flight(execution.pool.size()),
+      rows, room, task,
       [&](std::int64_t, std::int64_t, int worker, const data::FeatureBlock& block) {
         projector.project(block, workspaces[static_cast<std::size_t>(worker)],
                           out.mutable_data<float>() + block.first_row * model.k);

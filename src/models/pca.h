@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
+#include "phase0/options.h"
 #include "store/mapped.h"
 
 namespace phase0::models {
@@ -23,38 +25,54 @@ struct PcaModel {
   std::vector<double> explained_variance_ratio;  ///< [k], of the total variance
 };
 
-enum class PcaMethod {
-  kAuto,            ///< covariance when it fits the free budget, else incremental SVD
-  kCovariance,      ///< exact: F x F covariance, never formed from rows (models/windowed_gram.h)
-  kIncrementalSvd,  ///< keeps k + oversampling directions and a chunk of rows (Ross, Lim, Lin, Yang 2008);
-                    ///< approximate
-};
-
 /// What a fit takes in at once and gives at the end: the two methods behind one interface.
 class PcaFitter {
  public:
   virtual ~PcaFitter() = default;
+  /// How often all rows are to be added.
+  virtual std::int64_t n_scans() const { return 1; }
   /// The next blocks, in row order. May use up their contents.
   virtual void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) = 0;
-  /// Call once, after at least two rows.
-  virtual PcaModel finish(std::int64_t k, core::ThreadPool& pool) = 0;
+  /// After the last row of a scan; of at least two rows.
+  virtual void end_scan(core::ThreadPool& pool) = 0;
+  /// Call once, after the last scan. Throws Error (kInterrupted) when asked to stop.
+  virtual PcaModel finish(std::int64_t k, core::Execution& execution) = 0;
 };
 
-/// `shift` [frame_dim] is a value near the frames' mean. `k` bounds the k of finish().
-std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift);
+/// The exact F x F covariance, never formed from rows (models/windowed_gram.h). `shift` [frame_dim] is a
+/// value near the frames' mean. At most `group_bytes` of the covariance are held at once, the rest in a
+/// scratch file of `scratch_folder`; every group takes a scan. At least GramLayout::smallest_group_bytes().
+std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift,
+                                             std::int64_t group_bytes, const std::string& scratch_folder);
+/// Approximate: keeps 2 k + 64 directions and a chunk of rows (Ross, Lim, Lin, Yang 2008). `k` bounds the k
+/// of finish().
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k);
 
-/// Fits on all rows in one scan. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when
-/// not even the incremental SVD fits the budget. The same bits for any thread count and budget that lead to
-/// the same method.
-PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
-                 PcaMethod method = PcaMethod::kAuto);
+/// PcaMethod::kAuto takes the covariance while its blocks, W (W + 1) / 2 of D x D float64, are at most this:
+/// a scratch file that any laptop has room for. Beyond it, the incremental SVD needs a few rows of F values.
+/// The data's shape alone decides, never the memory, so that the memory cannot change a result.
+inline constexpr std::int64_t kMaxAutoCovarianceBytes = std::int64_t{2} << 30;
 
-/// Memory of a fit, scan included.
-std::int64_t pca_bytes(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads);
+/// How a fit will go within some memory.
+struct PcaPlan {
+  PcaMethod method = PcaMethod::kCovariance;  ///< never kAuto
+  core::ScanNeed need;                        ///< memory of the fit
+  std::int64_t minimum_bytes = 0;             ///< the least memory that works
+  std::int64_t n_scans = 1;
+  std::int64_t group_bytes = 0;    ///< of the covariance held at once
+  std::int64_t scratch_bytes = 0;  ///< on disk
+};
+/// For `free_bytes` of memory; for the minimum when it is more.
+PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads,
+                 std::int64_t free_bytes);
+
+/// Fits on all rows. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when the budget is
+/// below the plan's minimum. The same bits for any thread count and budget.
+PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
+                 const std::string& scratch_folder, PcaMethod method = PcaMethod::kAuto);
 
 /// Memory of pca_scores.
-std::int64_t pca_scores_bytes(const data::SourceShape& rows, std::int64_t k, int threads);
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k);
 
 /// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the
 /// scan.

@@ -27,8 +27,8 @@ QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& 
   const std::int64_t n = scores.n_rows();
   const std::int64_t d = scores.frame_dim();
   PHASE0_CHECK(scores.window() == 1 && n >= 1 && d <= kMaxDimensions);
-  const core::Reservation memory(execution.memory, quartile_bytes(scores.shape(), execution.pool.size()),
-                                 "quartile edges");
+  const data::SourceShape shape = scores.shape();
+  data::ScanRoom room(execution, quartile_need(shape), "quartile edges", shape);
   std::vector<core::OrderStatistics> columns(static_cast<std::size_t>(d),
                                              core::OrderStatistics(32, quartile_ranks(n)));
   const auto next_pass = [&columns] {
@@ -37,17 +37,15 @@ QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& 
     return more;
   };
   while (next_pass()) {
-    data::scan_chunks(scores, execution, task, 2 * execution.pool.size(),
-                      [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) {
-                        execution.pool.run(d, [&](std::int64_t j, int) {
-                          auto& column = columns[static_cast<std::size_t>(j)];
-                          for (const auto& block : chunk) {
-                            const float* values = block.matrix() + j;
-                            for (std::int64_t r = 0; r < block.n_rows; ++r)
-                              column.add(core::ordered_key(values[r * d]));
-                          }
-                        });
-                      });
+    data::scan_chunks(scores, room, task, [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) {
+      execution.pool.run(d, [&](std::int64_t j, int) {
+        auto& column = columns[static_cast<std::size_t>(j)];
+        for (const auto& block : chunk) {
+          const float* values = block.matrix() + j;
+          for (std::int64_t r = 0; r < block.n_rows; ++r) column.add(core::ordered_key(values[r * d]));
+        }
+      });
+    });
   }
   QuartileModel model;
   model.d = d;
@@ -73,8 +71,10 @@ std::int32_t quartile_id(const QuartileModel& model, const float* scores) {
   return id;
 }
 
-std::int64_t quartile_bytes(const data::SourceShape& scores, int threads) {
-  return 2 * threads * scores.block_bytes + scores.frame_dim * core::OrderStatistics::bytes(6);
+core::ScanNeed quartile_need(const data::SourceShape& scores) {
+  core::ScanNeed need = data::scan_chunks_need(scores);
+  need.fixed_bytes += scores.frame_dim * core::OrderStatistics::bytes(6);
+  return need;
 }
 
 }  // namespace phase0::models

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/scan_need.h"
 #include "data/feature_source.h"
 
 namespace phase0::models {
@@ -24,7 +25,7 @@ QuartileModel fit_quartiles(const data::FeatureSource& scores, core::Execution& 
 /// sum_i digit_i 4^i, where digit_i is the number of edges of dimension i that are <= the score.
 std::int32_t quartile_id(const QuartileModel& model, const float* scores);
 
-/// Memory of a fit, scan included.
-std::int64_t quartile_bytes(const data::SourceShape& scores, int threads);
+/// Memory of a fit.
+core::ScanNeed quartile_need(const data::SourceShape& scores);
 
 }  // namespace phase0::models

@@ -1,73 +1,70 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "core/aligned_buffer.h"
 #include "core/threads.h"
 #include "data/feature_source.h"
-#include "linalg/eigen_topk.h"
+#include "models/gram_layout.h"
 
 namespace phase0::models {
 
 /// Sums and products of window rows without forming them: an incremental, mergeable covariance of dimension F
-/// = W D.
+/// = W D, or some of its panels.
 ///
 /// Block (a, b) of the Gram matrix of windows is the lag-(b - a) product of the frames over the run, moved by
 /// a frames: it follows from the block before it by taking off the run's head and adding its tail. So a run
 /// costs W products of its frames, and W (W - 1) products of W - 1 head and tail frames, which are collected
 /// over many runs. Products are float32 on rows shifted by a constant, added up in float64 in block order:
-/// the same bits for any thread count and chunk size.
+/// the same bits for any thread count, chunk size and choice of panels.
 class WindowedGram {
  public:
-  /// `shift` [D] is subtracted from every frame; near the mean it saves digits.
-  WindowedGram(std::int64_t window, std::vector<float> shift);
+  /// Of the panels of `range`. `shift` [D] is subtracted from every frame; near the mean it saves digits.
+  /// `layout` must outlive this. `room` is a buffer to use for the panels.
+  WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift,
+               core::AlignedBuffer<double> room = {});
 
   /// Blocks in row order, after those of earlier calls. Their frames are shifted in place.
   void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool);
-  /// The sums of another part of the rows, with the same window and shift.
+  /// The sums of another part of the rows, with the same panels and shift.
   void merge(WindowedGram& other, core::ThreadPool& pool);
 
   std::int64_t n() const { return n_; }
-  std::int64_t dim() const { return window_ * d_; }
+  PanelRange range() const { return range_; }
   /// Turns the sums into the covariance (ddof 1) in place; no add() or merge() afterwards.
   void finish(core::ThreadPool& pool);
-  /// Mean of the rows [F]. After finish(), as the calls below.
+  /// Mean of the rows [F]. After finish(), as the call below.
   std::vector<double> mean() const;
-  /// Sum of the covariance's diagonal.
-  double total_variance() const;
-  /// Y = covariance X, `count` vectors of F consecutive values. After finish().
-  void apply(const double* x, double* y, std::int64_t count, core::ThreadPool& pool) const;
+  /// The panels, one after the other. Call once.
+  core::AlignedBuffer<double> take_panels();
 
-  /// Bytes for a window and dimension, temporaries for `threads` included.
-  static std::int64_t bytes(std::int64_t window, std::int64_t d, int threads);
+  /// Bytes beside the panels, temporaries for `threads` included.
+  static std::int64_t workspace_bytes(std::int64_t window, std::int64_t d, int threads);
 
  private:
-  struct Panel {
-    std::int64_t difference, first, n;  ///< lag b - a, first row and number of rows of the block
-  };
-  double* block(std::int64_t difference, std::int64_t position) {
-    return blocks_[static_cast<std::size_t>(difference)].data() + position * d_ * d_;
+  double* block(const GramPanel& panel, std::int64_t position) {
+    return panels_.data() + (panel.offset - layout_.panel(range_.first).offset) +
+           position * panel.block_size();
   }
-  const double* block(std::int64_t difference, std::int64_t position) const {
-    return blocks_[static_cast<std::size_t>(difference)].data() + position * d_ * d_;
-  }
-  void add_edges(core::ThreadPool& pool);
-  void add_sums(const data::FeatureBlock& block);
-  void add_panel(const data::FeatureBlock& block, const Panel& panel, float* product);
+  /// Calls work(panel, worker) for the panels of the range.
+  template <typename Work>
+  void each_panel(core::ThreadPool& pool, const Work& work);
   void subtract_shift(data::FeatureBlock& block) const;
-  void apply_panel(const double* x, double* y, std::int64_t count, std::int64_t position, std::int64_t first,
-                   std::int64_t n) const;
+  void add_sums(const data::FeatureBlock& block);
+  void add_run_products(const data::FeatureBlock& block, const GramPanel& panel, float* product);
+  void collect_edges(const data::FeatureBlock& block, core::ThreadPool& pool);
+  void add_edges(core::ThreadPool& pool);
+  void finish_panel(const GramPanel& panel);
 
-  std::int64_t window_;
-  std::int64_t d_;
+  const GramLayout& layout_;
+  PanelRange range_;
   std::vector<float> shift_;
-  std::vector<Panel> panels_;
   std::int64_t n_ = 0;
   bool finished_ = false;
-  /// blocks_[k][i], [D, D]: before finish() the run product (i = 0) and the head-to-tail steps i - 1 -> i.
-  std::vector<core::AlignedBuffer<double>> blocks_;
+  /// Before finish() each panel's run product (position 0) and the head-to-tail steps from one position to
+  /// the next.
+  core::AlignedBuffer<double> panels_;
   std::vector<double> sums_;          ///< [W, D] of the shifted windows
   core::AlignedBuffer<float> edges_;  ///< [kEdgeRuns, 2 (W - 1), D]: heads, then tails
   std::int64_t n_edges_ = 0;

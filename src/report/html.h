@@ -19,6 +19,8 @@ std::string_view html_style();
 std::string html_decision_table(const Options& options, const AnalysisResult& result);
 std::string html_result_table(const Options& options, const AnalysisResult& result);
 std::string html_fit_table(const AnalysisResult& result);
+/// Nothing when no figures are known.
+std::string html_memory_table(const RunFacts& facts);
 std::string html_glossary(const Options& options);
 
 }  // namespace phase0::report

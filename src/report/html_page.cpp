@@ -129,7 +129,8 @@ std::string data_section(const Options& options, const AnalysisResult& result, c
   for (const NamedFact& fact : data_facts(options, facts)) {
     out += fmt::format("<dt>{}</dt><dd>{}</dd>\n", escaped(fact.name), escaped(fact.value));
   }
-  out += "</dl>\n" + html_fit_table(result) + "<h3>Files beside this one</h3>\n<dl class=\"facts\">\n";
+  out += "</dl>\n" + html_fit_table(result) + html_memory_table(facts) +
+         "<h3>Files beside this one</h3>\n<dl class=\"facts\">\n";
   for (const FileNote& file : files()) {
     if (file.name == "report.html") continue;
     out += fmt::format("<dt><code>{}</code></dt><dd>{}</dd>\n", escaped(file.name), escaped(file.what));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/memory.h"
 #include "report/html.h"
 #include "report/number.h"
 #include "report/summary.h"
@@ -185,6 +186,22 @@ std::string html_fit_table(const AnalysisResult& result) {
          "<th scope=\"col\">Restarts</th><th scope=\"col\">Best<br>restart</th><th scope=\"col\">Rows</th>"
          "<th scope=\"col\">Iterations</th><th scope=\"col\">Inertia<br>per row</th>"
          "<th scope=\"col\" class=\"left\">Ended because</th></tr></thead>\n<tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
+std::string html_memory_table(const RunFacts& facts) {
+  if (facts.memory.empty()) return {};
+  std::string rows;
+  for (const StageMemory& stage : facts.memory) {
+    rows += fmt::format("<tr><th scope=\"row\">{}</th>", escaped(stage.stage)) +
+            cell(core::format_bytes(stage.planned_bytes)) + cell(core::format_bytes(stage.measured_bytes)) +
+            cell(core::format_bytes(stage.budget_bytes)) + "</tr>\n";
+  }
+  return "<div class=\"scroll\"><table>\n<caption>Memory: the peak of each stage as it was planned and as "
+         "the "
+         "kernel measured it, mapped file pages included.</caption>\n"
+         "<thead><tr><th scope=\"col\" class=\"left\">Stage</th><th scope=\"col\">Planned</th>"
+         "<th scope=\"col\">Measured</th><th scope=\"col\">Budget</th></tr></thead>\n<tbody>\n" +
          rows + "</tbody></table></div>\n";
 }
 

@@ -1,11 +1,19 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "phase0/options.h"
 #include "phase0/results.h"
 
 namespace phase0::report {
+
+/// Peak memory of a stage.
+struct StageMemory {
+  std::string stage;
+  std::int64_t planned_bytes = 0, measured_bytes = 0, budget_bytes = 0;
+};
 
 /// What the report says of the run beside the metrics.
 struct RunFacts {
@@ -17,6 +25,7 @@ struct RunFacts {
   std::int64_t n_speakers_train = 0, n_speakers_eval = 0;
   std::int64_t n_rows_train = 0, n_rows_eval = 0;
   std::string storage;
+  std::vector<StageMemory> memory = {};  ///< in the order of the stages; only report.html shows it
 };
 
 /// Writes tables.csv, speakers.csv, clusters.csv, confidence.csv, pca.csv, kmeans.csv, metrics.csv,

@@ -1,11 +1,14 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "analysis/analyze.h"
 #include "data/features_file.h"
 #include "models/model_file.h"
 #include "phase0/pipeline.h"
 #include "phase0/version.h"
 #include "report/write.h"
+#include "run/advice.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
@@ -31,10 +34,19 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const StagePlan plan = run::plan_analyze(session_, run::measure(samples_));
-    session_.require_memory(plan.minimum_memory_bytes);
+    const run::Workload workload = run::measure(
+        samples_, static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
+    const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
+    const core::Reservation output(session_.execution().memory,
+                                   run::analyze_files_in_memory(session_, workload), "output on tmpfs");
+    const analysis::AnalysisInput input = this->input();
+    analysis::Analysis analysis(options_, input, session_.execution());
+    const StagePlan plan = run::plan_analyze(session_, workload, analysis.memory());
+    if (plan.minimum_memory_bytes > session_.memory().bytes()) refuse_memory(workload);
+    run::require_disk(session_, "analyze", plan.disk_bytes, run::replaced_bytes(session_, "analyze"));
+    session_.announce(plan.peak_memory_bytes);
     run::Journal(session_.directory()).begin("analyze");
-    AnalysisResult result = analysis::analyze(options_, input(), session_.execution());
+    AnalysisResult result = analysis.run();
     for (const auto& condition : options_.clustering.conditions) {
       for (const std::int64_t lag : options_.context.lags) {
         const auto components = models_.pca(lag, condition.name);
@@ -43,11 +55,18 @@ class Analysis {
         result.kmeans.insert(result.kmeans.end(), iterations.begin(), iterations.end());
       }
     }
-    report::write_all(session_.directory().path, options_, result, facts());
+    report::write_all(session_.directory().path, options_, result, facts(plan));
     return {plan, {}};
   }
 
  private:
+  /// What would do with less is planned from the upper bounds, which the counted clusters do not exceed.
+  void refuse_memory(const run::Workload& workload) const {
+    run::require_memory(
+        session_, [&](const run::Session& s) { return run::plan_analyze(s, workload).minimum_memory_bytes; },
+        run::ChangeableFrom::kAnalyze);
+  }
+
   analysis::Assignment assignment(std::int64_t lag, const std::string& condition, Split split) const {
     const std::string at =
         fmt::format("/lag{}/{}/{}", lag, condition, split == Split::kTrain ? "train" : "eval");
@@ -81,7 +100,7 @@ class Analysis {
     return std::count(seen.begin(), seen.end(), true);
   }
 
-  report::RunFacts facts() const {
+  report::RunFacts facts(const StagePlan& plan) const {
     const run::InputFacts input = run::read_input_facts(session_.directory());
     report::RunFacts facts;
     facts.version = version();
@@ -95,6 +114,10 @@ class Analysis {
     facts.n_rows_train = samples_.index(Split::kTrain).n_rows();
     facts.n_rows_eval = samples_.index(Split::kEval).n_rows();
     facts.storage = to_string(samples_.storage());
+    facts.memory = run::read_stage_memory(session_.directory());
+    // Of this stage what it took up to here; run.json has the last word.
+    facts.memory.push_back(
+        {plan.stage, plan.peak_memory_bytes, core::peak_rss_bytes(), session_.memory().bytes()});
     return facts;
   }
 

@@ -4,6 +4,7 @@
 
 #include "data/features_file.h"
 #include "phase0/pipeline.h"
+#include "run/advice.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
@@ -35,26 +36,32 @@ run::StageReport collect_features(run::Session& session) {
   const auto check = [&](const std::vector<std::uint8_t>& dropped) {
     data::SplitPlan splits = data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(),
                                                dropped, session.observer());
-    const run::Workload workload = run::measure(options, latents, splits, session.threads());
+    const run::Workload workload = run::measure(options, latents, splits);
     run::check_against_input(options, latents, workload);
-    std::int64_t least = 0;
     // Of all stages: better refused now than after hours of fitting.
-    for (const StagePlan& plan : {run::plan_collect(session, workload), run::plan_fit(session, workload),
-                                  run::plan_analyze(session, workload)}) {
-      least = std::max(least, plan.minimum_memory_bytes);
-    }
-    session.require_memory(least);
+    run::require_memory(
+        session,
+        [&](const run::Session& s) {
+          return run::minimum_bytes(run::plan_stages(s, run::measure(s.options(), latents, splits)));
+        },
+        run::ChangeableFrom::kCollect);
+    run::require_disk(session, "the run", run::disk_bytes(run::plan_stages(session, workload)),
+                      run::replaced_bytes(session, "collect"));
     return std::pair(std::move(splits), workload);
   };
   check(none);  // refuses in a moment what would otherwise fail after a pass over all values
   const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
   const auto [splits, workload] = check(dropped);
+  const StagePlan plan = run::plan_collect(session, workload);
+  const core::Reservation held(session.execution().memory, run::index_bytes(workload), "the row index");
+  const core::Reservation output(session.execution().memory, plan.output_in_memory_bytes, "output on tmpfs");
+  session.announce(plan.peak_memory_bytes);
   session.lock_directory();
   run::Journal(session.directory()).begin("collect");
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution());
   const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
-  return {run::plan_collect(session, workload),
+  return {plan,
           {{"n_train", workload.n_train}, {"n_eval", workload.n_eval}, {"n_dropped_utterances", n_dropped}}};
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "core/random.h"
@@ -11,6 +12,7 @@
 #include "models/pca.h"
 #include "models/quartile.h"
 #include "phase0/pipeline.h"
+#include "run/advice.h"
 #include "run/journal.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
@@ -140,7 +142,8 @@ class Fitting {
     }
     if (most == 0) return;
     const Features flat{samples_.flat(Split::kTrain, lag), samples_.flat(Split::kEval, lag)};
-    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution());
+    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution(),
+                                                 session_.directory().path, options_.clustering.pca_method);
     for (auto& [k, model] : pca) {
       model = leading(all, k);
       std::unique_ptr<FeatureSource> of_split[2];
@@ -211,8 +214,19 @@ class Fitting {
 
 run::StageReport fit_models(run::Session& session) {
   Fitting fitting(session);
-  const StagePlan plan = run::plan_fit(session, run::measure(fitting.samples()));
-  session.require_memory(plan.minimum_memory_bytes);
+  const run::Workload workload =
+      run::measure(fitting.samples(),
+                   static_cast<std::int64_t>(std::filesystem::file_size(session.directory().features())));
+  const StagePlan plan = run::plan_fit(session, workload);
+  run::require_memory(
+      session, [&](const run::Session& s) { return run::plan_fit(s, workload).minimum_memory_bytes; },
+      run::ChangeableFrom::kFit);
+  run::require_disk(session, "fit", plan.disk_bytes, run::replaced_bytes(session, "fit"));
+  session.announce(plan.peak_memory_bytes);
+  const core::Reservation output(session.execution().memory, plan.output_in_memory_bytes, "output on tmpfs");
+  const core::Reservation held(session.execution().memory,
+                               run::index_bytes(workload) + run::models_bytes(session.options(), workload),
+                               "the row index and the models");
   run::Journal(session.directory()).begin("fit");
   fitting.run();
   return {plan, {}};

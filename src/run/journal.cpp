@@ -98,9 +98,9 @@ void Journal::begin(const std::string& stage) {
     entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
     save();
   }
-  for (std::size_t i = first; i < stages().size(); ++i) {
+  for (const std::string& file : files_from(stage)) {
     std::error_code ignored;
-    for (const std::string& file : stages()[i].files) std::filesystem::remove(directory_.file(file), ignored);
+    std::filesystem::remove(directory_.file(file), ignored);
   }
 }
 
@@ -122,6 +122,13 @@ void Journal::save() const {
     json["stages"].push_back({{"stage", entry.stage}, {"key", entry.key}, {"files", files}});
   }
   store::write_file_atomically(directory_.file("journal.json"), json.dump(2) + "\n");
+}
+
+std::vector<std::string> files_from(const std::string& stage) {
+  std::vector<std::string> files;
+  for (std::size_t i = rank(stage); i < stages().size(); ++i)
+    files.insert(files.end(), stages()[i].files.begin(), stages()[i].files.end());
+  return files;
 }
 
 std::string collect_key(const Options& options) {

@@ -38,6 +38,9 @@ class Journal {
   std::vector<Entry> entries_;
 };
 
+/// Names of the files that `stage` and those after it leave: what Journal::begin removes.
+std::vector<std::string> files_from(const std::string& stage);
+
 /// Fingerprints of all that a stage's results depend on: the input's identity, the options that matter, the
 /// program's version, and the key of the stage before.
 std::string collect_key(const Options& options);

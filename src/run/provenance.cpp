@@ -109,6 +109,22 @@ void record_input(const Session& session, const InputFacts& input) {
   save(session.directory(), json);
 }
 
+std::vector<report::StageMemory> read_stage_memory(const RunDirectory& directory) {
+  const Json json = load(directory);
+  std::vector<report::StageMemory> memory;
+  for (const char* stage : {"collect", "fit"}) {
+    try {
+      const Json& figures = json.at("stages").at(stage);
+      memory.push_back({stage, figures.at("planned_peak_bytes").get<std::int64_t>(),
+                        figures.at("peak_rss_bytes").get<std::int64_t>(),
+                        figures.at("budget_bytes").get<std::int64_t>()});
+    } catch (const nlohmann::json::exception&) {
+      continue;  // lost or damaged: the report does without
+    }
+  }
+  return memory;
+}
+
 InputFacts read_input_facts(const RunDirectory& directory) {
   const Json json = load(directory);
   try {

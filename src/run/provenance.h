@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "phase0/pipeline.h"
+#include "report/write.h"
 #include "run/session.h"
 
 namespace phase0::run {
@@ -40,5 +41,7 @@ void record_stage(const Session& session, const StagePlan& plan, const StageMete
 /// Writes the part of run.json that collect knows.
 void record_input(const Session& session, const InputFacts& input);
 InputFacts read_input_facts(const RunDirectory& directory);
+/// Memory of the stages before analyze, as far as run.json tells.
+std::vector<report::StageMemory> read_stage_memory(const RunDirectory& directory);
 
 }  // namespace phase0::run

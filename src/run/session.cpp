@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "linalg/kernels.h"
+#include "run/tuning_cache.h"
 #include "store/atomic_file.h"
 
 namespace phase0::run {
@@ -14,7 +15,7 @@ Options validated(const Options& options) {
 }
 
 int thread_count(const ComputeOptions& compute) {
-  return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads();
+  return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads().count;
 }
 
 }  // namespace
@@ -26,27 +27,34 @@ Session::Session(const Options& options, Observer& observer)
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
-      execution_{pool_, memory_, observer} {
+      execution_{pool_, memory_, observer, nullptr, nullptr} {
   observer.log(LogLevel::kDebug,
                fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
                            core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));
+}
+
+void Session::begin_stage(const std::string& stage) {
+  core::trim_heap();
+  tuning_ = TuningCache().load(stage);
+  monitor_.emplace(memory_.bytes());
+  execution_.tuning = &tuning_;
+  execution_.monitor = &*monitor_;
+}
+
+void Session::end_stage() {
+  execution_.monitor = nullptr;
+  execution_.tuning = nullptr;
+  monitor_.reset();
+}
+
+void Session::announce(std::int64_t planned_bytes) {
+  if (monitor_) monitor_->set_planned_bytes(planned_bytes);
 }
 
 void Session::lock_directory() {
   if (lock_) return;
   store::create_folders(directory_.path);
   lock_ = RunLock(directory_.path);
-}
-
-void Session::require_memory(std::int64_t minimum_bytes) const {
-  if (minimum_bytes <= memory_.bytes()) return;
-  // Rounded up so that the figure, given back as --memory, is accepted.
-  const std::int64_t mebibytes = (minimum_bytes >> 20) + 1;
-  throw Error(
-      ErrorKind::kMemory,
-      fmt::format("the memory budget of {} is too small; the smallest that works is {}MiB (fewer threads, "
-                  "smaller k or fewer permutations need less)",
-                  core::format_bytes(memory_.bytes()), mebibytes));
 }
 
 }  // namespace phase0::run

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 
 #include "core/execution.h"
@@ -29,9 +29,14 @@ class Session {
   /// again.
   void lock_directory();
 
-  /// Throws Error (kMemory) that names the smallest budget that works when `minimum_bytes` is over the
-  /// budget.
-  void require_memory(std::int64_t minimum_bytes) const;
+  /// Watches the memory and provides the start values of tuned scans, for as long as a stage runs: until
+  /// end_stage().
+  void begin_stage(const std::string& stage);
+  void end_stage();
+  /// What the running stage is to take, for the messages of the watch.
+  void announce(std::int64_t planned_bytes);
+  /// What the scans of the running stage have learnt.
+  const core::TuningTable& tuning() const { return tuning_; }
 
  private:
   Options options_;
@@ -40,6 +45,8 @@ class Session {
   std::string kernels_;
   core::MemoryBudget memory_;
   core::ThreadPool pool_;
+  std::optional<core::MemoryMonitor> monitor_;
+  core::TuningTable tuning_;
   core::Execution execution_;
 };
 

@@ -4,8 +4,25 @@
 
 #include "run/journal.h"
 #include "run/provenance.h"
+#include "run/tuning_cache.h"
 
 namespace phase0::run {
+
+namespace {
+
+/// A session's watch and tuning table while a stage runs.
+class RunningStage {
+ public:
+  RunningStage(Session& session, const std::string& stage) : session_(session) { session.begin_stage(stage); }
+  ~RunningStage() { session_.end_stage(); }
+  RunningStage(const RunningStage&) = delete;
+  RunningStage& operator=(const RunningStage&) = delete;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace
 
 StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work) {
@@ -15,6 +32,7 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
                            fmt::format("{}: already done in {}", stage, session.directory().path));
     return StageOutcome::kAlreadyDone;
   }
+  const RunningStage running(session, stage);
   const StageMeter meter;
   // Input is checked and refused inside `work` before it writes anything, so nothing is created before it.
   const StageReport report = work();
@@ -22,6 +40,7 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   record_stage(session, report.plan, figures, report.extra);
   Journal finished(session.directory());
   finished.finish(stage, key);
+  TuningCache().save(stage, session.tuning());
   session.observer().log(
       LogLevel::kInfo,
       fmt::format("{}: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", stage, report.plan.rows,

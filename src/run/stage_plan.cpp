@@ -6,47 +6,84 @@
 #include <cmath>
 #include <set>
 
-#include "analysis/analyze.h"
 #include "core/checked.h"
 #include "models/assign.h"
 #include "models/kmeans.h"
+#include "models/moments.h"
 #include "models/pca.h"
 #include "models/quartile.h"
+#include "run/plan_work.h"
 
 namespace phase0::run {
 namespace {
 
 using core::MemoryBudget;
 
-/// Shapes of the train rows' sources for a storage.
-void set_shapes(Workload& workload, const data::SampleIndex& train, std::int64_t window,
-                std::int64_t frame_bytes) {
-  if (workload.storage == Storage::kDense) {
-    workload.delta = workload.mean = data::matrix_shape(train.n_rows(), workload.dim);
-    workload.flat = data::matrix_shape(train.n_rows(), workload.dim * window);
-    return;
-  }
-  workload.delta = data::delta_shape(train, workload.dim, frame_bytes);
-  workload.mean = data::mean_shape(train, window, workload.dim, frame_bytes);
-  workload.flat = data::flat_shape(train, window, workload.dim, frame_bytes);
+/// Names, offsets and rows of an utterance, in the tables that hold them while they are read.
+constexpr std::int64_t kUtteranceBytes = 512;
+
+/// The larger of what both splits need for a block; rows of the train split.
+data::SourceShape wider(data::SourceShape train, const data::SourceShape& eval) {
+  train.block_bytes = std::max(train.block_bytes, eval.block_bytes);
+  train.mapped_bytes = std::max(train.mapped_bytes, eval.mapped_bytes);
+  return train;
 }
 
-/// The largest of several needs that do not add up, with what it consists of.
+/// Shapes of the sources for a storage.
+void set_shapes(Workload& workload, const data::SampleIndex& train, const data::SampleIndex& eval,
+                std::int64_t window, std::int64_t frame_bytes) {
+  const std::int64_t dim = workload.dim;
+  if (workload.storage == Storage::kDense) {
+    const auto matrix = [&](std::int64_t columns) {
+      return wider(data::matrix_shape(train.n_rows(), columns), data::matrix_shape(eval.n_rows(), columns));
+    };
+    workload.delta = workload.mean = matrix(dim);
+    workload.flat = matrix(dim * window);
+    return;
+  }
+  workload.delta =
+      wider(data::delta_shape(train, dim, frame_bytes), data::delta_shape(eval, dim, frame_bytes));
+  workload.mean = wider(data::mean_shape(train, window, dim, frame_bytes),
+                        data::mean_shape(eval, window, dim, frame_bytes));
+  workload.flat = wider(data::flat_shape(train, window, dim, frame_bytes),
+                        data::flat_shape(eval, window, dim, frame_bytes));
+}
+
+/// The largest of several needs that do not add up, beside what the stage holds all the time.
 class Peak {
  public:
+  /// `files_bytes`: of the run directory, where it lies in memory.
+  Peak(const Session& session, std::int64_t held_bytes, std::int64_t files_bytes)
+      : threads_(session.threads()),
+        held_(held_bytes),
+        files_(files_bytes),
+        free_(session.memory().bytes() - MemoryBudget::kBaseBytes - held_bytes - files_bytes) {}
+
+  std::int64_t free_bytes() const { return free_; }
+  int threads() const { return threads_; }
   void consider(const std::string& name, std::int64_t bytes, std::int64_t minimum) {
     minimum_ = std::max(minimum_, minimum);
     if (bytes <= bytes_) return;
     bytes_ = bytes;
     name_ = name;
   }
+  void consider(const std::string& name, const core::ScanNeed& need, std::int64_t n_blocks) {
+    consider(name, core::planned_bytes(need, n_blocks, threads_, free_), need.minimum_bytes());
+  }
   void fill(StagePlan& plan) const {
-    plan.memory = {{"program", MemoryBudget::kBaseBytes}, {name_, bytes_}};
-    plan.peak_memory_bytes = MemoryBudget::kBaseBytes + bytes_;
-    plan.minimum_memory_bytes = MemoryBudget::kBaseBytes + minimum_;
+    plan.memory = {{"program", MemoryBudget::kBaseBytes}, {"row index and models", held_}, {name_, bytes_}};
+    if (files_ > 0) plan.memory.push_back({"output on tmpfs", files_});
+    plan.output_in_memory_bytes = files_;
+    const std::int64_t always = MemoryBudget::kBaseBytes + held_ + files_;
+    plan.peak_memory_bytes = always + bytes_;
+    plan.minimum_memory_bytes = always + minimum_;
   }
 
  private:
+  int threads_;
+  std::int64_t held_;
+  std::int64_t files_;
+  std::int64_t free_;
   std::string name_ = "blocks in flight";
   std::int64_t bytes_ = 0;
   std::int64_t minimum_ = 0;
@@ -67,63 +104,85 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t n_rows, std::int
   return {moments + seeding + 2 + assignment, moments + seeding + options.max_iter + 1 + assignment};
 }
 
-void add_pca(const Session& session, const Workload& workload, std::int64_t k, Peak& peak) {
-  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes;
-  const std::int64_t exact =
-      models::pca_bytes(workload.flat, k, models::PcaMethod::kCovariance, session.threads());
-  const std::int64_t approximate =
-      models::pca_bytes(workload.flat, k, models::PcaMethod::kIncrementalSvd, session.threads());
-  const bool fits = exact <= free;
-  peak.consider(fits ? "PCA covariance" : "PCA incremental SVD", fits ? exact : approximate,
-                std::min(exact, approximate));
-  const std::int64_t scores = models::pca_scores_bytes(workload.flat, k, session.threads());
-  peak.consider("PCA scores", scores, scores);
+/// Memory of the PCA of one lag; returns how it will go.
+models::PcaPlan add_pca(const Options& options, const Workload& workload, std::int64_t k, Peak& peak) {
+  const models::PcaPlan fit =
+      models::plan_pca(workload.flat, k, options.clustering.pca_method, peak.threads(), peak.free_bytes());
+  const std::int64_t n_blocks = workload.flat.n_blocks();
+  peak.consider(fit.method == PcaMethod::kCovariance ? "PCA covariance" : "PCA incremental SVD",
+                core::planned_bytes(fit.need, n_blocks, peak.threads(), peak.free_bytes()),
+                fit.minimum_bytes);
+  peak.consider("PCA scores", models::pca_scores_need(workload.flat, k), n_blocks);
+  return fit;
 }
 
-void add_kmeans(const Session& session, const Workload& workload, const ConditionOptions& condition,
+/// Rows of a condition: `mean`, or scores.
+data::SourceShape condition_rows(const Options& options, const Workload& workload,
+                                 const ConditionOptions& condition) {
+  data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
+                               ? workload.mean
+                               : data::matrix_shape(workload.n_train, condition.pca_dim);
+  if (condition.type != ConditionType::kPcaQuartile &&
+      options.clustering.holdout == HoldoutPolicy::kExclude) {
+    rows.block_bytes += rows.block_rows * rows.frame_dim * 4;  // put together from ranges
+  }
+  return rows;
+}
+
+void add_kmeans(const Options& options, const Workload& workload, const ConditionOptions& condition,
                 Peak& peak) {
-  const auto& options = session.options().clustering.kmeans;
-  const data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
-                                     ? workload.mean
-                                     : data::matrix_shape(workload.n_train, condition.pca_dim);
-  const models::KMeansMemory memory = models::kmeans_memory(rows, condition.k, options, session.threads());
-  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes;
-  // The budget decides how many restarts run in lockstep; what is left over by the last one is not used.
-  peak.consider("k-means of " + condition.name,
-                std::min(memory.lockstep_bytes, std::max(free, memory.minimum_bytes)), memory.minimum_bytes);
-  const std::int64_t assign = models::assign_bytes(rows, condition.k, session.threads());
-  peak.consider("assignment of " + condition.name, assign, assign);
+  const data::SourceShape rows = condition_rows(options, workload, condition);
+  const models::KMeansMemory memory =
+      models::kmeans_memory(rows, condition.k, options.clustering.kmeans, peak.threads(), peak.free_bytes());
+  peak.consider("k-means of " + condition.name, memory.planned_bytes, memory.minimum_bytes);
+  peak.consider("assignment of " + condition.name, models::assign_need(rows, condition.k), rows.n_blocks());
+}
+
+void add_quartile(const Options& options, const Workload& workload, const ConditionOptions& condition,
+                  Peak& peak) {
+  const data::SourceShape rows = condition_rows(options, workload, condition);
+  peak.consider("quartile edges of " + condition.name, models::quartile_need(rows), rows.n_blocks());
+  peak.consider("quartile ids of " + condition.name, models::assign_quartiles_need(rows), rows.n_blocks());
 }
 
 }  // namespace
 
-Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits,
-                 int threads) {
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits) {
   Workload workload;
   const data::SampleIndex train = splits.index(data::Split::kTrain, latents.utterances());
+  const data::SampleIndex eval = splits.index(data::Split::kEval, latents.utterances());
   workload.n_frames = latents.n_frames();
   workload.dim = latents.dim();
   workload.n_train = train.n_rows();
-  workload.n_eval = splits.index(data::Split::kEval, latents.utterances()).n_rows();
+  workload.n_eval = eval.n_rows();
   workload.n_speakers = std::ssize(splits.speaker_names);
+  workload.n_utterances = std::ssize(latents.utterances());
   workload.staged = !latents.mappable();
   const std::int64_t n_rows = workload.n_train + workload.n_eval;
   workload.storage = data::resolve_storage(options, n_rows, workload.dim);
   workload.features_bytes = data::features_bytes(options, n_rows, workload.dim, latents);
-  workload.collect_bytes = data::write_features_bytes(options, latents, workload.storage, threads);
+  workload.check = data::check_need(latents);
+  workload.check_blocks = data::check_blocks(latents);
+  workload.write = data::write_features_memory(options, latents, splits);
   const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
-  set_shapes(workload, train, options.context.window_size, value_bytes * workload.dim);
+  workload.frame_bytes = value_bytes * workload.dim;
+  workload.input_frame_bytes = store::element_size(latents.type()) * workload.dim;
+  set_shapes(workload, train, eval, options.context.window_size, workload.frame_bytes);
   return workload;
 }
 
-Workload measure(const data::Samples& samples) {
+Workload measure(const data::Samples& samples, std::int64_t features_bytes) {
   Workload workload;
   workload.dim = samples.dim();
   workload.n_train = samples.index(data::Split::kTrain).n_rows();
   workload.n_eval = samples.index(data::Split::kEval).n_rows();
   workload.n_speakers = std::ssize(samples.speaker_names());
+  workload.n_utterances = samples.n_utterances_in_all();
   workload.storage = samples.storage();
-  set_shapes(workload, samples.index(data::Split::kTrain), samples.window(), 4 * workload.dim);
+  workload.features_bytes = features_bytes;
+  workload.frame_bytes = 4 * workload.dim;
+  set_shapes(workload, samples.index(data::Split::kTrain), samples.index(data::Split::kEval),
+             samples.window(), workload.frame_bytes);
   return workload;
 }
 
@@ -154,6 +213,17 @@ void check_against_input(const Options& options, const data::Latents& latents, c
   }
 }
 
+std::int64_t index_bytes(const Workload& workload) {
+  return workload.n_utterances * kUtteranceBytes;
+}
+
+std::int64_t models_bytes(const Options& options, const Workload& workload) {
+  std::int64_t rows = 0;
+  for (const auto& condition : options.clustering.conditions) rows += condition.pca_dim + 1;
+  // The largest model of a lag, those cut from it, and the one being saved.
+  return 3 * 8 * rows * workload.dim * options.context.window_size;
+}
+
 StagePlan plan_collect(const Session& session, const Workload& workload) {
   StagePlan plan;
   plan.stage = "collect";
@@ -161,11 +231,13 @@ StagePlan plan_collect(const Session& session, const Workload& workload) {
   const bool dense = workload.storage == Storage::kDense;
   plan.passes_min = plan.passes_max = 1 + (workload.staged ? 1 : 0) + (dense ? 1 : 0);
   plan.disk_bytes = workload.features_bytes;
-  Peak peak;
-  const std::int64_t check = session.threads() * (std::int64_t{8} << 20);
-  const std::int64_t bytes = std::max(check, workload.collect_bytes);
-  peak.consider("frames and features in flight", bytes, bytes);
+  Peak peak(session, index_bytes(workload), collect_files_in_memory(session, workload));
+  peak.consider("checking input", workload.check, workload.check_blocks);
+  peak.consider("staging frames", workload.write.staging_bytes, workload.write.staging_bytes);
+  peak.consider("energy and row index", workload.write.rows_bytes, workload.write.rows_bytes);
+  if (dense) peak.consider("dense features in flight", workload.write.dense, workload.write.dense_blocks);
   peak.fill(plan);
+  set_traffic(collect_work(session, workload), plan);
   return plan;
 }
 
@@ -177,52 +249,55 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   const std::int64_t n_lags = std::ssize(options.context.lags);
   plan.passes_min = plan.passes_max = 1;
   std::set<std::int64_t> pca_dims;
-  Peak peak;
-  const std::int64_t scan = 2 * session.threads() * (workload.delta.block_bytes + 24 * workload.dim);
-  peak.consider("normaliser", scan, scan);
+  plan.disk_bytes = fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  Peak peak(session, index_bytes(workload) + models_bytes(options, workload),
+            fit_files_in_memory(session, workload));
+  peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
   for (const auto& condition : options.clustering.conditions) {
     if (condition.pca_dim > 0) pca_dims.insert(condition.pca_dim);
     if (condition.type == ConditionType::kPcaQuartile) {
-      const std::int64_t bytes =
-          models::quartile_bytes(data::matrix_shape(workload.n_train, condition.pca_dim), session.threads());
-      peak.consider("quartile edges of " + condition.name, bytes, bytes);
+      add_quartile(options, workload, condition, peak);
       continue;
     }
-    add_kmeans(session, workload, condition, peak);
+    add_kmeans(options, workload, condition, peak);
     if (condition.type != ConditionType::kMeanPoolVq) continue;
     const Passes passes = kmeans_passes(options.clustering.kmeans, workload.n_train, condition.k);
     plan.passes_min += n_lags * passes.min;
     plan.passes_max += n_lags * passes.max;
   }
   if (!pca_dims.empty()) {
-    add_pca(session, workload, *pca_dims.rbegin(), peak);
-    const std::int64_t passes = n_lags * (1 + std::ssize(pca_dims));
+    const models::PcaPlan pca = add_pca(options, workload, *pca_dims.rbegin(), peak);
+    const std::int64_t passes = n_lags * (pca.n_scans + std::ssize(pca_dims));
     plan.passes_min += passes;
     plan.passes_max += passes;
+    // The covariance's scratch file is gone before the scores are written.
+    plan.disk_bytes = std::max(plan.disk_bytes, fit_output_bytes(session, workload) + pca.scratch_bytes);
   }
-  const std::int64_t n_cells = n_lags * std::ssize(options.clustering.conditions);
-  plan.disk_bytes = 8 * n_cells * plan.rows;
-  for (const std::int64_t k : pca_dims) plan.disk_bytes += 4 * k * plan.rows;
   peak.fill(plan);
+  set_traffic(fit_work(session, workload), plan);
   return plan;
 }
 
 StagePlan plan_analyze(const Session& session, const Workload& workload) {
+  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes - index_bytes(workload) -
+                            analyze_files_in_memory(session, workload);
+  return plan_analyze(
+      session, workload,
+      analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
+                                session.threads(), free, workload.n_speakers));
+}
+
+StagePlan plan_analyze(const Session& session, const Workload& workload,
+                       const analysis::AnalysisMemory& memory) {
   StagePlan plan;
   plan.stage = "analyze";
   plan.rows = workload.n_train + workload.n_eval;
-  const analysis::AnalysisMemory memory =
-      analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,
-                                session.threads(), workload.n_speakers);
-  const std::int64_t free =
-      std::max(session.memory().bytes() - MemoryBudget::kBaseBytes, memory.minimum_bytes);
-  const std::int64_t bytes = std::min(memory.one_scan_bytes, free);
-  // Every scan does as many dimensions as fit.
-  plan.passes_min = plan.passes_max = core::ceil_div(memory.one_scan_bytes, std::max<std::int64_t>(bytes, 1));
-  plan.disk_bytes = std::int64_t{4} << 20;
-  Peak peak;
-  peak.consider("accumulators by cluster, slice and permutation", bytes, memory.minimum_bytes);
+  plan.passes_min = plan.passes_max = memory.n_scans;
+  plan.disk_bytes = analyze_output_bytes(session, workload);
+  Peak peak(session, index_bytes(workload), analyze_files_in_memory(session, workload));
+  peak.consider("accumulators by cluster, slice and permutation", memory.planned_bytes, memory.minimum_bytes);
   peak.fill(plan);
+  set_traffic(analyze_work(session, workload, plan.passes_max), plan);
   return plan;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "analysis/analyze.h"
 #include "data/feature_source.h"
 #include "data/features_file.h"
 #include "data/latents.h"
@@ -14,25 +15,43 @@ struct Workload {
   std::int64_t n_frames = 0, dim = 0;
   std::int64_t n_train = 0, n_eval = 0;
   std::int64_t n_speakers = 0;          ///< of the whole input
+  std::int64_t n_utterances = 0;        ///< of the whole input
   data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
+  std::int64_t frame_bytes = 0;         ///< of a frame as the stages after collect read it
+  std::int64_t input_frame_bytes = 0;   ///< of a frame in the input; 0 after collect
   bool staged = false;
   Storage storage = Storage::kWindow;
-  std::int64_t features_bytes = 0;
-  std::int64_t collect_bytes = 0;  ///< memory
+  std::int64_t features_bytes = 0;  ///< of features.h5
+  core::ScanNeed check;             ///< of collect
+  std::int64_t check_blocks = 0;
+  data::WriteMemory write;  ///< of collect
 };
 
 /// Before collect, from the input's metadata.
-Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits,
-                 int threads);
-/// After collect.
-Workload measure(const data::Samples& samples);
+Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits);
+/// After collect. `features_bytes`: the size of features.h5.
+Workload measure(const data::Samples& samples, std::int64_t features_bytes);
 
 /// Checks of options against the input: PCA dimensions, clusters against rows, the `vae` figures.
 /// Throws Error (kConfig).
 void check_against_input(const Options& options, const data::Latents& latents, const Workload& workload);
 
+/// Memory that every stage holds from its start to its end: names and rows of the utterances.
+std::int64_t index_bytes(const Workload& workload);
+/// What fit holds besides: the PCA models of a lag.
+std::int64_t models_bytes(const Options& options, const Workload& workload);
+
 StagePlan plan_collect(const Session& session, const Workload& workload);
 StagePlan plan_fit(const Session& session, const Workload& workload);
+/// From what is known before anything is fitted: an upper bound.
 StagePlan plan_analyze(const Session& session, const Workload& workload);
+/// From the counted clusters.
+StagePlan plan_analyze(const Session& session, const Workload& workload,
+                       const analysis::AnalysisMemory& memory);
+
+/// All stages in their order; what the most demanding one needs at least, and the disk they take together.
+std::vector<StagePlan> plan_stages(const Session& session, const Workload& workload);
+std::int64_t minimum_bytes(const std::vector<StagePlan>& stages);
+std::int64_t disk_bytes(const std::vector<StagePlan>& stages);
 
 }  // namespace phase0::run

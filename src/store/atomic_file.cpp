@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/memory.h"
@@ -53,17 +52,6 @@ void create_folders(const std::string& path) {
       if (!S_ISDIR(status.st_mode)) throw_errno("create folder", folder, ENOTDIR);
     }
   }
-}
-
-std::int64_t free_disk_bytes(const std::string& path) {
-  struct statvfs status {};
-  std::string existing = path;
-  while (::statvfs(existing.c_str(), &status) != 0) {
-    const bool missing = errno == ENOENT || errno == ENOTDIR;
-    if (!missing || existing == "." || existing == "/") throw_errno("ask for the free space of", path);
-    existing = parent_folder(existing);
-  }
-  return static_cast<std::int64_t>(status.f_bavail) * static_cast<std::int64_t>(status.f_frsize);
 }
 
 }  // namespace phase0::store

@@ -16,7 +16,4 @@ std::string read_file(const std::string& path, std::int64_t max_bytes);
 /// Creates a folder and its parents, durably. Throws Error (kStorage).
 void create_folders(const std::string& path);
 
-/// Free bytes for this user on the file system that holds `path` or its nearest existing parent.
-std::int64_t free_disk_bytes(const std::string& path);
-
 }  // namespace phase0::store

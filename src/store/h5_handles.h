@@ -63,6 +63,11 @@ class H5Session {
 std::string h5_message();
 /// ` (MESSAGE)`, or nothing.
 std::string h5_reason();
+/// True when the last failure on this thread was for want of memory.
+bool h5_out_of_memory();
+
+/// How values are moved between memory and file: with 64 KiB to convert in, not HDF5's own 1 MiB.
+H5Properties h5_transfer();
 
 /// Marks the descriptor behind an open file as not inherited by child processes and returns it; -1 if there
 /// is none.

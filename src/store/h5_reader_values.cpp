@@ -127,8 +127,9 @@ class WholeReader {
   std::vector<T> read(hid_t memory_type) const {
     dataset_.verify();
     std::vector<T> values(static_cast<std::size_t>(dataset_.elements()));
+    const H5Properties transfer = h5_transfer();
     if (!values.empty() &&
-        H5Dread(dataset_.id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+        H5Dread(dataset_.id(), memory_type, H5S_ALL, H5S_ALL, transfer.get(), values.data()) < 0) {
       fail("cannot be read" + h5_reason());
     }
     return values;
@@ -145,13 +146,14 @@ std::vector<std::string> WholeReader::strings() const {
   std::vector<std::string> values;
   std::int64_t total_bytes = 0;
   const H5Space file_space(H5Dget_space(dataset_.id()));
+  const H5Properties transfer = h5_transfer();
   for (std::int64_t first = 0; first < dataset_.elements(); first += kStringsPerRead) {
     const auto start = static_cast<hsize_t>(first);
     const auto n = static_cast<hsize_t>(std::min(kStringsPerRead, dataset_.elements() - first));
     const H5Space memory_space(H5Screate_simple(1, &n, nullptr));
     H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, &start, nullptr, &n, nullptr);
     const auto read = [&](hid_t memory_type, void* out) {
-      return H5Dread(dataset_.id(), memory_type, memory_space.get(), file_space.get(), H5P_DEFAULT, out);
+      return H5Dread(dataset_.id(), memory_type, memory_space.get(), file_space.get(), transfer.get(), out);
     };
     read_strings(source_, dataset_.name(), dataset_.type(), n, read, values);
     for (hsize_t i = start; i < start + n; ++i) total_bytes += static_cast<std::int64_t>(values[i].size());

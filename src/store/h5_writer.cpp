@@ -8,7 +8,7 @@
 
 #include "core/check.h"
 #include "core/checked.h"
-#include "store/atomic_file.h"
+#include "store/file_system.h"
 #include "store/h5_handles.h"
 #include "store/h5_types.h"
 #include "store/posix_file.h"
@@ -93,7 +93,8 @@ struct H5Writer::Impl {
   Impl& operator=(const Impl&) = delete;
 
   [[noreturn]] void fail(const std::string& object, const std::string& message) const {
-    throw Error(ErrorKind::kStorage, message, ErrorPlace{.path = temporary, .dataset = object});
+    const ErrorKind kind = h5_out_of_memory() ? ErrorKind::kMemory : ErrorKind::kStorage;
+    throw Error(kind, message, ErrorPlace{.path = temporary, .dataset = object});
   }
 
   /// Reserves disk space for `bytes` that HDF5 is about to append, and for metadata. HDF5 1.10 crashes when a
@@ -157,7 +158,8 @@ struct H5Writer::Impl {
     PHASE0_CHECK(count(shape) == static_cast<std::int64_t>(n));
     make_room(bytes);
     const H5Dataset dataset = create(name, type, shape, false);
-    if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
+    const H5Properties transfer = h5_transfer();
+    if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, transfer.get(), values) < 0) {
       fail(name, "the dataset cannot be written" + h5_reason());
     }
   }

@@ -17,6 +17,9 @@ namespace {
 /// its multiples, or the tails that a neighbour's first fault brought back would stay resident, range after
 /// range.
 constexpr std::int64_t kFaultAroundBytes = std::int64_t{64} << 10;
+/// Newer kernels map the whole folio that a fault hits, as large as a huge page, at multiples of its size in
+/// the file.
+constexpr std::int64_t kFolioBytes = std::int64_t{2} << 20;
 
 std::int64_t page_bytes() {
   return ::sysconf(_SC_PAGESIZE);
@@ -47,7 +50,7 @@ struct MappedRegion::Impl {
     const int protection = mode == MapMode::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
     void* address = ::mmap(nullptr, static_cast<std::size_t>(head + size), protection, MAP_SHARED, file.get(),
                            file_offset);
-    if (address == MAP_FAILED) throw_errno("map", path);
+    if (address == MAP_FAILED) throw_errno("map", path);  // kMemory where the address space is used up
     base = static_cast<std::byte*>(address);
   }
 
@@ -69,6 +72,15 @@ struct MappedRegion::Impl {
     const std::int64_t last = core::round_up(origin + head + end, unit);
     return {std::max<std::int64_t>(first - origin, 0),
             std::min(last - origin, core::round_up(head + size, page_bytes()))};
+  }
+
+  /// Everything that touching the range may have mapped.
+  Pages mapped_with(std::int64_t offset, std::int64_t bytes) const {
+    Pages range = pages(offset, bytes, kFaultAroundBytes);
+    if (range.bytes() == 0) return {};
+    const std::int64_t first = (file_offset + range.first) / kFolioBytes * kFolioBytes - file_offset;
+    const std::int64_t end = core::round_up(file_offset + range.end, kFolioBytes) - file_offset;
+    return {std::max<std::int64_t>(first, 0), std::min(end, core::round_up(head + size, page_bytes()))};
   }
 };
 
@@ -108,7 +120,7 @@ void MappedRegion::will_need(std::int64_t offset, std::int64_t size) const {
 
 void MappedRegion::release(std::int64_t offset, std::int64_t size) const {
   if (impl_ == nullptr) return;
-  const auto range = impl_->pages(offset, size, kFaultAroundBytes);
+  const auto range = impl_->mapped_with(offset, size);
   if (range.bytes() > 0) ::madvise(impl_->base + range.first, range.bytes(), MADV_DONTNEED);
 }
 
@@ -121,7 +133,7 @@ void MappedRegion::flush(std::int64_t offset, std::int64_t size) const {
   // Errors of the write-back are kept by the kernel for the fsync of whoever commits the file.
   ::sync_file_range(impl_->file.get(), first, bytes,
                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-  ::madvise(impl_->base + range.first, range.bytes(), MADV_DONTNEED);
+  release(offset, size);
   ::posix_fadvise(impl_->file.get(), first, bytes, POSIX_FADV_DONTNEED);
 }
 

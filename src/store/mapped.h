@@ -30,12 +30,13 @@ class MappedRegion {
 
   /// Hints, relative to the range and clipped to it; never fail. Const because the contents do not change.
   void will_need(std::int64_t offset, std::int64_t size) const;
-  /// Takes the range out of the resident set (MADV_DONTNEED), widened to 64 KiB in memory, which is what one
-  /// page fault may bring in; pages are read again on the next use, so a neighbour's are only delayed.
+  /// Takes the range out of the resident set (MADV_DONTNEED), widened to multiples of 2 MiB in the file,
+  /// which is what one page fault may bring in; pages are mapped again on the next use, so a neighbour's are
+  /// only delayed.
   void release(std::int64_t offset, std::int64_t size) const;
   /// Written pages of the range: starts and waits for their write-back (sync_file_range), then takes them out
-  /// of the resident set and the page cache. Widened like release(). A write-back error is left for the
-  /// file's fsync.
+  /// of the resident set and the page cache. Written back are whole 64 KiB. A write-back error is left for
+  /// the file's fsync.
   void flush(std::int64_t offset, std::int64_t size) const;
 
  private:

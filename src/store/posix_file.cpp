@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/memory.h"
-#include "store/atomic_file.h"
+#include "store/file_system.h"
 
 namespace phase0::store {
 namespace {
@@ -47,8 +47,8 @@ bool allocate(const FileDescriptor& file, int mode, std::int64_t offset, std::in
 }  // namespace
 
 void throw_errno(const std::string& operation, const std::string& path, int error) {
-  throw Error(ErrorKind::kStorage, fmt::format("cannot {}: {}", operation, std::strerror(error)),
-              ErrorPlace{.path = path});
+  throw Error(error == ENOMEM ? ErrorKind::kMemory : ErrorKind::kStorage,
+              fmt::format("cannot {}: {}", operation, std::strerror(error)), ErrorPlace{.path = path});
 }
 
 void FileDescriptor::reset() {

@@ -8,7 +8,8 @@
 
 #include "phase0/error.h"
 
-/// Descriptors and the few system calls that the store makes, with errno turned into Error (kStorage).
+/// Descriptors and the few system calls that the store makes, with errno turned into Error (kStorage; kMemory
+/// for ENOMEM).
 namespace phase0::store {
 
 [[noreturn]] void throw_errno(const std::string& operation, const std::string& path, int error = errno);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "analysis/problem.h"
+#include "support/failing_source.h"
 
 namespace phase0::analysis {
 namespace {
@@ -60,7 +61,7 @@ testing::Shape large() {
 AnalysisMemory memory_of(const Problem& problem, int threads) {
   // Both cells of the problem have a lag of their own, so this bound counts four cells.
   return analysis_memory(problem.options, static_cast<std::int64_t>(problem.input.mu.size()),
-                         problem.train.n_rows(), problem.eval.n_rows(), threads,
+                         problem.train.n_rows(), problem.eval.n_rows(), threads, testing::kAmple,
                          static_cast<std::int64_t>(problem.input.speaker_names.size()));
 }
 
@@ -79,7 +80,7 @@ TEST(AnalyzeDeterminism, ThreadsDoNotMatter) {
 
 TEST(AnalyzeDeterminism, TheBudgetDoesNotMatter) {
   Problem problem(large());
-  problem.options.metrics.permutations = 80;  // so that the sums outweigh the fixed buffers
+  problem.options.metrics.permutations = 400;  // so that the sums outweigh the fixed buffers
   problem.options.slices.emplace_back(SliceOptions{"late", SliceFilterKind::kPosFrac, 0.5, 1.0});
   RecordingObserver ample;
   const Bits expected{run(problem, 1, testing::kAmple, &ample)};
@@ -116,6 +117,34 @@ TEST(AnalyzeDeterminism, ThePlanCoversTheRun) {
     EXPECT_EQ(scans(observer, problem), 1);
     EXPECT_NO_THROW(run(problem, threads, memory.minimum_bytes + core::MemoryBudget::kBaseBytes));
   }
+}
+
+TEST(AnalyzeDeterminism, ThePlanIsExactOnceTheClustersAreCounted) {
+  const Problem problem(large());
+  for (const std::int64_t free : {std::int64_t{24} << 20, testing::kAmple}) {
+    core::ThreadPool pool(2);
+    core::MemoryBudget memory(core::MemoryBudget::kBaseBytes + free, "test");
+    Observer observer;
+    core::Execution execution{pool, memory, observer};
+    const AnalysisMemory exact = Analysis(problem.options, problem.input, execution).memory();
+    const AnalysisMemory bound = memory_of(problem, 2);
+    EXPECT_LE(exact.minimum_bytes, exact.planned_bytes);
+    EXPECT_LE(exact.minimum_bytes, bound.minimum_bytes);
+    EXPECT_LE(exact.one_scan_bytes, bound.one_scan_bytes);
+    EXPECT_LE(exact.planned_bytes, std::max(free, exact.minimum_bytes));
+  }
+}
+
+TEST(AnalyzeDeterminism, FailedAllocationsChangeNothing) {
+  Problem problem(large());
+  const Bits expected{run(problem, 2)};
+  // In the middle of chunks, of which other blocks were loaded already; the streams must not move on twice.
+  const test::FailingSource failing(*problem.train.source, [](std::int64_t load) {
+    return load == 0 || load == 3 || load == 9 || load == 20 || load == 29;
+  });
+  problem.input.train.delta = &failing;
+  EXPECT_EQ(expected.values(), Bits{run(problem, 2)}.values());
+  EXPECT_GT(failing.n_loads(), 29);
 }
 
 TEST(AnalyzeDeterminism, OtherSeedsOtherPermutations) {

@@ -147,20 +147,45 @@ TEST(ScanPlan, PackingKeepsOrderAndBudget) {
   shape.n_clusters = {64, 0, 500};
   const auto units = list_units(shape);
   EXPECT_EQ(units.size(), 2U * 4 * (2 + 2 + 3));  // a cell without clusters has none
-  const auto alone = pack(shape, units, 0);
+  const auto alone = pack(shape, units, {1, 1}, 0);
   ASSERT_EQ(alone.size(), units.size());
   std::int64_t largest = 0;
-  for (const Scan& scan : alone) largest = std::max(largest, scan.bytes);
-  const auto scans = pack(shape, units, 2 * largest);
+  for (const Scan& scan : alone) largest = std::max(largest, scan.need.minimum_bytes());
+  const auto scans = pack(shape, units, {1, 1}, 2 * largest);
   EXPECT_LT(scans.size(), alone.size());
   EXPECT_GT(scans.size(), 1U);
   std::size_t next = 0;
   for (const Scan& scan : scans) {
     EXPECT_EQ(scan.first, next);
-    EXPECT_LE(scan.bytes, 2 * largest);
+    EXPECT_LE(scan.need.minimum_bytes(), 2 * largest);
     next += scan.count;
   }
   EXPECT_EQ(next, units.size());
+}
+
+TEST(ScanPlan, WidensOnlyWhereItCostsFewMorePasses) {
+  ScanShape shape;
+  shape.n_rows = 10000;
+  shape.dim = 200;
+  shape.n_slices = shape.n_planes = 2;
+  shape.permutations = 3;
+  shape.n_clusters = {64, 500};
+  const auto units = list_units(shape);
+  const auto least = pack(shape, units, {1, 1}, 0).front().need.minimum_bytes();
+  for (std::int64_t free = least; free < (std::int64_t{1} << 26); free += 654'321) {
+    const auto narrow = pack(shape, units, {1, 1}, free);
+    for (const int threads : {1, 4}) {
+      const auto scans = plan_scans(shape, units, threads, free);
+      EXPECT_LE(4 * scans.size(), 5 * narrow.size());
+      for (const Scan& scan : scans) {
+        EXPECT_LE(core::planned_bytes(scan.need, shape.n_blocks(), threads, free),
+                  std::max(free, scan.need.minimum_bytes()));
+      }
+    }
+  }
+  const auto ample = plan_scans(shape, units, 4, testing::kAmple);
+  ASSERT_EQ(ample.size(), 1U);
+  EXPECT_LE(ample.front().need.bytes(8, 4), testing::kAmple);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ class MemorySource final : public data::FeatureSource {
     PHASE0_CHECK(first >= 0 && first + n <= n_rows());
   }
   std::int64_t block_bytes() const override { return block_rows() * frame_dim() * 4; }
+  std::int64_t mapped_bytes() const override { return 0; }
 
  private:
   const std::vector<float>& values_;

@@ -126,6 +126,7 @@ TEST(Dump, RoundTripsEveryKey) {
       "clustering:\n"
       "  min_cluster_size: 9223372036854775807\n"
       "  holdout: exclude\n"
+      "  pca_method: incremental_svd\n"
       "  kmeans: {n_init: 1000, max_iter: 1, tol: 0.30000000000000004, restarts_on: sample}\n"
       "  conditions: [{name: yes, type: pca_quartile, pca_dim: 15}, {name: \"64\", type: mean_pool_vq, k: "
       "1000000}]\n"
@@ -152,6 +153,7 @@ TEST(Dump, RoundTripsEveryKey) {
   EXPECT_EQ(second.context.lags, first.context.lags);
   EXPECT_EQ(second.clustering.min_cluster_size, 9223372036854775807);
   EXPECT_EQ(second.clustering.holdout, HoldoutPolicy::kExclude);
+  EXPECT_EQ(second.clustering.pca_method, PcaMethod::kIncrementalSvd);
   EXPECT_EQ(second.clustering.kmeans.tol, 0.30000000000000004);
   EXPECT_EQ(second.clustering.kmeans.restarts_on, RestartsOn::kSample);
   EXPECT_EQ(second.clustering.conditions[0].name, "yes");

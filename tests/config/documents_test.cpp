@@ -10,7 +10,7 @@ namespace phase0::config {
 namespace {
 
 std::filesystem::path configs_folder() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "configs";
+  return std::filesystem::path(PHASE0_SOURCE_DIR) / "configs";
 }
 
 TEST(Documents, ShippedConfigurationsLoad) {

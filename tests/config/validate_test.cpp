@@ -60,6 +60,8 @@ TEST(Validate, NamesFieldValueAndBound) {
             "clustering.conditions.1.k: expected an integer from 1 to 1000000, got -5");
   EXPECT_EQ(problem_of([](Options& o) { o.features.storage = static_cast<Storage>(9); }),
             "features.storage: expected one of auto, window, dense, got number 9");
+  EXPECT_EQ(problem_of([](Options& o) { o.clustering.pca_method = static_cast<PcaMethod>(9); }),
+            "clustering.pca_method: expected one of auto, covariance, incremental_svd, got number 9");
   EXPECT_EQ(problem_of([](Options& o) {
               o.slices[0] = {"a", SliceFilterKind::kPosFrac, 0.5, std::nan("")};
             }),
@@ -76,6 +78,7 @@ TEST(Names, OfEnumerators) {
   EXPECT_STREQ(to_string(Storage::kWindow), "window");
   EXPECT_STREQ(to_string(KernelChoice::kPortable), "portable");
   EXPECT_STREQ(to_string(RestartsOn::kSample), "sample");
+  EXPECT_STREQ(to_string(PcaMethod::kIncrementalSvd), "incremental_svd");
   EXPECT_STREQ(to_string(HoldoutPolicy::kReport), "report");
   EXPECT_STREQ(to_string(NonFinitePolicy::kDropUtterance), "drop_utterance");
 }

@@ -90,6 +90,35 @@ TEST(ThreadPool, RunsEveryItemOnceOnAnyNumberOfWorkers) {
   }
 }
 
+TEST(ThreadPool, UsesOnlyTheFirstWorkersUnderALimitAndNoMoreThanItems) {
+  ThreadPool pool(5);
+  const auto most_used = [&pool](std::int64_t n) {
+    std::atomic<int> most = 0;
+    std::atomic<std::int64_t> done = 0;
+    pool.run(n, [&](std::int64_t, int worker) {
+      int known = most.load();
+      while (worker > known && !most.compare_exchange_weak(known, worker)) {
+      }
+      ++done;
+    });
+    EXPECT_EQ(done, n);
+    return most.load();
+  };
+  {
+    const WorkerLimit limit(pool, 2);
+    EXPECT_EQ(pool.size(), 2);
+    EXPECT_LT(most_used(10'000), 2);
+    {
+      const WorkerLimit one(pool, 1);
+      EXPECT_EQ(most_used(10'000), 0);
+    }
+    EXPECT_EQ(pool.size(), 2);
+    EXPECT_THROW(WorkerLimit(pool, 3), Error);
+  }
+  EXPECT_EQ(pool.size(), 5);
+  for (int i = 0; i < 100; ++i) EXPECT_LT(most_used(3), 3);
+}
+
 TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(3);
   EXPECT_THROW(pool.run(100, [](std::int64_t item, int) { PHASE0_CHECK(item != 50); }), Error);

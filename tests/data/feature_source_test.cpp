@@ -3,12 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 
-#include "core/execution.h"
 #include "core/random.h"
-#include "data/scan.h"
 #include "store/mapped.h"
 
 namespace phase0::data {
@@ -156,50 +153,6 @@ TEST(CanonicalBlocks, DependOnTheRowLengthAlone) {
   EXPECT_EQ(canonical_block_rows(4096), 128);
   EXPECT_EQ(canonical_block_rows(1), 16384);
   EXPECT_EQ(canonical_block_rows(1 << 20), 64);
-}
-
-TEST(Scan, VisitsEveryBlockOnceAndFinishesChunksInOrder) {
-  const auto source = matrix_source(numbered(50000, 1));
-  for (const int threads : {1, 3}) {
-    for (const std::int64_t in_flight : {1, 2, 7}) {
-      core::ThreadPool pool(threads);
-      core::MemoryBudget memory(std::int64_t{1} << 30, "test");
-      Observer observer;
-      core::Execution execution{pool, memory, observer};
-      std::vector<std::atomic<int>> visits(static_cast<std::size_t>(source->n_blocks()));
-      std::int64_t next = 0;
-      scan(
-          *source, execution, "test", in_flight,
-          [&](std::int64_t block, std::int64_t slot, int, const FeatureBlock& data) {
-            EXPECT_EQ(data.first_row, source->block_first(block));
-            EXPECT_LT(slot, in_flight);
-            ++visits[static_cast<std::size_t>(block)];
-          },
-          [&](std::int64_t first, std::int64_t n) {
-            EXPECT_EQ(first, next);
-            next += n;
-          });
-      EXPECT_EQ(next, source->n_blocks());
-      for (const auto& count : visits) EXPECT_EQ(count, 1);
-    }
-  }
-}
-
-TEST(Scan, StopsBetweenChunksWhenAsked) {
-  class Impatient : public Observer {
-    bool stop_requested() const override { return true; }
-  };
-  const auto source = matrix_source(numbered(100, 1));
-  core::ThreadPool pool(1);
-  core::MemoryBudget memory(std::int64_t{1} << 30, "test");
-  Impatient observer;
-  core::Execution execution{pool, memory, observer};
-  try {
-    scan(*source, execution, "test", 1, [](std::int64_t, std::int64_t, int, const FeatureBlock&) {});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
-  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "models/assign.h"
 #include "models/sources.h"
+#include "support/failing_source.h"
 
 namespace phase0::models {
 namespace {
@@ -120,10 +121,36 @@ TEST(KMeans, SameBitsForAnyThreadCountBudgetAndKernels) {
     Machine machine(threads);
     expect_same(machine);
   }
-  const KMeansMemory memory = kmeans_memory(source->shape(), 30, task_for(30).options, 2);
-  ASSERT_LT(memory.minimum_bytes, memory.lockstep_bytes);
-  Machine small(2, core::MemoryBudget::kBaseBytes + memory.minimum_bytes);  // one restart at a time
-  expect_same(small);
+  const auto needed = [&](int threads, std::int64_t free_bytes) {
+    return kmeans_memory(source->shape(), 30, task_for(30).options, threads, free_bytes);
+  };
+  const std::int64_t minimum = needed(1, 0).minimum_bytes;
+  EXPECT_EQ(needed(8, 0).minimum_bytes, minimum);  // more threads never mean more than the budget
+  EXPECT_EQ(needed(3, minimum).planned_bytes, minimum);
+  EXPECT_GT(needed(3, std::int64_t{1} << 30).planned_bytes, minimum);
+  for (const int threads : {1, 3}) {
+    Machine small(threads, core::MemoryBudget::kBaseBytes + minimum);  // one restart at a time, one worker
+    expect_same(small);
+  }
+  Machine smaller(1, core::MemoryBudget::kBaseBytes + minimum - 1);
+  EXPECT_THROW(fit_kmeans(*source, task_for(30), smaller.execution), Error);
+}
+
+TEST(KMeans, FailedAllocationsChangeNothing) {
+  const std::int64_t n = 100'000;  // 7 blocks
+  const auto x = blobs(n, 3, 30, 0.0);
+  const auto source = data::matrix_source(testing::matrix(x, 3));
+  Machine machine(3);
+  const KMeansModel reference = fit_kmeans(*source, task_for(30), machine.execution);
+  // In the middle of chunks, of which other blocks were worked on already.
+  const test::FailingSource failing(*source, [](std::int64_t load) {
+    return load == 1 || load == 20 || load == 130 || load == 250 || load == 400;
+  });
+  const KMeansModel model = fit_kmeans(failing, task_for(30), machine.execution);
+  EXPECT_GT(failing.n_loads(), 400);
+  EXPECT_EQ(model.centroids, reference.centroids);
+  EXPECT_EQ(model.counts, reference.counts);
+  EXPECT_EQ(model.inertia, reference.inertia);
 }
 
 TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {

@@ -52,6 +52,16 @@ TEST(ReportHtml, IsSelfContained) {
   }
 }
 
+TEST(ReportHtml, ShowsTheMemoryOfTheStages) {
+  Sample sample = make_sample(20, 8);
+  EXPECT_EQ(page_of(sample).find("Memory: the peak"), std::string::npos);
+  sample.facts.memory = {{"collect", 40 << 20, 30 << 20, 1 << 30}, {"fit", 300 << 20, 280 << 20, 1 << 30}};
+  const std::string page = page_of(sample);
+  expect_balanced(page);
+  EXPECT_NE(page.find("<th scope=\"row\">fit</th><td>300.0 MiB</td><td>280.0 MiB</td><td>1.0 GiB</td>"),
+            std::string::npos);
+}
+
 TEST(ReportHtml, IsWellFormedAndHasUniqueIds) {
   const std::string page = page_of(make_sample(20, 8));
   expect_balanced(page);

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "store/atomic_file.h"
+#include "store/file_system.h"
 #include "store/posix_file.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -53,12 +54,6 @@ TEST(AtomicFile, CreatesNestedFolders) {
   write_file_atomically(folder.file("a/file"), "x");
   expect_error(ErrorKind::kStorage, "Not a directory", [&] { create_folders(folder.file("a/file")); });
   expect_error(ErrorKind::kStorage, "cannot create folder", [&] { create_folders(folder.file("a/file/b")); });
-}
-
-TEST(AtomicFile, FreeSpaceOfAMissingPathIsItsParents) {
-  const test::TemporaryFolder folder;
-  EXPECT_GT(free_disk_bytes(folder.file("not/there/yet")), 0);
-  EXPECT_GT(free_disk_bytes("not-there-either"), 0);
 }
 
 TEST(PosixFile, ReserveRangeGivesBlocksAndKeepsContents) {

@@ -46,6 +46,30 @@ def test_dense_storage_does_not_depend_on_budget_or_threads(reference, tmp_path_
     assert differing(harness.fingerprint(got), harness.fingerprint(plain)) == []
 
 
+def stage_plans(cfg, where, *flags):
+    result = harness.run_config(cfg, where, *flags, "--json", command="plan")
+    assert result.code == 0, str(result)
+    return {stage["stage"]: stage for stage in json.loads(result.out)["stages"]}
+
+
+def test_covariance_in_parts_does_not_change_a_byte(tmp_path):
+    """In the least memory that works, the covariance takes several scans and a scratch file."""
+    path = latents.write(tmp_path / "latents.h5", latents.make(seed=3, dim=96))
+    cfg = harness.merged(harness.base_config(path, tmp_path / "roomy"), {"context.window_size": 40})
+    roomy = stage_plans(cfg, tmp_path, "--memory", "1GiB")
+    budget = f"{max(stage['minimum_memory_bytes'] for stage in roomy.values())}B"
+    small = stage_plans(cfg, tmp_path, "--memory", budget)["fit"]
+    assert small["passes_min"] >= roomy["fit"]["passes_min"] + 2 * len(cfg["context"]["lags"])  # 3 parts or more
+    assert small["disk_bytes"] >= roomy["fit"]["disk_bytes"] + 40 * 41 // 2 * 96 * 96 * 8 - (1 << 20)
+    want = harness.run_ok(cfg, tmp_path, "--memory", "1GiB")
+    got = harness.run_ok(harness.merged(cfg, {"output.dir": str(tmp_path / "small")}), tmp_path, "--memory", budget)
+    assert differing(harness.fingerprint(got), harness.fingerprint(want)) == []
+    with h5py.File(got / "models.h5") as f:
+        assert f["lag1/pca4_vq24/pca"].attrs["method"] == "covariance"
+    fitted = json.loads((got / "run.json").read_text())["stages"]["fit"]
+    assert fitted["peak_rss_bytes"] <= fitted["budget_bytes"]
+
+
 @pytest.mark.parametrize("writer", [{"storage": "zstd"}, {"storage": "gzip"}, {"storage": "chunked"}], ids=str)
 def test_storage_of_the_input_does_not_change_a_byte(reference, small_corpus, tmp_path, writer):
     cfg, want = reference
@@ -144,7 +168,7 @@ def test_second_run_resumes_and_fresh_does_it_again(reference, tmp_path):
 
 @pytest.mark.parametrize("change", [
     {"seed": 8}, {"context.window_size": 5}, {"clustering.kmeans.n_init": 1}, {"clustering.min_cluster_size": 150},
-    {"splits.seed": 12}, {"metrics.permutations": 5},
+    {"splits.seed": 12}, {"metrics.permutations": 5}, {"clustering.pca_method": "incremental_svd"},
 ], ids=str)
 def test_a_changed_configuration_never_resumes_stale_results(reference, small_run, tmp_path, change):
     """In a used run directory a changed configuration either is refused or gives what a new directory gives."""

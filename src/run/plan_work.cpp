@@ -1,0 +1,323 @@
+#include "run/plan_work.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "analysis/clusters.h"
+#include "models/kmeans.h"
+#include "store/file_system.h"
+
+namespace phase0::run {
+namespace {
+
+constexpr double kValue = 4;  ///< bytes of a float32
+/// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md).
+constexpr double kExpectedIterations = 90;
+
+double as_double(std::int64_t value) {
+  return static_cast<double>(value);
+}
+
+/// Rows of a feature and what loading one costs.
+struct Rows {
+  double n = 0, d = 0;
+  double row_bytes = 0;    ///< read from files
+  double mean_values = 0;  ///< values averaged into a row; 0 for a stored one
+};
+
+/// One pass that loads all rows.
+void load(const Rows& rows, const Range& passes, Work& work) {
+  work.bytes_read += rows.n * rows.row_bytes * passes;
+  work.add(Operation::kMean, rows.n * rows.mean_values * passes);
+}
+
+Rows stored(double n, double d) {
+  return {n, d, kValue * d, 0};
+}
+
+/// Rows of one lag's features with the storage of the run. Frames of a context are read once per pass.
+class FeatureRows {
+ public:
+  FeatureRows(const Session& session, const Workload& workload)
+      : dense_(workload.storage == Storage::kDense),
+        dim_(as_double(workload.dim)),
+        window_(as_double(session.options().context.window_size)),
+        frame_bytes_(as_double(workload.frame_bytes)) {}
+
+  Rows delta(double n) const { return dense_ ? stored(n, dim_) : Rows{n, dim_, frame_bytes_, 0}; }
+  Rows mean(double n) const { return dense_ ? stored(n, dim_) : Rows{n, dim_, frame_bytes_, window_ * dim_}; }
+  Rows flat(double n) const {
+    return {n, window_ * dim_, dense_ ? kValue * window_ * dim_ : frame_bytes_, 0};
+  }
+
+ private:
+  bool dense_;
+  double dim_, window_, frame_bytes_;
+};
+
+/// Nearest of `k` centroids, by the fast path.
+void nearest(double n, double d, double k, const Range& times, Work& work) {
+  work.add(Operation::kScore, n * k * times);
+  work.add(Operation::kProduct, n * k * d * times);
+}
+
+/// Lloyd's iterations of `runs` in lockstep, and the pass for the objective.
+void lloyd(const Rows& rows, double k, double runs, const Range& iterations, Work& work) {
+  load(rows, iterations + 1, work);
+  nearest(rows.n, rows.d, k * runs, iterations + 1, work);
+  work.add(Operation::kSum, rows.n * rows.d * runs * iterations);
+  work.add(Operation::kDistance, rows.n * rows.d * runs);
+}
+
+/// Greedy k-means++: per centroid one pass for the distances to it and one for the trials (2 + floor(ln k)
+/// of them, models/kmeans.h).
+void seed(const Rows& rows, double k, double runs, Work& work) {
+  const double trials = 2 + std::floor(std::log(k));
+  const double rounds = k - 1;
+  load(rows, 2 * rounds, work);
+  work.add(Operation::kShift, rows.n * rows.d * 2 * rounds);
+  nearest(rows.n, rows.d, runs * (1 + trials), rounds, work);
+  work.bytes_read += rows.n * kValue * runs * 2 * rounds;  // distances so far, in a scratch file
+  work.bytes_written += rows.n * kValue * runs * rounds;
+}
+
+void moments(const Rows& rows, Work& work) {
+  load(rows, 1, work);
+  work.add(Operation::kMoment, rows.n * rows.d);
+}
+
+void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options, Work& work) {
+  const double k = as_double(k_clusters);
+  const double runs = as_double(options.n_init);
+  const double most = as_double(options.max_iter);
+  const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
+  moments(rows, work);
+  if (!models::kmeans_uses_sample(options, static_cast<std::int64_t>(rows.n), k_clusters)) {
+    seed(rows, k, runs, work);
+    lloyd(rows, k, runs, iterations, work);
+    return;
+  }
+  const Rows sample = stored(as_double(models::kmeans_sample_size(k_clusters)), rows.d);
+  load(rows, 1, work);
+  work.bytes_written += sample.n * sample.row_bytes;
+  moments(sample, work);
+  seed(sample, k, runs, work);
+  lloyd(sample, k, runs, iterations, work);
+  lloyd(rows, k, 1, iterations, work);
+}
+
+/// Ids and distances of a condition's rows.
+void assign(const Rows& rows, const ConditionOptions& condition, Work& work) {
+  load(rows, 1, work);
+  work.bytes_written += 8 * rows.n;
+  if (condition.type == ConditionType::kPcaQuartile) return;
+  nearest(rows.n, rows.d, as_double(condition.k), 1, work);
+  work.add(Operation::kDistance, rows.n * rows.d);
+}
+
+/// Eigenpairs of the covariance: block Krylov of width k + 8 with 6 blocks and restarts, or, when that does
+/// not pay, all of them on one thread (linalg/eigen_topk.cpp).
+Range eigen_products(double f, double k, int threads) {
+  const double width = k + 8;
+  if (f <= 512 || 24 * width > f) return 2 * f * f * f + 10.0 * f * f * f * threads;
+  const double block = f * f * width;
+  return {12 * block, 40 * block, 200 * block};
+}
+
+/// One covariance per lag, then scores of both splits for every number of components.
+void pca(const Session& session, const Workload& workload, const std::set<std::int64_t>& dims, Work& work) {
+  const double n = as_double(workload.n_train);
+  const double d = as_double(workload.dim);
+  const double w = as_double(session.options().context.window_size);
+  const FeatureRows features(session, workload);
+  load(features.flat(n), 1, work);
+  // The dense storage holds contexts, whose product is taken whole.
+  const double width = workload.storage == Storage::kDense ? w * w * d * d / 2 : (w - 0.5) * d * d;
+  work.add(Operation::kFloatProduct, n * width);
+  work.add(Operation::kDoubleProduct, eigen_products(w * d, as_double(*dims.rbegin()), session.threads()));
+  const double all = n + as_double(workload.n_eval);
+  for (const std::int64_t k : dims) {
+    load(features.flat(all), 1, work);
+    work.add(Operation::kDoubleProduct, all * w * d * as_double(k));
+    work.bytes_written += all * kValue * as_double(k);
+  }
+}
+
+std::set<std::int64_t> pca_dims(const Session& session) {
+  std::set<std::int64_t> dims;
+  for (const auto& condition : session.options().clustering.conditions) {
+    if (condition.pca_dim > 0) dims.insert(condition.pca_dim);
+  }
+  return dims;
+}
+
+double n_lags(const Session& session) {
+  return as_double(std::ssize(session.options().context.lags));
+}
+
+/// Share of the rows that a slice is thought to have.
+double share(const SliceOptions& slice) {
+  if (slice.filter == SliceFilterKind::kEnergyAboveMedian) return 0.5;
+  return slice.filter == SliceFilterKind::kPosFrac ? slice.pos_frac_max - slice.pos_frac_min : 1.0;
+}
+
+/// Additions of a row's values to `adds` sums of all clusters; sums beyond the cache cost more.
+void add_values(double n, double d, double adds, double sums_bytes, Work& work) {
+  constexpr double kNear = 0x1p20;
+  constexpr double kFar = 0x1p24;
+  const double far = std::clamp(std::log(sums_bytes / kNear) / std::log(kFar / kNear), 0.0, 1.0);
+  work.add(Operation::kFarAdd, far * n * d * adds);
+  work.add(Operation::kNearAdd, (1 - far) * n * d * adds);
+}
+
+}  // namespace
+
+Work collect_work(const Session& session, const Workload& workload) {
+  const double frames = as_double(workload.n_frames) * as_double(workload.input_frame_bytes);
+  const double energy = kValue * as_double(workload.n_frames);
+  const bool dense = workload.storage == Storage::kDense;
+  Work work;
+  work.bytes_input = frames + energy;
+  // Values are checked, energies as well and then their median is taken in two passes; rows copy them.
+  work.bytes_read += (workload.staged ? 2 : 1) * frames + 4 * energy;
+  if (dense) {
+    work.bytes_read += as_double(workload.n_frames) * as_double(workload.frame_bytes);
+    const double n = as_double(workload.n_train + workload.n_eval);
+    const double window = as_double(session.options().context.window_size);
+    work.add(Operation::kMean, n_lags(session) * n * window * as_double(workload.dim));
+  }
+  work.bytes_written += as_double(workload.features_bytes);
+  return work;
+}
+
+Work fit_work(const Session& session, const Workload& workload) {
+  const auto& clustering = session.options().clustering;
+  const double n = as_double(workload.n_train);
+  const double all = n + as_double(workload.n_eval);
+  const FeatureRows features(session, workload);
+  Work lag;
+  const auto dims = pca_dims(session);
+  if (!dims.empty()) pca(session, workload, dims, lag);
+  for (const auto& condition : clustering.conditions) {
+    const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
+    const auto rows = [&](double count) {
+      return on_mean ? features.mean(count) : stored(count, as_double(condition.pca_dim));
+    };
+    if (condition.type == ConditionType::kPcaQuartile) {
+      load(rows(n), 2, lag);
+      lag.add(Operation::kOrder, 2 * n * as_double(condition.pca_dim));
+    } else {
+      kmeans(rows(n), condition.k, clustering.kmeans, lag);
+    }
+    assign(rows(all), condition, lag);
+  }
+  Work work;
+  moments(features.delta(n), work);
+  const double lags = n_lags(session);
+  work.bytes_input = all * as_double(workload.frame_bytes);
+  if (workload.storage == Storage::kDense) work.bytes_input = as_double(workload.features_bytes);
+  work.bytes_read += lags * lag.bytes_read;
+  work.bytes_written += lags * lag.bytes_written;
+  for (std::size_t i = 0; i < kOperations; ++i) work.units[i] += lags * lag.units[i];
+  return work;
+}
+
+Work analyze_work(const Session& session, const Workload& workload, std::int64_t scans) {
+  const Options& options = session.options();
+  const double n = as_double(workload.n_train + workload.n_eval);
+  const double d = as_double(workload.dim);
+  double shares = 0;
+  for (const auto& slice : options.slices) shares += share(slice);
+  const double cells = n_lags(session) * as_double(std::ssize(options.clustering.conditions));
+  const FeatureRows features(session, workload);
+  Work work;
+  load(features.delta(n), as_double(scans), work);
+  add_values(n, d, 2.0 * as_double(scans), 0x1p20, work);  // normalised, and its norm
+  const double permutations = as_double(options.metrics.permutations);
+  const double most =
+      as_double(workload.n_train / std::max<std::int64_t>(options.clustering.min_cluster_size, 1));
+  for (const auto& condition : options.clustering.conditions) {
+    const double clusters = std::min(as_double(analysis::possible_clusters(condition)), most);
+    const double sums_bytes = clusters * as_double(std::ssize(options.slices)) * 64 * 8;
+    // The ids (with squares), the speakers, and each permutation add to every slice; the curve once per
+    // slice.
+    add_values(n, d, n_lags(session) * (4 + permutations) * shares, sums_bytes, work);
+    work.add(Operation::kDraw, n_lags(session) * n * permutations);
+  }
+  // Counted once; distances are counted and ranked in two passes for every slice.
+  work.bytes_read += cells * n * (4 + 3 * 8 * as_double(std::ssize(options.slices)));
+  work.add(Operation::kOrder, cells * n * 3 * shares);
+  work.bytes_input = n * as_double(workload.frame_bytes) + 8 * n * cells;
+  work.bytes_written += as_double(analyze_output_bytes(session, workload));
+  return work;
+}
+
+std::int64_t fit_output_bytes(const Session& session, const Workload& workload) {
+  const Options& options = session.options();
+  const std::int64_t flat = workload.dim * options.context.window_size;
+  std::int64_t lag = 16 * workload.dim;
+  for (const auto& condition : options.clustering.conditions) {
+    lag += 8 * (workload.n_train + workload.n_eval);
+    if (condition.pca_dim > 0) lag += 8 * (condition.pca_dim + 1) * (flat + 2);
+    const std::int64_t d = condition.pca_dim > 0 ? condition.pca_dim : workload.dim;
+    lag += condition.k * (4 * d + 8);
+  }
+  constexpr std::int64_t kMetadata = std::int64_t{1} << 20;
+  return kMetadata + std::ssize(options.context.lags) * lag;
+}
+
+std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload) {
+  const auto& clustering = session.options().clustering;
+  std::int64_t scores = 0;
+  for (const std::int64_t k : pca_dims(session)) scores += 4 * k * (workload.n_train + workload.n_eval);
+  std::int64_t most = 0;  // of one k-means at a time: the distances while it is seeded, and the sample
+  for (const auto& condition : clustering.conditions) {
+    if (condition.type == ConditionType::kPcaQuartile) continue;
+    const bool sampled = models::kmeans_uses_sample(clustering.kmeans, workload.n_train, condition.k);
+    const std::int64_t rows = sampled ? models::kmeans_sample_size(condition.k) : workload.n_train;
+    const std::int64_t d = condition.pca_dim > 0 ? condition.pca_dim : workload.dim;
+    most = std::max(most, 4 * rows * (clustering.kmeans.n_init + (sampled ? d : 0)));
+  }
+  return scores + most;
+}
+
+std::int64_t analyze_output_bytes(const Session& session, const Workload& workload) {
+  const Options& options = session.options();
+  const std::int64_t rows = workload.n_train + workload.n_eval;
+  std::int64_t clusters = 0;
+  for (const auto& condition : options.clustering.conditions)
+    clusters += std::min(analysis::possible_clusters(condition), rows);
+  const std::int64_t cells = std::ssize(options.clustering.conditions);
+  const std::int64_t slices = std::ssize(options.slices);
+  constexpr std::int64_t kLine = 160;  // of a table, at most
+  const std::int64_t lines =
+      clusters + cells * (slices * (2 * workload.n_speakers + 128) +
+                          2 * options.clustering.kmeans.n_init * options.clustering.kmeans.max_iter);
+  constexpr std::int64_t kReport = std::int64_t{2} << 20;
+  return kReport + std::ssize(options.context.lags) * kLine * lines;
+}
+
+void set_traffic(const Work& work, StagePlan& plan) {
+  plan.bytes_read_min = std::llround(work.bytes_read.min);
+  plan.bytes_read_max = std::llround(work.bytes_read.max);
+  plan.bytes_written_min = std::llround(work.bytes_written.min);
+  plan.bytes_written_max = std::llround(work.bytes_written.max);
+}
+
+std::int64_t collect_files_in_memory(const Session& session, const Workload& workload) {
+  return store::lies_in_memory(session.directory().path) ? workload.features_bytes : 0;
+}
+
+std::int64_t fit_files_in_memory(const Session& session, const Workload& workload) {
+  if (!store::lies_in_memory(session.directory().path)) return 0;
+  return workload.features_bytes + fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+}
+
+std::int64_t analyze_files_in_memory(const Session& session, const Workload& workload) {
+  if (!store::lies_in_memory(session.directory().path)) return 0;
+  return workload.features_bytes + fit_output_bytes(session, workload) +
+         analyze_output_bytes(session, workload);
+}
+
+}  // namespace phase0::run
