@@ -168,7 +168,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_command(app, line, Command::kAnalyze, "analyze",
               "Compute the metrics, write tables and reports, print the decision");
   add_command(app, line, Command::kRun, "run", "collect, fit and analyze");
-  add_command(app, line, Command::kPlan, "plan", "Say what a run would take: passes, disk, memory");
+  add_command(app, line, Command::kPlan, "plan", "Say what a run would take: memory, bytes, disk, time");
   add_command(app, line, Command::kInspect, "inspect", "Describe and check an HDF5 file or a run directory");
   add_guard(app, line);
   const int own_argc = split_off_command(argc, argv, line.guard);

@@ -10,6 +10,7 @@
 #include "report/write.h"
 #include "run/advice.h"
 #include "run/journal.h"
+#include "run/plan_work.h"
 #include "run/provenance.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"

@@ -29,8 +29,8 @@ namespace {
 constexpr std::int64_t kReadBytes = std::int64_t{32} << 20;
 constexpr std::int64_t kPieceBytes = std::int64_t{1} << 20;
 constexpr std::int64_t kWriteBytes = std::int64_t{16} << 20;
-constexpr std::int64_t kFarBytes = std::int64_t{16} << 20;
-constexpr std::int64_t kWorkerBytes = std::int64_t{8} << 20;  ///< of all other buffers of one worker
+constexpr std::int64_t kFarBytes = std::int64_t{8} << 20;
+constexpr std::int64_t kWorkerBytes = std::int64_t{9} << 20;  ///< of one worker, the largest step
 constexpr double kSecondsEach = 0.025;
 
 double now_seconds() {
@@ -233,7 +233,7 @@ double write_rate(const std::string& folder) {
 }  // namespace
 
 std::optional<Calibration> measure_machine(Session& session, const std::string& input_path) {
-  const std::int64_t bytes = session.threads() * std::max(kFarBytes + (kFarBytes >> 2), kWorkerBytes);
+  const std::int64_t bytes = session.threads() * kWorkerBytes;
   if (session.memory().free_bytes() < bytes) return std::nullopt;
   const core::Reservation memory(session.execution().memory, bytes, "calibration");
   core::ThreadPool& pool = session.execution().pool;

@@ -165,7 +165,7 @@ double share(const SliceOptions& slice) {
 /// Additions of a row's values to `adds` sums of all clusters; sums beyond the cache cost more.
 void add_values(double n, double d, double adds, double sums_bytes, Work& work) {
   constexpr double kNear = 0x1p20;
-  constexpr double kFar = 0x1p24;
+  constexpr double kFar = 0x1p23;
   const double far = std::clamp(std::log(sums_bytes / kNear) / std::log(kFar / kNear), 0.0, 1.0);
   work.add(Operation::kFarAdd, far * n * d * adds);
   work.add(Operation::kNearAdd, (1 - far) * n * d * adds);

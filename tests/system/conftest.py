@@ -1,5 +1,7 @@
 """Shared fixtures. Runs of the binary are shared by session-scoped fixtures: a run is seconds, its checks are not."""
 
+import os
+
 import harness
 import latents
 import pytest
@@ -9,6 +11,12 @@ from cases import case  # noqa: F401  a fixture
 
 # BLAS threads of the oracle and of phase0 fighting for two cores make the suite ten times slower.
 threadpoolctl.threadpool_limits(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Rates of the machine are kept, but not among the user's own."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
