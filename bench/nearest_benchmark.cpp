@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -64,6 +65,73 @@ void assign_nearest(benchmark::State& state) {
   state.SetLabel(kernels().name);
 }
 BENCHMARK(assign_nearest)->Args({512, 64, 1})->Args({512, 64, 10})->Args({8, 256, 1})->Args({8, 256, 10});
+
+/// Every centroid twice, so that every row is decided in float64: the worst that can happen. Arguments as
+/// above.
+void assign_ties(benchmark::State& state) {
+  const std::int64_t d = state.range(0);
+  const std::int64_t k = state.range(1);
+  const std::int64_t block = 1024;
+  const auto x = normals(block * d, 1.0, 1);
+  auto centroids = normals(k / 2 * d, 0.5, 2);
+  centroids.insert(centroids.end(), centroids.begin(), centroids.begin() + k / 2 * d);
+  const NearestCentroids nearest(centroids, {k}, d, std::vector<float>(static_cast<std::size_t>(d), 0.0f));
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), block, workspace);
+  if (workspace.n_uncertain != block || !correct(x, centroids, k, d, workspace.labels.data())) {
+    state.SkipWithError("wrong label");
+    return;
+  }
+  for (auto _ : state) nearest.assign(x.data(), block, workspace);
+  state.SetItemsProcessed(state.iterations() * block);
+}
+BENCHMARK(assign_ties)->Args({512, 64})->Args({8, 256});
+
+/// Bytes read and written per second of kernels that pass over memory once; 4 MiB, so from the last-level
+/// cache.
+constexpr std::int64_t kPassFloats = std::int64_t{1} << 20;
+
+void half_to_float(benchmark::State& state) {
+  std::vector<std::uint16_t> halves(static_cast<std::size_t>(kPassFloats));
+  for (std::size_t i = 0; i < halves.size(); ++i)
+    halves[i] = static_cast<std::uint16_t>(i % 0x7c00);  // finite
+  std::vector<float> floats(halves.size());
+  kernels().half_to_float(halves.data(), floats.data(), kPassFloats);
+  if (floats[0x3c00] != 1.0f || floats[1] != 0x1p-24f) {
+    state.SkipWithError("wrong value");
+    return;
+  }
+  for (auto _ : state) {
+    kernels().half_to_float(halves.data(), floats.data(), kPassFloats);
+    benchmark::DoNotOptimize(floats.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * kPassFloats * 6);
+}
+BENCHMARK(half_to_float);
+
+/// Argument: dimension.
+void shift_and_norms(benchmark::State& state) {
+  const std::int64_t d = state.range(0);
+  const std::int64_t n = kPassFloats / d;
+  const auto x = normals(n * d, 1.0, 1);
+  const auto shift = normals(d, 1.0, 2);
+  std::vector<float> out(x.size());
+  std::vector<float> norms(static_cast<std::size_t>(n));
+  kernels().shift_and_norms(x.data(), shift.data(), out.data(), norms.data(), n, d);
+  const double exact = kernels().squared_distance(x.data(), shift.data(), d);
+  if (!(std::abs(static_cast<double>(norms[0]) - exact) <= 1e-5 * exact)) {
+    state.SkipWithError("wrong norm");
+    return;
+  }
+  for (auto _ : state) {
+    kernels().shift_and_norms(x.data(), shift.data(), out.data(), norms.data(), n, d);
+    benchmark::DoNotOptimize(out.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * n * d * 8);
+}
+BENCHMARK(shift_and_norms)->Arg(8)->Arg(512);
 
 }  // namespace
 }  // namespace phase0::linalg

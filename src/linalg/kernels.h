@@ -8,6 +8,36 @@
 /// The inner loops that have one implementation per instruction set. All other code is portable.
 namespace phase0::linalg {
 
+/// A range that will be read soon, brought in piece by piece between computations.
+struct Prefetch {
+  const char* next = nullptr;
+  const char* end = nullptr;
+};
+
+/// The product of rows with centroids and the argmin over them, fused: scores |c|^2 - 2 x.c are formed for
+/// one tile of rows against all centroids and never leave the core. Rows and centroids come packed.
+struct NearestKernel {
+  std::int64_t tile_rows;       ///< rows handled at once, at most kMostTileRows
+  std::int64_t centroid_group;  ///< centroids are padded to a multiple of this
+  std::int64_t feature_group;   ///< features are padded to a multiple of this
+  /// Bound of |computed - exact| of a product x.c of length d, relative to |x||c|; underflow apart.
+  double (*product_error)(std::int64_t d);
+  /// centroids [k, d] -> packed [padded k * padded d].
+  void (*pack_centroids)(const float* centroids, std::int64_t k, std::int64_t d, float* packed);
+  /// x [n, d], n <= tile_rows -> tile [padded d * tile_rows] of x - shift, and the squared norms of those
+  /// rows; missing rows count as 0.
+  void (*pack_rows)(const float* x, const float* shift, std::int64_t n, std::int64_t d, float* tile,
+                    float* norms);
+  /// For each row of the tile: the least score; how many scores lie within `gap` above it (that one
+  /// included; sometimes a few too many, never too few; 0 when the gap is NaN); and, where that is 1, the
+  /// column of the least. `k` is the padded number of centroids; the norms of padding are +inf. `ahead` is
+  /// memory to bring into the caches meanwhile.
+  void (*nearest)(const float* tile, const float* packed, const float* norms, std::int64_t k, std::int64_t d,
+                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within,
+                  Prefetch ahead);
+};
+inline constexpr std::int64_t kMostTileRows = 64;
+
 struct Kernels {
   const char* name;
   /// out[i] = float32 of the IEEE half in[i]; exact.
@@ -15,17 +45,20 @@ struct Kernels {
   /// out[r, j] = in[r, j] - shift[j], and norms[r] = sum_j out[r, j]^2 (float32). [n, d].
   void (*shift_and_norms)(const float* in, const float* shift, float* out, float* norms, std::int64_t n,
                           std::int64_t d);
-  /// For each row r of products [n, k] with row stride `stride`: the smallest two of norms[j] - 2 products[r,
-  /// j], and the column of the smallest, the lowest column on ties. second[r] is +inf for k = 1.
-  void (*smallest_two)(const float* products, const float* norms, std::int64_t stride, std::int64_t n,
-                       std::int64_t k, float* first, float* second, std::int32_t* column);
-  /// Fixed-point accumulation of a row: sum[j] += bits(x[j] * scale + kFixedMagic), exact and
-  /// order-independent.
-  void (*accumulate_fixed)(const float* x, double scale, std::int64_t* sum, std::int64_t d);
+  /// Fixed-point accumulation of a row: sum[j] += bits((x[j] - shift[j]) * scale + kFixedMagic), the
+  /// difference rounded to float32; exact after that and order-independent.
+  void (*accumulate_fixed)(const float* x, const float* shift, double scale, std::int64_t* sum,
+                           std::int64_t d);
   /// out[j] = (frames[0, j] + .. + frames[w - 1, j]) / w in float64, rounded to float32; frames [w, d].
   void (*mean_rows)(const float* frames, std::int64_t w, std::int64_t d, float* out);
   /// sum_j (a[j] - b[j])^2 in float64.
   double (*squared_distance)(const float* a, const float* b, std::int64_t d);
+  /// The nearest-centroid product for few and for many features (kWideFeatures and more).
+  NearestKernel narrow;
+  NearestKernel wide;
+
+  const NearestKernel& nearest(std::int64_t d) const { return d < kWideFeatures ? narrow : wide; }
+  static constexpr std::int64_t kWideFeatures = 64;
 };
 
 /// Adding this to |v| < 2^51 leaves round(v) in the low bits of the double.

@@ -9,7 +9,23 @@
 namespace phase0::linalg {
 namespace avx2 {
 namespace {
+
+// 16 registers of 8 floats: 12 sums, 3 vectors of rows, 1 centroid.
+constexpr std::int64_t kLanes = 8;
+constexpr std::int64_t kTileVectors = 3;
+constexpr std::int64_t kGroup = 4;
+typedef float Floats __attribute__((vector_size(4 * kLanes)));
+inline void multiply_add(Floats& sum, const Floats& a, const Floats& b) {
+  sum = _mm256_fmadd_ps(a, b, sum);
+}
+inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
+  out = _mm256_min_ps(a, b);
+}
+
+#include "linalg/kernels_vectors.inc"
+
 #include "linalg/kernels_impl.inc"
+#include "linalg/kernels_nearest.inc"
 
 void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
   std::int64_t i = 0;
@@ -21,8 +37,8 @@ void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
 }
 }  // namespace
 
-const Kernels kKernels = {"avx2",     &half_to_float,   &shift_and_norms, &smallest_two, &accumulate_fixed,
-                          &mean_rows, &squared_distance};
+const Kernels kKernels = {"avx2",     &half_to_float,    &shift_and_norms, &accumulate_fixed,
+                          &mean_rows, &squared_distance, kNearest,         kNearest};
 
 }  // namespace avx2
 }  // namespace phase0::linalg

@@ -9,3 +9,10 @@ extern const Kernels kKernels;
 namespace phase0::linalg::avx2 {
 extern const Kernels kKernels;
 }
+namespace phase0::linalg::avx512 {
+extern const Kernels kKernels;
+}
+namespace phase0::linalg::amx {
+/// The table of avx512 with the wide product on tiles.
+const Kernels& kernels();
+}  // namespace phase0::linalg::amx

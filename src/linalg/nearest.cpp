@@ -2,36 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/check.h"
-#include "linalg/blas.h"
-#include "linalg/kernels.h"
 
 namespace phase0::linalg {
 namespace {
 
-constexpr float kUnitRoundoff = 0x1p-24f;
-constexpr std::int64_t kProductBytes = std::int64_t{1} << 20;
-
-/// Rows per product, so that the product stays in the second-level cache.
-std::int64_t piece_rows(std::int64_t n_centroids) {
-  return std::clamp<std::int64_t>(kProductBytes / 4 / std::max<std::int64_t>(n_centroids, 1), 32, 1024);
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
 }
 
-/// Bound of |computed - exact| of |c|^2 - 2 x.c for a shifted row of norm `x` and a shifted centroid of norm
-/// `c`. With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product d u per term in any order of
-/// summation (Higham 2002, section 3.1), the norm and the last subtraction 2u|c|^2 + 2u|x||c|; 2 % on top for
-/// second-order terms and for norms that are themselves rounded, and a least value for products that
-/// underflow.
-float error_bound(float x, float c, std::int64_t d) {
-  const float per_product = 2.0f * static_cast<float>(d) + 8.0f;
-  const float underflow = static_cast<float>(d) * 0x1p-120f;
-  return 1.02f * kUnitRoundoff * (3.0f * c * c + per_product * x * c) + underflow;
-}
+/// Sums of products beyond this could overflow on the way and still look finite.
+constexpr float kLargestProduct = 0x1p120f;
 
 }  // namespace
 
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d) {
+  if (std::equal(a, a + d, b)) return 0;  // the usual tie, and float128 is slow
   __extension__ using Quad = __float128;
   // |x - a|^2 - |x - b|^2 without the squares of x, which would drown small centroids.
   Quad difference = 0;
@@ -44,111 +32,145 @@ int compare_distances(const float* x, const float* a, const float* b, std::int64
   return difference < 0 ? -1 : (difference > 0 ? 1 : 0);
 }
 
-NearestCentroids::NearestCentroids(std::span<const float> centroids, std::vector<std::int64_t> set_sizes,
-                                   std::int64_t d, std::span<const float> shift)
-    : d_(d),
-      set_sizes_(std::move(set_sizes)),
+/// What the kernel says of a tile's rows.
+struct NearestCentroids::TileResult {
+  alignas(64) float norms[kMostTileRows];    ///< squared, of the shifted rows
+  alignas(64) float lengths[kMostTileRows];  ///< no less than their roots
+  alignas(64) float gap[kMostTileRows] = {};
+  alignas(64) float score[kMostTileRows];
+  alignas(64) std::int32_t column[kMostTileRows];
+  alignas(64) std::int32_t n_within[kMostTileRows];
+};
+
+NearestCentroids::NearestCentroids(std::span<const float> centroids,
+                                   const std::vector<std::int64_t>& set_sizes, std::int64_t d,
+                                   std::span<const float> shift, const Kernels& set)
+    : kernels_(set),
+      product_(set.nearest(d)),
+      d_(d),
+      padded_d_(round_up(d, product_.feature_group)),
       centroids_(centroids.begin(), centroids.end()),
       shift_(shift.begin(), shift.end()) {
+  PHASE0_CHECK(product_.tile_rows <= kMostTileRows);
   std::int64_t n_centroids = 0;
-  for (const std::int64_t size : set_sizes_) n_centroids += size;
-  PHASE0_CHECK(d >= 1 && std::ssize(shift_) == d && std::ssize(centroids_) == n_centroids * d);
-  shifted_.resize(n_centroids * d);
-  norms_.resize(static_cast<std::size_t>(n_centroids));
-  lengths_.resize(static_cast<std::size_t>(n_centroids));
-  std::int64_t c = 0;
-  for (const std::int64_t size : set_sizes_) {
+  std::int64_t n_padded = 0;
+  for (const std::int64_t size : set_sizes) {
     PHASE0_CHECK(size >= 1);
-    double largest = 0;
-    for (const std::int64_t end = c + size; c < end; ++c) {
-      double norm = 0;
-      for (std::int64_t j = 0; j < d; ++j) {
-        const double value = static_cast<double>(centroids_[static_cast<std::size_t>(c * d + j)]) -
-                             static_cast<double>(shift[j]);
-        shifted_[c * d + j] = static_cast<float>(value);
-        norm += value * value;
-      }
-      norms_[static_cast<std::size_t>(c)] = static_cast<float>(norm);
-      lengths_[static_cast<std::size_t>(c)] = static_cast<float>(std::sqrt(norm)) * 1.000001f;
-      largest = std::max(largest, norm);
-    }
-    largest_norm_.push_back(static_cast<float>(std::sqrt(largest)) * 1.000001f);
+    const std::int64_t padded = round_up(size, product_.centroid_group);
+    sets_.push_back({.first = n_centroids, .size = size, .first_padded = n_padded, .padded = padded});
+    n_centroids += size;
+    n_padded += padded;
   }
+  PHASE0_CHECK(d >= 1 && std::ssize(shift_) == d && std::ssize(centroids_) == n_centroids * d);
+  packed_.resize(n_padded * padded_d_);
+  norms_.resize(n_padded);
+  norms_.fill(std::numeric_limits<float>::infinity());
+  for (Set& each : sets_) pack(each);
 }
 
-std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_centroids,
-                                               std::int64_t n_sets) {
-  return 4 * (n * d + n * (3 + 2 * n_sets) + piece_rows(n_centroids) * n_centroids);
+void NearestCentroids::pack(Set& set) {
+  std::vector<float> shifted(static_cast<std::size_t>(set.size * d_));
+  double largest = 0;
+  for (std::int64_t c = 0; c < set.size; ++c) {
+    double norm = 0;
+    for (std::int64_t j = 0; j < d_; ++j) {
+      const double value =
+          static_cast<double>(centroids_[static_cast<std::size_t>((set.first + c) * d_ + j)]) -
+          static_cast<double>(shift_[static_cast<std::size_t>(j)]);
+      shifted[static_cast<std::size_t>(c * d_ + j)] = static_cast<float>(value);
+      norm += value * value;
+    }
+    norms_[set.first_padded + c] = static_cast<float>(norm);
+    largest = std::max(largest, norm);
+  }
+  bound_error(set, std::sqrt(largest) * 1.000001);
+  product_.pack_centroids(shifted.data(), set.size, d_, packed_.data() + set.first_padded * padded_d_);
+}
+
+/// |computed - exact| of the score |c|^2 - 2 x.c, for a shifted row of norm x and shifted centroids of norm
+/// up to c. With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product 2 product_error |x||c|
+/// (Higham 2002, section 3.1), the norm and the last addition 2u|c|^2 + 2u|x||c|; 2 % on top for second-order
+/// terms and for norms that are themselves rounded. Products that underflow and operands that count as 0
+/// below the least normal number come as absolute terms.
+void NearestCentroids::bound_error(Set& set, double longest) const {
+  constexpr double kUnitRoundoff = 0x1p-24;
+  const double width = static_cast<double>(d_);
+  const double flushed = std::sqrt(width) * 0x1p-120;
+  const double product = product_.product_error(d_);
+  set.longest = static_cast<float>(longest);
+  set.error_constant = static_cast<float>(1.02 * 3.0 * kUnitRoundoff * longest * longest + width * 0x1p-120 +
+                                          flushed * longest);
+  set.error_slope = static_cast<float>(1.02 * (8.0 * kUnitRoundoff + 2.0 * product) * longest + flushed);
+}
+
+std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {
+  const NearestKernel& product = kernels().nearest(d);
+  const std::int64_t tile = product.tile_rows * round_up(d, product.feature_group);
+  return 4 * (2 * n * n_sets + tile);
 }
 
 void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace) const {
-  workspace.shifted.resize(n * d_);
-  workspace.norms.resize(n);
-  workspace.first.resize(n);
-  workspace.second.resize(n);
   workspace.labels.resize(n_sets() * n);
   workspace.squared.resize(n_sets() * n);
-  kernels().shift_and_norms(x, shift_.data(), workspace.shifted.data(), workspace.norms.data(), n, d_);
-  const std::int64_t rows = piece_rows(std::ssize(norms_));
-  workspace.products.resize(rows * std::ssize(norms_));
-  for (std::int64_t row = 0; row < n; row += rows)
-    assign_piece(x, row, std::min(rows, n - row), n, workspace);
-}
-
-void NearestCentroids::assign_piece(const float* x, std::int64_t first_row, std::int64_t piece,
-                                    std::int64_t n, Workspace& workspace) const {
-  const std::int64_t n_centroids = std::ssize(norms_);
-  multiply_abt(piece, n_centroids, d_, workspace.shifted.data() + first_row * d_, d_, shifted_.data(), d_,
-               workspace.products.data(), n_centroids);
-  std::int64_t set_first = 0;
-  for (std::int64_t set = 0; set < n_sets(); ++set) {
-    const std::int64_t size = set_sizes_[static_cast<std::size_t>(set)];
-    std::int32_t* labels = workspace.labels.data() + set * n + first_row;
-    float* squared = workspace.squared.data() + set * n + first_row;
-    const float* products = workspace.products.data() + set_first;
-    kernels().smallest_two(products, norms_.data() + set_first, n_centroids, piece, size,
-                           workspace.first.data(), workspace.second.data(), labels);
-    for (std::int64_t r = 0; r < piece; ++r) {
-      const float norm = workspace.norms[first_row + r];
-      const float bound =
-          error_bound(std::sqrt(norm) * 1.0001f, largest_norm_[static_cast<std::size_t>(set)], d_);
-      // Not "<=": an infinite or NaN bound or product must take the slow way.
-      if (!(workspace.second[r] - workspace.first[r] > 2 * bound) && size > 1) {
-        labels[r] = decide(x + (first_row + r) * d_, products + r * n_centroids, norm, set_first, size);
-        ++workspace.n_uncertain;
-      }
-      const float score = norms_[static_cast<std::size_t>(set_first + labels[r])] -
-                          2.0f * products[r * n_centroids + labels[r]];
-      squared[r] = std::max(norm + score, 0.0f);
+  workspace.tile.resize(product_.tile_rows * padded_d_);
+  TileResult result;
+  const float slack = 1.0001f + static_cast<float>(d_) * 0x1p-24f;  // the norms are sums of rounded terms
+  for (std::int64_t row = 0; row < n; row += product_.tile_rows) {
+    const std::int64_t count = std::min(product_.tile_rows, n - row);
+    product_.pack_rows(x + row * d_, shift_.data(), count, d_, workspace.tile.data(), result.norms);
+    for (std::int64_t r = 0; r < count; ++r) result.lengths[r] = std::sqrt(result.norms[r]) * slack;
+    const std::int64_t next = row + count;
+    const std::int64_t after = std::min(next + product_.tile_rows, n);
+    const Prefetch ahead{reinterpret_cast<const char*>(x + next * d_),
+                         reinterpret_cast<const char*>(x + after * d_)};
+    for (std::int64_t s = 0; s < n_sets(); ++s) {
+      assign_set(sets_[static_cast<std::size_t>(s)], x + row * d_, count, s == 0 ? ahead : Prefetch{}, result,
+                 workspace);
+      std::copy_n(result.column, count, workspace.labels.data() + s * n + row);
+      std::copy_n(result.score, count, workspace.squared.data() + s * n + row);
     }
-    set_first += size;
   }
 }
 
-std::int32_t NearestCentroids::decide(const float* x, const float* products, float norm,
-                                      std::int64_t set_first, std::int64_t set_size) const {
-  const float x_norm = std::sqrt(norm) * 1.0001f;
-  const auto score = [&](std::int64_t c) {
-    return norms_[static_cast<std::size_t>(set_first + c)] - 2.0f * products[c];
-  };
-  const auto bound = [&](std::int64_t c) {
-    return error_bound(x_norm, lengths_[static_cast<std::size_t>(set_first + c)], d_);
-  };
-  float ceiling = std::numeric_limits<float>::infinity();
-  for (std::int64_t c = 0; c < set_size; ++c) {
-    const float highest = score(c) + bound(c);
-    if (highest < ceiling) ceiling = highest;
+void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead,
+                                  TileResult& result, Workspace& workspace) const {
+  constexpr float kNone = std::numeric_limits<float>::quiet_NaN();  // no candidate: decide() looks at all
+  const float longest_row = kLargestProduct / std::max(set.longest, 1.0f);
+  for (std::int64_t r = 0; r < count; ++r) {
+    const float length = result.lengths[r];
+    const float gap = 2.0f * (set.error_constant + set.error_slope * length);
+    result.gap[r] = length < longest_row ? gap : kNone;
   }
-  const auto centroid = [&](std::int64_t c) { return centroids_.data() + (set_first + c) * d_; };
+  product_.nearest(workspace.tile.data(), packed_.data() + set.first_padded * padded_d_,
+                   norms_.data() + set.first_padded, set.padded, d_, result.gap, result.score, result.column,
+                   result.n_within, ahead);
+  std::int32_t uncertain = 0;
+  for (std::int64_t r = 0; r < count; ++r) {
+    result.score[r] = std::max(result.norms[r] + result.score[r], 0.0f);
+    uncertain |= result.n_within[r] ^ 1;
+  }
+  if (uncertain == 0) return;
+  for (std::int64_t r = 0; r < count; ++r) {
+    if (result.n_within[r] == 1) continue;
+    const std::int32_t label = decide(set, x + r * d_);
+    const float* centroid = centroids_.data() + (set.first + label) * d_;
+    result.column[r] = label;
+    result.score[r] = static_cast<float>(kernels_.squared_distance(x + r * d_, centroid, d_));
+    ++workspace.n_uncertain;
+  }
+}
+
+std::int32_t NearestCentroids::decide(const Set& set, const float* x) const {
+  const float* centroids = centroids_.data() + set.first * d_;
   const double relative = static_cast<double>(d_ + 8) * 0x1p-52;
-  std::int64_t best = -1;
-  double best_distance = 0;
-  for (std::int64_t c = 0; c < set_size; ++c) {
-    if (score(c) - bound(c) > ceiling) continue;  // false for NaN: then it stays a candidate
-    const double distance = kernels().squared_distance(x, centroid(c), d_);
-    bool nearer = best < 0 || distance < best_distance;
-    if (best >= 0 && !(std::abs(distance - best_distance) > relative * (distance + best_distance))) {
-      nearer = compare_distances(x, centroid(c), centroid(best), d_) < 0;
+  std::int64_t best = 0;
+  double best_distance = kernels_.squared_distance(x, centroids, d_);
+  for (std::int64_t c = 1; c < set.size; ++c) {
+    const float* centroid = centroids + c * d_;
+    const double distance = kernels_.squared_distance(x, centroid, d_);
+    bool nearer = distance < best_distance;
+    if (!(std::abs(distance - best_distance) > relative * (distance + best_distance))) {
+      nearer = compare_distances(x, centroid, centroids + best * d_, d_) < 0;
     }
     if (nearer) {
       best = c;

@@ -96,7 +96,7 @@ core::ScanNeed assign_need(const data::SourceShape& rows, std::int64_t k) {
   need.fixed_bytes += 2 * 4 * k * rows.frame_dim;
   need.block_bytes += static_cast<std::int64_t>(sizeof(AssignmentSums));
   need.worker_bytes +=
-      linalg::NearestCentroids::workspace_bytes(block, rows.frame_dim, k, 1) + linalg::kBlasThreadBytes;
+      linalg::NearestCentroids::workspace_bytes(block, rows.frame_dim, 1) + linalg::kBlasThreadBytes;
   return need;
 }
 

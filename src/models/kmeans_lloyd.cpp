@@ -142,7 +142,7 @@ class Lloyd {
                                                         live_[i]->centroids.data() + label * d_, d_);
       } else {
         objective += static_cast<double>(squared[r]);
-        linalg::kernels().accumulate_fixed(workspace.shifted.data() + r * d_, data_.fixed_scale,
+        linalg::kernels().accumulate_fixed(block.matrix() + r * d_, data_.shift.data(), data_.fixed_scale,
                                            sums + label * d_, d_);
       }
     }
@@ -219,12 +219,9 @@ class Lloyd {
   }
 
   void move_row(std::int64_t at, std::int64_t from, std::int64_t to, const float* row) {
-    std::vector<float> shifted(static_cast<std::size_t>(d_));
-    float norm = 0;
-    linalg::kernels().shift_and_norms(row, data_.shift.data(), shifted.data(), &norm, 1, d_);
     std::int64_t* taker = totals_[0].sums.data() + (at * k_ + to) * d_;
     std::int64_t* giver = totals_[0].sums.data() + (at * k_ + from) * d_;
-    linalg::kernels().accumulate_fixed(shifted.data(), data_.fixed_scale, taker, d_);
+    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale, taker, d_);
     for (std::int64_t j = 0; j < d_; ++j) {
       giver[j] = static_cast<std::int64_t>(static_cast<std::uint64_t>(giver[j]) -
                                            static_cast<std::uint64_t>(taker[j]));
@@ -299,8 +296,7 @@ core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::in
   need.fixed_bytes += 4 * runs * k * d * 4 + rows.n_blocks() * (8 * runs + 1);
   // When a cluster is empty: the rows that lie farthest.
   need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
-  need.worker_bytes += runs * k * (d + 1) * 8 +
-                       linalg::NearestCentroids::workspace_bytes(block, d, runs * k, runs) +
+  need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
                        linalg::kBlasThreadBytes;
   return need;
 }

@@ -162,7 +162,7 @@ void time_rows(core::ThreadPool& pool, Calibration& result) {
   set(Operation::kSum, [](const float* x, std::int64_t n, std::int64_t d) {
     std::vector<std::int64_t> sums(static_cast<std::size_t>(64 * d));
     for (std::int64_t r = 0; r < n; ++r)
-      linalg::kernels().accumulate_fixed(x + r * d, 0x1p20, sums.data() + r % 64 * d, d);
+      linalg::kernels().accumulate_fixed(x + r * d, x, 0x1p20, sums.data() + r % 64 * d, d);
   });
   set(Operation::kDistance, [](const float* x, std::int64_t n, std::int64_t d) {
     volatile double sink = 0;

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/random.h"
@@ -42,18 +45,21 @@ TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
   std::vector<float> x(static_cast<std::size_t>(n * d));
   for (float& value : x)
     value = static_cast<float>(random.normal() * std::pow(10.0, random.uniform() * 6 - 4));
+  std::vector<float> shift(13);
+  for (float& value : shift) value = static_cast<float>(random.normal());
   const double scale = 0x1p30;
   for (const Kernels* table : available_kernels()) {
     std::vector<std::int64_t> forward(13, 0);
     std::vector<std::int64_t> backward(13, 0);
     for (std::int64_t r = 0; r < n; ++r) {
-      table->accumulate_fixed(x.data() + r * d, scale, forward.data(), d);
-      table->accumulate_fixed(x.data() + (n - 1 - r) * d, scale, backward.data(), d);
+      table->accumulate_fixed(x.data() + r * d, shift.data(), scale, forward.data(), d);
+      table->accumulate_fixed(x.data() + (n - 1 - r) * d, shift.data(), scale, backward.data(), d);
     }
     EXPECT_EQ(forward, backward);
     for (std::int64_t j = 0; j < d; ++j) {
       double exact = 0;
-      for (std::int64_t r = 0; r < n; ++r) exact += std::nearbyint(static_cast<double>(x[r * d + j]) * scale);
+      for (std::int64_t r = 0; r < n; ++r)
+        exact += std::nearbyint(static_cast<double>(x[r * d + j] - shift[j]) * scale);
       const auto bias = static_cast<std::uint64_t>(n) * std::bit_cast<std::uint64_t>(kFixedMagic);
       EXPECT_EQ(static_cast<std::int64_t>(static_cast<std::uint64_t>(forward[j]) - bias),
                 static_cast<std::int64_t>(exact));
@@ -63,7 +69,7 @@ TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
 
 TEST(Kernels, NormsAndDistancesMatchFloat64) {
   core::Random random(12);
-  for (const std::int64_t d : {1, 7, 16, 33, 512}) {
+  for (const std::int64_t d : {1, 7, 8, 16, 24, 33, 512}) {
     std::vector<float> x(static_cast<std::size_t>(3 * d));
     std::vector<float> shift(static_cast<std::size_t>(d));
     for (float& value : x) value = static_cast<float>(random.normal());
@@ -85,16 +91,52 @@ TEST(Kernels, NormsAndDistancesMatchFloat64) {
   }
 }
 
-TEST(Kernels, UnavailableChoiceIsAConfigurationError) {
-  try {
-    select_kernels(KernelChoice::kAmx);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kConfig);
-    EXPECT_NE(std::string(error.what()).find("portable"), std::string::npos);
+TEST(Kernels, AChoiceIsTakenOrRefusedWithTheOnesThereAre) {
+  const auto tables = available_kernels();
+  const auto has = [&](const std::string& name) {
+    return std::any_of(tables.begin(), tables.end(),
+                       [&](const Kernels* table) { return name == table->name; });
+  };
+  const std::pair<KernelChoice, const char*> choices[] = {{KernelChoice::kPortable, "portable"},
+                                                          {KernelChoice::kAvx2, "avx2"},
+                                                          {KernelChoice::kAvx512, "avx512"},
+                                                          {KernelChoice::kAmx, "amx"}};
+  for (const auto& [choice, name] : choices) {
+    if (has(name)) {
+      EXPECT_STREQ(select_kernels(choice).name, name);
+      EXPECT_STREQ(kernels().name, name);
+      continue;
+    }
+    try {
+      select_kernels(choice);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kConfig);
+      const std::string message = error.what();
+      EXPECT_NE(message.find(std::string("compute.kernels: ") + name + " is not available"),
+                std::string::npos);
+      for (const Kernels* table : tables) EXPECT_NE(message.find(table->name), std::string::npos);
+    }
   }
-  EXPECT_STREQ(select_kernels(KernelChoice::kPortable).name, "portable");
-  select_kernels(KernelChoice::kAuto);
+  EXPECT_TRUE(has("portable"));
+  EXPECT_STREQ(select_kernels(KernelChoice::kAuto).name, tables.front()->name);
+}
+
+TEST(Kernels, MeansMatchFloat64) {
+  core::Random random(13);
+  for (const std::int64_t d : {1, 15, 16, 33}) {
+    std::vector<float> frames(static_cast<std::size_t>(5 * d));
+    for (float& value : frames) value = static_cast<float>(1e4 + random.normal());
+    for (const Kernels* table : available_kernels()) {
+      std::vector<float> mean(static_cast<std::size_t>(d));
+      table->mean_rows(frames.data(), 5, d, mean.data());
+      for (std::int64_t j = 0; j < d; ++j) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < 5; ++i) sum += static_cast<double>(frames[i * d + j]);
+        EXPECT_EQ(mean[j], static_cast<float>(sum / 5)) << table->name;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "emulated_kernels.h"
 #include "linalg/kernels.h"
 
 namespace phase0::linalg {
@@ -37,11 +38,11 @@ std::int32_t brute_force(const float* x, const float* centroids, std::int64_t k,
   return label;
 }
 
-void expect_exact(const std::vector<float>& x, const std::vector<float>& centroids, std::int64_t d,
-                  const std::vector<float>& shift) {
+void expect_exact(const Kernels& set, const std::vector<float>& x, const std::vector<float>& centroids,
+                  std::int64_t d, const std::vector<float>& shift) {
   const std::int64_t n = std::ssize(x) / d;
   const std::int64_t k = std::ssize(centroids) / d;
-  const NearestCentroids nearest(centroids, {k}, d, shift);
+  const NearestCentroids nearest(centroids, {k}, d, shift, set);
   NearestCentroids::Workspace workspace;
   nearest.assign(x.data(), n, workspace);
   for (std::int64_t r = 0; r < n; ++r) {
@@ -49,36 +50,66 @@ void expect_exact(const std::vector<float>& x, const std::vector<float>& centroi
     ASSERT_EQ(workspace.labels[r], expected) << "row " << r << " of " << n << ", k " << k << ", d " << d;
     const float* c = centroids.data() + expected * d;
     const double exact = kernels().squared_distance(x.data() + r * d, c, d);
-    EXPECT_NEAR(workspace.squared[r], exact, 1e-4 * exact + 1e-3 * workspace.norms[r] + 1e-43);
+    const double norm = kernels().squared_distance(x.data() + r * d, shift.data(), d);
+    EXPECT_NEAR(workspace.squared[r], exact, 1e-4 * exact + 1e-3 * norm + 1e-43);
   }
 }
 
-class AllKernels : public testing::TestWithParam<const char*> {
+/// Over what the machine has, and the products of avx512 and amx in emulation.
+class AllKernels : public ::testing::TestWithParam<const Kernels*> {
  protected:
-  void SetUp() override {
-    const std::string name = GetParam();
-    bool available = false;
-    for (const Kernels* table : available_kernels()) available = available || name == table->name;
-    if (!available) GTEST_SKIP() << name << " is not available on this machine";
-    select_kernels(name == "avx2" ? KernelChoice::kAvx2 : KernelChoice::kPortable);
-  }
-  void TearDown() override { select_kernels(KernelChoice::kAuto); }
+  const Kernels* set_ = GetParam();
 };
 
 TEST_P(AllKernels, LabelsEqualFloat64BruteForce) {
-  for (const std::int64_t d : {1, 3, 8, 17, 64, 512}) {
+  for (const std::int64_t d : {1, 3, 8, 17, 64, 130, 512}) {
     for (const std::int64_t k : {1, 2, 7, 8, 64, 257}) {
       const auto x = normals(300 * d, 1.0, 0.0, 1);
       const auto centroids = normals(k * d, 0.5, 0.0, 2);
-      expect_exact(x, centroids, d, std::vector<float>(static_cast<std::size_t>(d), 0.0f));
+      expect_exact(*set_, x, centroids, d, std::vector<float>(static_cast<std::size_t>(d), 0.0f));
     }
   }
+}
+
+TEST_P(AllKernels, RowsThatDoNotFillATile) {
+  for (const std::int64_t n : {1, 2, 3, 5, 23, 25, 47, 49}) {
+    const std::int64_t d = 33;
+    expect_exact(*set_, normals(n * d, 1.0, 0.0, 31), normals(70 * d, 0.5, 0.0, 32), d,
+                 std::vector<float>(static_cast<std::size_t>(d), 0.25f));
+  }
+}
+
+TEST_P(AllKernels, LabelsAreExactWithAnOffsetThatDrownsTheRows) {
+  const std::int64_t d = 24;  // float32 has steps of 8 at 1e8: rows and centroids are coarse and tie often
+  expect_exact(*set_, normals(300 * d, 20.0, 1e8, 33), normals(40 * d, 20.0, 1e8, 34), d,
+               std::vector<float>(static_cast<std::size_t>(d), 1e8f));
+}
+
+TEST_P(AllKernels, AProductThatOverflowsCertifiesNothing) {
+  // The first centroid's product is inf - inf, yet the row is nearer to it than to the second.
+  const std::vector<float> x = {3e38f, 3e38f};
+  const std::vector<float> centroids = {2.0f, -2.0f, 0.0f, -3.0f};
+  const NearestCentroids nearest(centroids, {2}, 2, std::vector<float>{0.0f, 0.0f}, *set_);
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), 1, workspace);
+  EXPECT_EQ(workspace.labels[0], 0);
+  EXPECT_EQ(workspace.n_uncertain, 1);
+}
+
+TEST_P(AllKernels, FewRowsNeedTheExactDistance) {
+  const std::int64_t d = 512;
+  const auto x = normals(2000 * d, 1.0, 0.0, 35);
+  const NearestCentroids nearest(normals(64 * d, 0.5, 0.0, 36), {64}, d,
+                                 std::vector<float>(static_cast<std::size_t>(d), 0.0f), *set_);
+  NearestCentroids::Workspace workspace;
+  nearest.assign(x.data(), 2000, workspace);
+  EXPECT_LT(workspace.n_uncertain, 20);
 }
 
 TEST_P(AllKernels, LabelsAreExactWithAHugeOffset) {
   for (const float shift : {0.0f, 10000.0f, 9999.0f}) {
     const std::int64_t d = 32;
-    expect_exact(normals(500 * d, 1.0, 1e4, 3), normals(40 * d, 1.0, 1e4, 4), d,
+    expect_exact(*set_, normals(500 * d, 1.0, 1e4, 3), normals(40 * d, 1.0, 1e4, 4), d,
                  std::vector<float>(static_cast<std::size_t>(d), shift));
   }
 }
@@ -89,7 +120,7 @@ TEST_P(AllKernels, TiesGoToTheLowestId) {
   for (std::int64_t c = 10; c < 20; ++c) {  // the second half repeats the first
     std::copy_n(centroids.begin() + (c - 10) * d, d, centroids.begin() + c * d);
   }
-  expect_exact(normals(400 * d, 1.0, 0.0, 6), centroids, d, std::vector<float>(5, 0.1f));
+  expect_exact(*set_, normals(400 * d, 1.0, 0.0, 6), centroids, d, std::vector<float>(5, 0.1f));
 
   // Points of a lattice halfway between centroids of a lattice: many true ties between different centroids.
   std::vector<float> lattice;
@@ -100,13 +131,13 @@ TEST_P(AllKernels, TiesGoToTheLowestId) {
   for (int i = 0; i < 8; ++i) {
     for (int j = 0; j < 3; ++j) corners.push_back(static_cast<float>((i >> j) & 1));
   }
-  expect_exact(lattice, corners, 3, {0.3f, 0.7f, 0.1f});
+  expect_exact(*set_, lattice, corners, 3, {0.3f, 0.7f, 0.1f});
 }
 
 TEST_P(AllKernels, DenormalsAndLargeValues) {
   for (const double scale : {1e-40, 1e-22, 1e-10, 1e10, 1e15}) {
     const std::int64_t d = 24;
-    expect_exact(normals(200 * d, scale, 0.0, 7), normals(9 * d, scale, 0.0, 8), d,
+    expect_exact(*set_, normals(200 * d, scale, 0.0, 7), normals(9 * d, scale, 0.0, 8), d,
                  std::vector<float>(static_cast<std::size_t>(d), 0.0f));
   }
 }
@@ -117,7 +148,7 @@ TEST_P(AllKernels, CentroidsWhoseSquaresUnderflowAreStillToldApart) {
   const std::int64_t d = 2;
   const auto x = normals(500 * d, 0x1p60, 0.0, 21);
   const auto centroids = normals(5 * d, 0x1p-80, 0.0, 22);
-  const NearestCentroids nearest(centroids, {5}, d, std::vector<float>{0.0f, 0.0f});
+  const NearestCentroids nearest(centroids, {5}, d, std::vector<float>{0.0f, 0.0f}, *set_);
   NearestCentroids::Workspace workspace;
   nearest.assign(x.data(), 500, workspace);
   for (std::int64_t r = 0; r < 500; ++r) {
@@ -135,7 +166,7 @@ TEST_P(AllKernels, SeveralSetsGiveTheLabelsOfEachAlone) {
   const auto x = normals(100 * d, 1.0, 0.0, 9);
   const auto centroids = normals(30 * d, 1.0, 0.0, 10);
   const std::vector<float> shift(16, 0.0f);
-  const NearestCentroids all(centroids, {10, 1, 19}, d, shift);
+  const NearestCentroids all(centroids, {10, 1, 19}, d, shift, *set_);
   NearestCentroids::Workspace workspace;
   all.assign(x.data(), 100, workspace);
   std::int64_t first = 0;
@@ -149,8 +180,8 @@ TEST_P(AllKernels, SeveralSetsGiveTheLabelsOfEachAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, AllKernels, testing::Values("portable", "avx2"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Kernels, AllKernels, ::testing::ValuesIn(testing::all_kernels()),
+                         [](const auto& info) { return std::string(info.param->name); });
 
 TEST(CompareDistances, SeesDifferencesBelowDoublePrecision) {
   // x is nearer to a by about 1e-22 of the distance: both sums are the same number in float64.
