@@ -227,7 +227,10 @@ Storage resolve_storage(const Options& options, std::int64_t n_rows, std::int64_
 
 std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim,
                             const Latents& latents) {
-  std::int64_t bytes = n_rows * kRowBytes + std::ssize(latents.utterances()) * 64;
+  // Page alignment and HDF5's own structures.
+  constexpr std::int64_t kMetadataBytes = std::int64_t{1} << 20;
+  std::int64_t bytes = kMetadataBytes + n_rows * kRowBytes;
+  for (const auto& utterance : latents.utterances()) bytes += 64 + std::ssize(utterance.id);
   if (resolve_storage(options, n_rows, dim) == Storage::kDense) bytes += dense_bytes(options, n_rows, dim);
   if (!latents.mappable()) {
     bytes += latents.n_frames() * dim * (latents.type() == store::ElementType::kFloat16 ? 2 : 4);

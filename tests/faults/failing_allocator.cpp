@@ -1,6 +1,7 @@
 // Preloaded (LD_PRELOAD) under the program: counts requests for at least 1 MiB, and refuses the one that
-// PHASE0_FAIL_AT numbers (from 1), with PHASE0_FAIL_ALWAYS=1 that one and all after it. The count goes to the file
-// PHASE0_FAIL_COUNT at exit. Anonymous maps are left alone: thread stacks and the buffers of the BLAS are mapped so.
+// PHASE0_FAIL_AT numbers (from 1), with PHASE0_FAIL_ALWAYS=1 that one and all after it. The count goes to the
+// file PHASE0_FAIL_COUNT at exit. Anonymous maps are left alone: thread stacks and the buffers of the BLAS
+// are mapped so.
 
 #include <dlfcn.h>
 #include <sys/mman.h>
