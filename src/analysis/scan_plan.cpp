@@ -148,7 +148,7 @@ std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, c
 
 std::vector<Scan> plan_scans(const ScanShape& shape, const std::vector<Unit>& units, int threads,
                              std::int64_t free_bytes) {
-  const std::vector<Scan> narrow = pack(shape, units, {1, 1}, free_bytes);
+  std::vector<Scan> narrow = pack(shape, units, {1, 1}, free_bytes);
   const auto workers = static_cast<int>(std::min<std::int64_t>(threads, shape.n_blocks()));
   for (std::int64_t blocks = std::max<std::int64_t>(kWideBlocks, workers); blocks >= workers; blocks /= 2) {
     const core::ScanSize size{std::min(blocks, shape.n_blocks()), workers};
