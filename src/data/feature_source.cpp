@@ -30,13 +30,14 @@ SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::i
                            std::int64_t frame_bytes) {
   const std::int64_t rows = canonical_block_rows(dim);
   const std::int64_t frames = max_block_frames(index, rows, span);
-  return {index.n_rows(), window, dim, rows, frames * dim * kFloatBytes, frames * frame_bytes};
+  return {index.n_rows(), window, dim, rows, frames * dim * kFloatBytes, frames * frame_bytes, false};
 }
 
 SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim,
                            std::int64_t frame_bytes) {
   SourceShape shape = gathered_shape(index, 1, span, dim, frame_bytes);
   shape.block_bytes += std::min(shape.block_rows, shape.n_rows) * dim * kFloatBytes;
+  shape.computed = true;
   return shape;
 }
 
@@ -158,6 +159,7 @@ class ComputedSource final : public FrameSource {
   std::int64_t mapped_bytes() const override {
     return computed_shape(index(), span(), frame_dim(), frame_bytes()).mapped_bytes;
   }
+  bool computed() const override { return true; }
 
  private:
   RowFunction row_;
@@ -237,6 +239,7 @@ class SubsetSource final : public FeatureSource {
     return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
   }
   std::int64_t mapped_bytes() const override { return base_.mapped_bytes(); }
+  bool computed() const override { return base_.computed(); }
 
  private:
   template <typename Visit>
@@ -292,7 +295,7 @@ SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
   const std::int64_t rows = canonical_block_rows(columns);
   const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
-  return {n_rows, 1, columns, rows, bytes, bytes};
+  return {n_rows, 1, columns, rows, bytes, bytes, false};
 }
 
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,

@@ -43,6 +43,7 @@ struct SourceShape {
   std::int64_t block_rows = 0;
   std::int64_t block_bytes = 0;   ///< of one loaded canonical block, its buffers, at most
   std::int64_t mapped_bytes = 0;  ///< of the pages mapped while one is loaded, at most
+  bool computed = false;          ///< rows are computed afresh by every load
 
   std::int64_t dim() const { return window * frame_dim; }
   std::int64_t n_blocks() const { return (n_rows + block_rows - 1) / block_rows; }
@@ -78,8 +79,9 @@ class FeatureSource {
   /// bytes.
   virtual std::int64_t block_bytes() const = 0;
   virtual std::int64_t mapped_bytes() const = 0;
+  virtual bool computed() const { return false; }
   SourceShape shape() const {
-    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), mapped_bytes()};
+    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), mapped_bytes(), computed()};
   }
 
   /// Canonical block `block` into `out`; its pages are let go again.

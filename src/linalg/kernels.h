@@ -53,6 +53,12 @@ struct Kernels {
   void (*mean_rows)(const float* frames, std::int64_t w, std::int64_t d, float* out);
   /// sum_j (a[j] - b[j])^2 in float64.
   double (*squared_distance)(const float* a, const float* b, std::int64_t d);
+  /// The same in float32: within (d + 4) 2^-24 of it, relative, but for underflow.
+  float (*squared_distance_float)(const float* a, const float* b, std::int64_t d);
+  /// scores[c] = norms[c] + sum_j x[j] packed[j, c] in float32, for n (a multiple of kScoreLanes) columns;
+  /// four partial sums per column.
+  void (*scores)(const float* x, const float* packed, const float* norms, std::int64_t n, std::int64_t d,
+                 float* scores);
   /// The nearest-centroid product for few and for many features (kWideFeatures and more).
   NearestKernel narrow;
   NearestKernel wide;
@@ -60,6 +66,9 @@ struct Kernels {
   const NearestKernel& nearest(std::int64_t d) const { return d < kWideFeatures ? narrow : wide; }
   static constexpr std::int64_t kWideFeatures = 64;
 };
+
+/// Centroids that Kernels::scores takes at once.
+inline constexpr std::int64_t kScoreLanes = 8;
 
 /// Adding this to |v| < 2^51 leaves round(v) in the low bits of the double.
 inline constexpr double kFixedMagic = 6755399441055744.0;  // 1.5 * 2^52

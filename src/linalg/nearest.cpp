@@ -13,9 +13,6 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-/// Sums of products beyond this could overflow on the way and still look finite.
-constexpr float kLargestProduct = 0x1p120f;
-
 }  // namespace
 
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d) {
@@ -30,6 +27,32 @@ int compare_distances(const float* x, const float* a, const float* b, std::int64
     difference += (from_b - from_a) * ((to - from_a) + (to - from_b));
   }
   return difference < 0 ? -1 : (difference > 0 ? 1 : 0);
+}
+
+/// With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product 2 product_error |x||c| (Higham
+/// 2002, section 3.1), the norm and the last addition 2u|c|^2 + 2u|x||c|; 2 % on top for second-order terms
+/// and for norms that are themselves rounded. Products that underflow and operands that count as 0 below the
+/// least normal number come as absolute terms.
+ScoreError score_error(std::int64_t d, double product_error, double longest) {
+  constexpr double kUnitRoundoff = 0x1p-24;
+  const double width = static_cast<double>(d);
+  const double flushed = std::sqrt(width) * 0x1p-120;
+  return {static_cast<float>(1.02 * 3.0 * kUnitRoundoff * longest * longest + width * 0x1p-120 +
+                             flushed * longest),
+          static_cast<float>(1.02 * (8.0 * kUnitRoundoff + 2.0 * product_error) * longest + flushed)};
+}
+
+void ExactNearest::consider(std::int32_t id) {
+  const float* centroid = centroids_ + id * d_;
+  const double distance = kernels_.squared_distance(x_, centroid, d_);
+  bool nearer = label_ < 0 || distance < distance_;
+  const double relative = static_cast<double>(d_ + 8) * 0x1p-52;
+  if (label_ >= 0 && !(std::abs(distance - distance_) > relative * (distance + distance_))) {
+    nearer = compare_distances(x_, centroid, centroids_ + label_ * d_, d_) < 0;
+  }
+  if (!nearer) return;
+  label_ = id;
+  distance_ = distance;
 }
 
 /// What the kernel says of a tile's rows.
@@ -83,24 +106,10 @@ void NearestCentroids::pack(Set& set) {
     norms_[set.first_padded + c] = static_cast<float>(norm);
     largest = std::max(largest, norm);
   }
-  bound_error(set, std::sqrt(largest) * 1.000001);
-  product_.pack_centroids(shifted.data(), set.size, d_, packed_.data() + set.first_padded * padded_d_);
-}
-
-/// |computed - exact| of the score |c|^2 - 2 x.c, for a shifted row of norm x and shifted centroids of norm
-/// up to c. With u = 2^-24: rounding the shifted x and c costs 4u|x||c|, the product 2 product_error |x||c|
-/// (Higham 2002, section 3.1), the norm and the last addition 2u|c|^2 + 2u|x||c|; 2 % on top for second-order
-/// terms and for norms that are themselves rounded. Products that underflow and operands that count as 0
-/// below the least normal number come as absolute terms.
-void NearestCentroids::bound_error(Set& set, double longest) const {
-  constexpr double kUnitRoundoff = 0x1p-24;
-  const double width = static_cast<double>(d_);
-  const double flushed = std::sqrt(width) * 0x1p-120;
-  const double product = product_.product_error(d_);
+  const double longest = std::sqrt(largest) * 1.000001;
   set.longest = static_cast<float>(longest);
-  set.error_constant = static_cast<float>(1.02 * 3.0 * kUnitRoundoff * longest * longest + width * 0x1p-120 +
-                                          flushed * longest);
-  set.error_slope = static_cast<float>(1.02 * (8.0 * kUnitRoundoff + 2.0 * product) * longest + flushed);
+  set.error = score_error(d_, product_.product_error(d_), longest);
+  product_.pack_centroids(shifted.data(), set.size, d_, packed_.data() + set.first_padded * padded_d_);
 }
 
 std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {
@@ -138,7 +147,7 @@ void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t c
   const float longest_row = kLargestProduct / std::max(set.longest, 1.0f);
   for (std::int64_t r = 0; r < count; ++r) {
     const float length = result.lengths[r];
-    const float gap = 2.0f * (set.error_constant + set.error_slope * length);
+    const float gap = 2.0f * (set.error.constant + set.error.slope * length);
     result.gap[r] = length < longest_row ? gap : kNone;
   }
   product_.nearest(workspace.tile.data(), packed_.data() + set.first_padded * padded_d_,
@@ -161,23 +170,9 @@ void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t c
 }
 
 std::int32_t NearestCentroids::decide(const Set& set, const float* x) const {
-  const float* centroids = centroids_.data() + set.first * d_;
-  const double relative = static_cast<double>(d_ + 8) * 0x1p-52;
-  std::int64_t best = 0;
-  double best_distance = kernels_.squared_distance(x, centroids, d_);
-  for (std::int64_t c = 1; c < set.size; ++c) {
-    const float* centroid = centroids + c * d_;
-    const double distance = kernels_.squared_distance(x, centroid, d_);
-    bool nearer = distance < best_distance;
-    if (!(std::abs(distance - best_distance) > relative * (distance + best_distance))) {
-      nearer = compare_distances(x, centroid, centroids + best * d_, d_) < 0;
-    }
-    if (nearer) {
-      best = c;
-      best_distance = distance;
-    }
-  }
-  return static_cast<std::int32_t>(best);
+  ExactNearest exact(x, centroids_.data() + set.first * d_, d_, kernels_);
+  for (std::int64_t c = 0; c < set.size; ++c) exact.consider(static_cast<std::int32_t>(c));
+  return exact.label();
 }
 
 }  // namespace phase0::linalg

@@ -9,6 +9,33 @@
 
 namespace phase0::linalg {
 
+/// Bound of |computed - exact| of a score |c|^2 - 2 x.c formed in float32: constant + slope |x|, for shifted
+/// rows x and shifted centroids no longer than `longest`; `product_error` as in NearestKernel.
+struct ScoreError {
+  float constant = 0, slope = 0;
+};
+ScoreError score_error(std::int64_t d, double product_error, double longest);
+/// Sums of products beyond this could overflow on the way and still look finite.
+inline constexpr float kLargestProduct = 0x1p120f;
+
+/// The nearest of several centroids in exact arithmetic, ties to the one considered first: float64, and
+/// float128 when that cannot tell. `centroids` [k, d].
+class ExactNearest {
+ public:
+  ExactNearest(const float* x, const float* centroids, std::int64_t d, const Kernels& set)
+      : kernels_(set), x_(x), centroids_(centroids), d_(d) {}
+  void consider(std::int32_t id);
+  std::int32_t label() const { return label_; }
+
+ private:
+  const Kernels& kernels_;
+  const float* x_;
+  const float* centroids_;
+  std::int64_t d_;
+  std::int32_t label_ = -1;
+  double distance_ = 0;
+};
+
 /// The nearest centroid of every row, for one or several sets of centroids at once.
 ///
 /// Labels are those of exact arithmetic on the float32 values, ties to the lowest id, on every machine. The
@@ -47,15 +74,11 @@ class NearestCentroids {
     std::int64_t first_padded = 0;  ///< of its centroids when packed
     std::int64_t padded = 0;
     float longest = 0;  ///< max |c - shift|
-    /// Bound of the error of a score of a row of norm x: constant + slope x.
-    float error_constant = 0, error_slope = 0;
+    ScoreError error{};
   };
   struct TileResult;
 
   void pack(Set& set);
-  void bound_error(Set& set, double longest) const;
-  void assign_tile(const float* x, std::int64_t row, std::int64_t count, std::int64_t n,
-                   Workspace& workspace) const;
   void assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead, TileResult& result,
                   Workspace& workspace) const;
   std::int32_t decide(const Set& set, const float* x) const;

@@ -16,7 +16,9 @@
 namespace phase0::models {
 namespace {
 
-constexpr std::int64_t kMinSampleRows = 65536;
+constexpr std::int64_t kMinSampleRows = 16384;
+/// Iterations after seeding in which centroids still move far.
+constexpr std::int64_t kFarIterations = 3;
 
 /// `size` of n rows without replacement, ascending (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S).
 std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::uint64_t seed) {
@@ -30,6 +32,12 @@ std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::ui
     }
   }
   return rows;
+}
+
+/// Whether the restarts, with their hundreds of scans, run on a copy of all rows.
+bool gathers_all(const data::SourceShape& rows, const KMeansOptions& options, std::int64_t k) {
+  return rows.computed && !kmeans_uses_sample(options, rows.n_rows, k) &&
+         rows.n_rows <= 4 * kmeans_sample_size(k);
 }
 
 /// Memory of gather.
@@ -93,7 +101,10 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
       runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size,
                                                          start.begin() + (r + 1) * size);
     }
-    run_lloyd(data, task.k, task.options, "restart", runs, execution, task.label + ": restarts");
+    run_lloyd(
+        data,
+        {task.k, task.options, "restart", kFarIterations, task.scratch_folder, task.label + ": restarts"},
+        runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
       if (best.centroids.empty() || run.inertia < best.inertia) best = std::move(run);
@@ -109,7 +120,9 @@ LloydRun refine(const KMeansData& data, const KMeansTask& task, LloydRun start, 
   std::vector<LloydRun> runs(1);
   runs[0].restart = start.restart;
   runs[0].centroids = std::move(start.centroids);
-  run_lloyd(data, task.k, task.options, "refine", runs, execution, task.label + ": refining on all rows");
+  run_lloyd(data,
+            {task.k, task.options, "refine", 0, task.scratch_folder, task.label + ": refining on all rows"},
+            runs, execution);
   for (auto& iteration : runs[0].history) {
     iteration.best = true;
     history.push_back(iteration);
@@ -148,18 +161,21 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
                 fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
                             task.k, rows.n_rows()));
   }
-  const KMeansData data = prepare_kmeans(rows, execution, task.label);
   KMeansModel model;
   LloydRun best;
-  if (kmeans_uses_sample(task.options, rows.n_rows(), task.k)) {
-    model.sample_rows = kmeans_sample_size(task.k);
-    const auto sample = data::matrix_source(
-        gather(rows, sample_rows(rows.n_rows(), model.sample_rows, task.seed), task, execution));
-    const KMeansData sample_data = prepare_kmeans(*sample, execution, task.label);
-    best = best_restart(sample_data, task, execution, model.history);
-    best = refine(data, task, std::move(best), execution, model.history);
+  const bool sampled = kmeans_uses_sample(task.options, rows.n_rows(), task.k);
+  if (sampled || gathers_all(rows.shape(), task.options, task.k)) {
+    const std::int64_t size = sampled ? kmeans_sample_size(task.k) : rows.n_rows();
+    const auto gathered =
+        data::matrix_source(gather(rows, sample_rows(rows.n_rows(), size, task.seed), task, execution));
+    best = best_restart(prepare_kmeans(*gathered, execution, task.label), task, execution, model.history);
+    if (sampled) {
+      model.sample_rows = size;
+      const KMeansData data = prepare_kmeans(rows, execution, task.label);
+      best = refine(data, task, std::move(best), execution, model.history);
+    }
   } else {
-    best = best_restart(data, task, execution, model.history);
+    best = best_restart(prepare_kmeans(rows, execution, task.label), task, execution, model.history);
   }
   model.k = task.k;
   model.d = rows.frame_dim();
@@ -186,10 +202,14 @@ KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const 
   data::SourceShape restarts = rows;
   if (kmeans_uses_sample(options, rows.n_rows, k)) {
     restarts = data::matrix_shape(kmeans_sample_size(k), rows.frame_dim);
-    for (const core::ScanNeed& need : {gather_need(rows, restarts.n_rows), lloyd_need(rows, k, 1)}) {
-      consider(need, rows);
-      require(need);
-    }
+    consider(lloyd_need(rows, k, 1), rows);
+    require(lloyd_need(rows, k, 1));
+  } else if (gathers_all(rows, options, k)) {
+    restarts = data::matrix_shape(rows.n_rows, rows.frame_dim);
+  }
+  if (restarts.n_rows != rows.n_rows || restarts.computed != rows.computed) {
+    consider(gather_need(rows, restarts.n_rows), rows);
+    require(gather_need(rows, restarts.n_rows));
   }
   const std::int64_t together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
   consider(seeding_need(restarts, k, together), restarts);

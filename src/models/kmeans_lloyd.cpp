@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "data/scan.h"
 #include "linalg/blas.h"
+#include "linalg/bounded_nearest.h"
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
+#include "store/mapped.h"
 
 namespace phase0::models {
 namespace {
+
+std::int64_t wrapping_add(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
 
 /// Sums of the rows of each cluster of each run, as wrapping 64-bit integers: exact, so any order gives the
 /// same bits.
@@ -25,9 +30,6 @@ struct Totals {
     counts.assign(static_cast<std::size_t>(runs * k), 0);
   }
   void add(const Totals& other) {
-    const auto wrapping_add = [](std::int64_t a, std::int64_t b) {
-      return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-    };
     std::transform(sums.begin(), sums.end(), other.sums.begin(), sums.begin(), wrapping_add);
     std::transform(counts.begin(), counts.end(), other.counts.begin(), counts.begin(), wrapping_add);
   }
@@ -43,38 +45,44 @@ bool farther(const FarRow& a, const FarRow& b) {
   return a.squared != b.squared ? a.squared > b.squared : a.row < b.row;
 }
 
+std::uint64_t fixed_bias(std::int64_t count) {
+  return static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
+}
+
 class Lloyd {
  public:
-  Lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
-        std::vector<LloydRun>& runs, core::Execution& execution)
+  Lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
+        core::Execution& execution)
       : data_(data),
-        k_(k),
+        task_(task),
+        k_(task.k),
         d_(data.rows.frame_dim()),
-        options_(options),
-        phase_(phase),
         runs_(runs),
         execution_(execution),
-        room_(execution, lloyd_need(data.rows.shape(), k, std::ssize(runs)), "k-means", data.rows.shape()),
+        room_(execution, lloyd_need(data.rows.shape(), k_, std::ssize(runs)), "k-means", data.rows.shape()),
         workspaces_(static_cast<std::size_t>(room_.workers())),
         totals_(static_cast<std::size_t>(room_.workers())) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
+    kept_.reset(std::ssize(runs_), k_, d_);
   }
 
-  void iterate(const std::string& label) {
-    const core::TaskScope scope(execution_.observer, label, options_.max_iter + 1);
-    while (!live_.empty()) {
-      scan_once();
+  void iterate() {
+    const core::TaskScope scope(execution_.observer, task_.label, task_.options.max_iter + 1);
+    for (std::int64_t iteration = 0; !live_.empty(); ++iteration) {
+      if (iteration < task_.unbounded_iterations) {
+        label_all();
+      } else {
+        label_unsettled();
+      }
       std::vector<LloydRun*> still_live;
       for (std::size_t i = 0; i < live_.size(); ++i) {
         LloydRun& run = *live_[i];
-        const auto index = static_cast<std::size_t>(&run - runs_.data());
-        if (final_[index]) {
-          const auto first = totals_[0].counts.begin() + static_cast<std::int64_t>(i) * k_;
-          run.counts.assign(first, first + k_);
-          run.inertia = inertia_[i];
+        if (is_final(i)) {
+          run.counts.assign(counts_of(run), counts_of(run) + k_);
+          run.inertia = exact_inertia_[i];
         } else {
-          final_[index] = update(run, i);
+          final_[index_of(run)] = update(run);
           still_live.push_back(&run);
         }
       }
@@ -84,77 +92,185 @@ class Lloyd {
   }
 
  private:
-  bool is_final(std::size_t i) const { return final_[static_cast<std::size_t>(live_[i] - runs_.data())]; }
+  struct Workspace {
+    linalg::NearestCentroids::Workspace nearest;
+    core::AlignedBuffer<float> shifted;  ///< [d]
+    core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room()]
+    std::vector<std::int64_t> fixed;     ///< [d]
+  };
 
-  linalg::NearestCentroids nearest_of_live() const {
-    std::vector<float> centroids;
-    for (const LloydRun* run : live_)
-      centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
-    return {centroids, std::vector<std::int64_t>(live_.size(), k_), d_, data_.shift};
+  std::size_t index_of(const LloydRun& run) const { return static_cast<std::size_t>(&run - runs_.data()); }
+  bool is_final(std::size_t i) const { return final_[index_of(*live_[i])]; }
+  std::int64_t* counts_of(const LloydRun& run) {
+    return kept_.counts.data() + static_cast<std::int64_t>(index_of(run)) * k_;
+  }
+  std::int64_t* sums_of(const LloydRun& run) {
+    return kept_.sums.data() + static_cast<std::int64_t>(index_of(run)) * k_ * d_;
   }
 
-  /// Labels every row for every live run; leaves sums and counts in totals_[0] and the objective in inertia_.
-  void scan_once() {
+  /// Calls `work(block, workspace, totals, objective)` once for every block: `totals` [live, k, d] of the
+  /// worker, `objective` [live] of the block. Adds the totals up in totals_[0] and the objectives, in block
+  /// order, in exact_inertia_.
+  template <typename Work>
+  void scan_once(const Work& work) {
     const auto n_live = static_cast<std::int64_t>(live_.size());
-    const linalg::NearestCentroids nearest = nearest_of_live();
     for (auto& totals : totals_) totals.reset(n_live, k_, d_);
-    std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live));
+    std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live), 0.0);
     // The totals take every block once, also when its chunk is tried again.
     std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
-    inertia_.assign(live_.size(), 0.0);
+    exact_inertia_.assign(live_.size(), 0.0);
     data::scan(
         data_.rows, room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
           if (added[static_cast<std::size_t>(b)] != 0) return;
-          auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
-          nearest.assign(block.matrix(), block.n_rows, workspace);
-          for (std::size_t i = 0; i < live_.size(); ++i) {
-            objective[static_cast<std::size_t>(b * n_live) + i] =
-                add_block(block, i, workspace, totals_[static_cast<std::size_t>(worker)]);
-          }
+          work(block, workspaces_[static_cast<std::size_t>(worker)],
+               totals_[static_cast<std::size_t>(worker)], objective.data() + b * n_live);
           added[static_cast<std::size_t>(b)] = 1;
         },
         [&](std::int64_t first, std::int64_t n) {
           for (std::int64_t b = first; b < first + n; ++b) {
             for (std::size_t i = 0; i < live_.size(); ++i) {
-              inertia_[i] += objective[static_cast<std::size_t>(b * n_live) + i];
+              exact_inertia_[i] += objective[static_cast<std::size_t>(b * n_live) + i];
             }
           }
+          release_bounds(first, n);
         });
     for (std::size_t worker = 1; worker < totals_.size(); ++worker) totals_[0].add(totals_[worker]);
   }
 
-  /// Adds a block's rows to the clusters of live run i; returns the block's part of the objective.
-  double add_block(const data::FeatureBlock& block, std::size_t i,
-                   const linalg::NearestCentroids::Workspace& workspace, Totals& totals) const {
-    const auto run = static_cast<std::int64_t>(i);
-    const std::int32_t* labels = workspace.labels.data() + run * block.n_rows;
-    const float* squared = workspace.squared.data() + run * block.n_rows;
-    std::int64_t* sums = totals.sums.data() + run * k_ * d_;
-    std::int64_t* counts = totals.counts.data() + run * k_;
-    const bool exact = is_final(i);
-    double objective = 0;
-    for (std::int64_t r = 0; r < block.n_rows; ++r) {
-      const std::int32_t label = labels[r];
-      ++counts[label];
-      if (exact) {
-        objective += linalg::kernels().squared_distance(block.matrix() + r * d_,
-                                                        live_[i]->centroids.data() + label * d_, d_);
-      } else {
-        objective += static_cast<double>(squared[r]);
-        linalg::kernels().accumulate_fixed(block.matrix() + r * d_, data_.shift.data(), data_.fixed_scale,
-                                           sums + label * d_, d_);
+  /// Labels every row afresh for every live run; kept_ has their sums and counts afterwards.
+  void label_all() {
+    std::vector<float> centroids;
+    for (const LloydRun* run : live_)
+      centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
+    const linalg::NearestCentroids nearest(centroids, std::vector<std::int64_t>(live_.size(), k_), d_,
+                                           data_.shift);
+    scan_once([&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals, double* objective) {
+      nearest.assign(block.matrix(), block.n_rows, workspace.nearest);
+      for (std::size_t i = 0; i < live_.size(); ++i) {
+        const std::int32_t* labels =
+            workspace.nearest.labels.data() + static_cast<std::int64_t>(i) * block.n_rows;
+        for (std::int64_t r = 0; r < block.n_rows; ++r) {
+          const float* row = block.matrix() + r * d_;
+          add_row(row, i, labels[r], totals);
+          if (is_final(i)) objective[i] += squared_distance(row, i, labels[r]);
+        }
       }
-    }
-    return objective;
+    });
+    keep_totals(false);
   }
 
-  /// Moves the centroids of live run i to their means. True when the run has come to its end.
-  bool update(LloydRun& run, std::size_t i) {
-    const auto at = static_cast<std::int64_t>(i);
-    const std::int64_t n_reseeded = reseed_empty(run, at);
+  /// Labels the rows whose bounds do not settle that they stay where they are.
+  void label_unsettled() {
+    const bool first = bounded_.empty();
+    if (first) start_bounds();
+    for (const LloydRun* run : live_) bounded_[index_of(*run)].move_to(run->centroids);
+    scan_once([&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals, double* objective) {
+      workspace.shifted.resize(d_);
+      workspace.scores.resize(bounded_[0].score_room());
+      workspace.fixed.resize(static_cast<std::size_t>(d_));
+      linalg::RowBounds* bounds = bounds_of(block.first_row);
+      for (std::int64_t r = 0; r < block.n_rows; ++r, bounds += std::ssize(runs_)) {
+        label_row(block.matrix() + r * d_, bounds, first, workspace, totals, objective);
+      }
+    });
+    keep_totals(!first);
+  }
+
+  void label_row(const float* row, linalg::RowBounds* bounds, bool first, Workspace& workspace,
+                 Totals& totals, double* objective) const {
+    bool shifted = false;
+    float norm = 0;
+    for (std::size_t i = 0; i < live_.size(); ++i) {
+      const std::size_t run = index_of(*live_[i]);
+      linalg::RowBounds& known = bounds[run];
+      if (first) known.label = linalg::kUnlabelled;
+      if (!bounded_[run].settled(known)) {
+        if (!shifted) {
+          linalg::kernels().shift_and_norms(row, data_.shift.data(), workspace.shifted.data(), &norm, 1, d_);
+          shifted = true;
+        }
+        const std::int32_t before = known.label;
+        bounded_[run].update(row, workspace.shifted.data(), norm, known, workspace.scores.data());
+        if (known.label != before) move_row(row, i, before, known.label, workspace, totals);
+      }
+      if (final_[run]) objective[i] += squared_distance(row, i, known.label);
+    }
+  }
+
+  double squared_distance(const float* row, std::size_t i, std::int32_t label) const {
+    return linalg::kernels().squared_distance(row, live_[i]->centroids.data() + label * d_, d_);
+  }
+
+  void add_row(const float* row, std::size_t i, std::int32_t label, Totals& totals) const {
+    const std::int64_t cluster = static_cast<std::int64_t>(i) * k_ + label;
+    ++totals.counts[static_cast<std::size_t>(cluster)];
+    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale,
+                                       totals.sums.data() + cluster * d_, d_);
+  }
+
+  void move_row(const float* row, std::size_t i, std::int32_t from, std::int32_t to, Workspace& workspace,
+                Totals& totals) const {
+    add_row(row, i, to, totals);
+    if (from == linalg::kUnlabelled) return;
+    const std::int64_t cluster = static_cast<std::int64_t>(i) * k_ + from;
+    --totals.counts[static_cast<std::size_t>(cluster)];
+    std::fill(workspace.fixed.begin(), workspace.fixed.end(), 0);
+    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale, workspace.fixed.data(),
+                                       d_);
+    subtract(totals.sums.data() + cluster * d_, workspace.fixed.data());
+  }
+
+  void subtract(std::int64_t* sum, const std::int64_t* part) const {
+    for (std::int64_t j = 0; j < d_; ++j) {
+      sum[j] =
+          static_cast<std::int64_t>(static_cast<std::uint64_t>(sum[j]) - static_cast<std::uint64_t>(part[j]));
+    }
+  }
+
+  /// Takes totals_[0] into kept_: what was there plus what has moved, or all afresh.
+  void keep_totals(bool only_changes) {
+    for (std::size_t i = 0; i < live_.size(); ++i) {
+      const LloydRun& run = *live_[i];
+      const auto at = static_cast<std::int64_t>(i);
+      const auto take = [only_changes](std::int64_t* to, const std::int64_t* from, std::int64_t n) {
+        if (!only_changes) std::fill_n(to, n, 0);
+        std::transform(to, to + n, from, to, wrapping_add);
+      };
+      take(sums_of(run), totals_[0].sums.data() + at * k_ * d_, k_ * d_);
+      take(counts_of(run), totals_[0].counts.data() + at * k_, k_);
+    }
+  }
+
+  void start_bounds() {
+    constexpr auto kFloats = static_cast<std::int64_t>(sizeof(linalg::RowBounds) / sizeof(float));
+    bounds_ = store::scratch_matrix(task_.scratch_folder, store::ElementType::kFloat32, data_.rows.n_rows(),
+                                    std::ssize(runs_) * kFloats);
+    for (std::size_t run = 0; run < runs_.size(); ++run) bounded_.emplace_back(k_, data_.shift);
+  }
+
+  linalg::RowBounds* bounds_of(std::int64_t row) {
+    return reinterpret_cast<linalg::RowBounds*>(bounds_.mutable_row(row));
+  }
+  void release_bounds(std::int64_t first_block, std::int64_t n) const {
+    const std::int64_t first = data_.rows.block_first(first_block);
+    bounds_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
+  }
+
+  /// Moves the centroids of a run to their means. True when the run has come to its end.
+  bool update(LloydRun& run) {
+    Clusters clusters{sums_of(run), counts_of(run)};
+    KMeansIteration iteration;
+    iteration.inertia = inertia_of(run, clusters);
+    std::vector<std::int64_t> sums, counts;  // when an empty cluster takes a row for this once
+    if (std::count(clusters.counts, clusters.counts + k_, 0) > 0) {
+      sums.assign(clusters.sums, clusters.sums + k_ * d_);
+      counts.assign(clusters.counts, clusters.counts + k_);
+      clusters = {sums.data(), counts.data()};
+      iteration.n_reseeded = reseed_empty(run, clusters);
+    }
     std::vector<float> centroids = run.centroids;
-    for (std::int64_t c = 0; c < k_; ++c) mean_of(at, c, centroids.data() + c * d_);
+    for (std::int64_t c = 0; c < k_; ++c) mean_of(clusters, c, centroids.data() + c * d_);
     double shift = 0;
     for (std::size_t e = 0; e < centroids.size(); ++e) {
       const double moved = static_cast<double>(centroids[e]) - static_cast<double>(run.centroids[e]);
@@ -162,72 +278,90 @@ class Lloyd {
     }
     run.centroids = std::move(centroids);
     ++run.n_iter;
-    bool stop = run.n_iter == options_.max_iter;
+    bool stop = run.n_iter == task_.options.max_iter;
     if (stop) run.stop = KMeansStop::kMaxIter;
-    if (n_reseeded == 0 && shift <= options_.tol * data_.mean_variance) {
+    if (iteration.n_reseeded == 0 && shift <= task_.options.tol * data_.mean_variance) {
       stop = true;
       run.stop = shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol;
     }
-    KMeansIteration iteration;
-    iteration.phase = phase_;
+    iteration.phase = task_.phase;
     iteration.restart = run.restart;
     iteration.iteration = run.n_iter;
     iteration.n_rows = data_.rows.n_rows();
-    iteration.inertia = inertia_[i];
     iteration.shift = shift;
-    iteration.n_reseeded = n_reseeded;
     if (stop) iteration.stopped = to_string(run.stop);
     run.history.push_back(iteration);
     return stop;
   }
 
-  /// The mean of cluster c of live run `at`, or nothing when it is empty.
-  void mean_of(std::int64_t at, std::int64_t c, float* centroid) const {
-    const std::int64_t count = totals_[0].counts[static_cast<std::size_t>(at * k_ + c)];
-    if (count == 0) return;
-    const std::uint64_t bias =
-        static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
-    const std::int64_t* sums = totals_[0].sums.data() + (at * k_ + c) * d_;
-    const double scale = 1.0 / data_.fixed_scale / static_cast<double>(count);
+  /// Sums and counts of one run.
+  struct Clusters {
+    std::int64_t* sums;    ///< [k, d], biased by count x bits(kFixedMagic)
+    std::int64_t* counts;  ///< [k]
+  };
+
+  /// The sum of the shifted rows of cluster c.
+  template <typename Visit>
+  void each_sum(const Clusters& clusters, std::int64_t c, const Visit& visit) const {
+    const std::uint64_t bias = fixed_bias(clusters.counts[c]);
+    const double scale = 1.0 / data_.fixed_scale;
     for (std::int64_t j = 0; j < d_; ++j) {
-      const auto sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(sums[j]) - bias);
-      centroid[j] = static_cast<float>(static_cast<double>(data_.shift[static_cast<std::size_t>(j)]) +
-                                       static_cast<double>(sum) * scale);
+      const auto sum =
+          static_cast<std::int64_t>(static_cast<std::uint64_t>(clusters.sums[c * d_ + j]) - bias);
+      visit(j, static_cast<double>(sum) * scale);
     }
   }
 
+  /// The mean of cluster c, or nothing when it is empty.
+  void mean_of(const Clusters& clusters, std::int64_t c, float* centroid) const {
+    if (clusters.counts[c] == 0) return;
+    const auto count = static_cast<double>(clusters.counts[c]);
+    each_sum(clusters, c, [&](std::int64_t j, double sum) {
+      centroid[j] =
+          static_cast<float>(static_cast<double>(data_.shift[static_cast<std::size_t>(j)]) + sum / count);
+    });
+  }
+
+  /// sum |x - c|^2 = sum |x|^2 - 2 c . (sum of the cluster's x) + n |c|^2, of shifted x and c.
+  double inertia_of(const LloydRun& run, const Clusters& clusters) const {
+    double inertia = data_.sum_of_squares;
+    for (std::int64_t c = 0; c < k_; ++c) {
+      const auto count = static_cast<double>(clusters.counts[c]);
+      each_sum(clusters, c, [&](std::int64_t j, double sum) {
+        const double centroid = static_cast<double>(run.centroids[static_cast<std::size_t>(c * d_ + j)]) -
+                                static_cast<double>(data_.shift[static_cast<std::size_t>(j)]);
+        inertia += centroid * (count * centroid - 2.0 * sum);
+      });
+    }
+    return std::max(inertia, 0.0);
+  }
+
   /// Gives each empty cluster the farthest row of a cluster that can spare one. Returns how many were moved.
-  std::int64_t reseed_empty(const LloydRun& run, std::int64_t at) {
-    std::int64_t* counts = totals_[0].counts.data() + at * k_;
-    const std::int64_t n_empty = std::count(counts, counts + k_, 0);
-    if (n_empty == 0) return 0;
+  std::int64_t reseed_empty(const LloydRun& run, const Clusters& clusters) {
+    const std::int64_t n_empty = std::count(clusters.counts, clusters.counts + k_, 0);
     const std::vector<FarRow> far = farthest_rows(run, n_empty + k_);
     std::int64_t moved = 0;
     auto next = far.begin();
     data::FeatureBlock block;
     for (std::int64_t c = 0; c < k_ && moved < n_empty; ++c) {
-      if (counts[c] != 0) continue;
-      while (next != far.end() && counts[next->label] < 2) ++next;
+      if (clusters.counts[c] != 0) continue;
+      while (next != far.end() && clusters.counts[next->label] < 2) ++next;
       if (next == far.end()) break;
       data_.rows.load(next->row, 1, block);
       data_.rows.release(next->row, 1);
-      move_row(at, next->label, c, block.matrix());
+      give_row(clusters, next->label, c, block.matrix());
       ++next;
       ++moved;
     }
     return moved;
   }
 
-  void move_row(std::int64_t at, std::int64_t from, std::int64_t to, const float* row) {
-    std::int64_t* taker = totals_[0].sums.data() + (at * k_ + to) * d_;
-    std::int64_t* giver = totals_[0].sums.data() + (at * k_ + from) * d_;
+  void give_row(const Clusters& clusters, std::int64_t from, std::int64_t to, const float* row) const {
+    std::int64_t* taker = clusters.sums + to * d_;
     linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale, taker, d_);
-    for (std::int64_t j = 0; j < d_; ++j) {
-      giver[j] = static_cast<std::int64_t>(static_cast<std::uint64_t>(giver[j]) -
-                                           static_cast<std::uint64_t>(taker[j]));
-    }
-    --totals_[0].counts[static_cast<std::size_t>(at * k_ + from)];
-    ++totals_[0].counts[static_cast<std::size_t>(at * k_ + to)];
+    subtract(clusters.sums + from * d_, taker);
+    --clusters.counts[from];
+    ++clusters.counts[to];
   }
 
   /// The `n` rows farthest from their centroid, not counting rows that lie on it; farthest first.
@@ -243,7 +377,7 @@ class Lloyd {
     data::scan(
         data_.rows, room_, "",
         [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
+          auto& workspace = workspaces_[static_cast<std::size_t>(worker)].nearest;
           nearest.assign(block.matrix(), block.n_rows, workspace);
           auto& rows = partial[static_cast<std::size_t>(slot)];
           rows.clear();
@@ -268,36 +402,40 @@ class Lloyd {
   }
 
   const KMeansData& data_;
+  const LloydTask& task_;
   std::int64_t k_;
   std::int64_t d_;
-  const KMeansOptions& options_;
-  const std::string& phase_;
   std::vector<LloydRun>& runs_;
   core::Execution& execution_;
   data::ScanRoom room_;
-  std::vector<linalg::NearestCentroids::Workspace> workspaces_;
+  std::vector<Workspace> workspaces_;
   std::vector<Totals> totals_;  ///< per worker; [0] holds the sum after a scan
+  Totals kept_;                 ///< of all runs
   std::vector<LloydRun*> live_;
-  std::vector<bool> final_;  ///< per run: its centroids are final, only the inertia is missing
-  std::vector<double> inertia_;
+  std::vector<bool> final_;            ///< per run: its centroids are final, only the inertia is missing
+  std::vector<double> exact_inertia_;  ///< [live], of those whose centroids are final
+  std::vector<linalg::BoundedNearest> bounded_;  ///< per run, once there are bounds
+  store::MappedDataset bounds_;                  ///< RowBounds [N, runs]
 };
 
 }  // namespace
 
-void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
-               std::vector<LloydRun>& runs, core::Execution& execution, const std::string& label) {
-  Lloyd(data, k, options, phase, runs, execution).iterate(label);
+void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
+               core::Execution& execution) {
+  Lloyd(data, task, runs, execution).iterate();
 }
 
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
   const std::int64_t d = rows.frame_dim;
   const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
   core::ScanNeed need = data::scan_need(rows);
-  need.fixed_bytes += 4 * runs * k * d * 4 + rows.n_blocks() * (8 * runs + 1);
+  need.fixed_bytes += runs * (4 * k * d * 4 + k * (d + 1) * 8 + linalg::BoundedNearest::bytes(k, d)) +
+                      rows.n_blocks() * (8 * runs + 1);
   // When a cluster is empty: the rows that lie farthest.
+  need.block_bytes += static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs;
   need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
   need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
-                       linalg::kBlasThreadBytes;
+                       4 * (3 * d + 2 * k) + linalg::kBlasThreadBytes;
   return need;
 }
 

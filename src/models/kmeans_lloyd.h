@@ -22,10 +22,21 @@ struct LloydRun {
   std::vector<KMeansIteration> history;
 };
 
+struct LloydTask {
+  std::int64_t k = 0;
+  KMeansOptions options;
+  std::string phase;  ///< for the history
+  /// Iterations that label every row afresh. After them bounds of its distances spare most rows the work,
+  /// which pays once the centroids move little.
+  std::int64_t unbounded_iterations = 0;
+  std::string scratch_folder;  ///< for the bounds
+  std::string label;           ///< for the observer
+};
+
 /// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for
-/// the inertia of its result. `phase` goes into the history.
-void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& options, const std::string& phase,
-               std::vector<LloydRun>& runs, core::Execution& execution, const std::string& label);
+/// the inertia of its result.
+void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
+               core::Execution& execution);
 
 /// Memory of `runs` runs in lockstep.
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs);

@@ -262,9 +262,16 @@ class Seeding {
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label) {
   const Moments moments = column_moments(rows, execution, label + ": moments");
-  KMeansData data{rows, {}, 0, 1};
+  KMeansData data{rows, {}, 0, 0, 1};
   for (const double mean : moments.mean()) data.shift.push_back(static_cast<float>(mean));
   for (const double variance : moments.variance(0)) data.mean_variance += variance;
+  const std::vector<double> means = moments.mean();
+  const auto n_rows = static_cast<double>(rows.n_rows());
+  data.sum_of_squares = data.mean_variance * n_rows;
+  for (std::size_t j = 0; j < means.size(); ++j) {
+    const double rounding = means[j] - static_cast<double>(data.shift[j]);
+    data.sum_of_squares += n_rows * rounding * rounding;
+  }
   data.mean_variance /= static_cast<double>(rows.frame_dim());
   // The largest power of two for which a row's value stays under 2^50 and the sum over all rows under 2^62.
   const double largest = std::max(moments.largest_deviation(data.shift), 1e-300);

@@ -1,0 +1,139 @@
+#include "linalg/bounded_nearest.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/random.h"
+#include "linalg/nearest.h"
+
+namespace phase0::linalg {
+namespace {
+
+std::vector<float> normals(std::int64_t n, double scale, double offset, std::uint64_t seed) {
+  core::Random random(seed);
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& value : values) value = static_cast<float>(offset + scale * random.normal());
+  return values;
+}
+
+/// Rows and centroids that move, labelled with and without bounds.
+class Walk {
+ public:
+  Walk(std::vector<float> x, std::vector<float> centroids, std::int64_t d, std::vector<float> shift,
+       const Kernels& set)
+      : set_(set),
+        x_(std::move(x)),
+        centroids_(std::move(centroids)),
+        d_(d),
+        shift_(std::move(shift)),
+        bounded_(std::ssize(centroids_) / d, shift_, set),
+        bounds_(x_.size() / static_cast<std::size_t>(d)) {
+    for (RowBounds& each : bounds_) each.label = kUnlabelled;
+    shifted_.resize(d);
+    scores_.resize(bounded_.score_room());
+  }
+
+  std::vector<float>& centroids() { return centroids_; }
+
+  /// Labels all rows at the centroids' present places and checks them; returns how many were not settled.
+  std::int64_t label() {
+    bounded_.move_to(centroids_);
+    std::int64_t n_unsettled = 0;
+    for (std::size_t r = 0; r < bounds_.size(); ++r) {
+      if (bounded_.settled(bounds_[r])) continue;
+      ++n_unsettled;
+      const float* row = x_.data() + static_cast<std::int64_t>(r) * d_;
+      float norm = 0;
+      set_.shift_and_norms(row, shift_.data(), shifted_.data(), &norm, 1, d_);
+      bounded_.update(row, shifted_.data(), norm, bounds_[r], scores_.data());
+    }
+    const NearestCentroids nearest(centroids_, {std::ssize(centroids_) / d_}, d_, shift_, set_);
+    NearestCentroids::Workspace workspace;
+    nearest.assign(x_.data(), std::ssize(bounds_), workspace);
+    for (std::size_t r = 0; r < bounds_.size(); ++r) {
+      EXPECT_EQ(bounds_[r].label, workspace.labels[static_cast<std::int64_t>(r)]) << "row " << r;
+    }
+    return n_unsettled;
+  }
+
+ private:
+  const Kernels& set_;
+  std::vector<float> x_;
+  std::vector<float> centroids_;
+  std::int64_t d_;
+  std::vector<float> shift_;
+  BoundedNearest bounded_;
+  std::vector<RowBounds> bounds_;
+  core::AlignedBuffer<float> shifted_;
+  core::AlignedBuffer<float> scores_;
+};
+
+class BoundedNearestOn : public ::testing::TestWithParam<const Kernels*> {};
+INSTANTIATE_TEST_SUITE_P(Sets, BoundedNearestOn, ::testing::ValuesIn(available_kernels()),
+                         [](const auto& info) { return std::string(info.param->name); });
+
+TEST_P(BoundedNearestOn, FollowsCentroidsThatMoveFarAndNear) {
+  for (const std::int64_t d : {1, 3, 8, 37, 130}) {
+    for (const std::int64_t k : {1, 2, 7, 8, 64, 65, 300}) {
+      for (const double offset : {0.0, 1e4}) {
+        Walk walk(normals(200 * d, 1.0, offset, 1), normals(k * d, 1.0, offset, 2), d,
+                  std::vector<float>(static_cast<std::size_t>(d), static_cast<float>(offset)), *GetParam());
+        EXPECT_EQ(walk.label(), 200);
+        for (int step = 0; step < 12; ++step) {
+          const auto by =
+              normals(k * d, step % 4 == 3 ? 0.3 : 1e-3, 0.0, 10 + static_cast<std::uint64_t>(step));
+          for (std::size_t e = 0; e < by.size(); ++e) walk.centroids()[e] += by[e];
+          walk.label();
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BoundedNearestOn, SparesMostRowsOnceCentroidsMoveLittle) {
+  const std::int64_t d = 32;
+  const std::int64_t k = 16;
+  const std::vector<float> centroids = normals(k * d, 3.0, 0.0, 2);
+  std::vector<float> x = normals(1000 * d, 1.0, 0.0, 1);
+  for (std::int64_t r = 0; r < 1000; ++r) {
+    for (std::int64_t j = 0; j < d; ++j) {
+      x[static_cast<std::size_t>(r * d + j)] += centroids[static_cast<std::size_t>(r % k * d + j)];
+    }
+  }
+  Walk walk(x, centroids, d, std::vector<float>(static_cast<std::size_t>(d), 0.0f), *GetParam());
+  EXPECT_EQ(walk.label(), 1000);
+  for (float& value : walk.centroids()) value += 0.01f;
+  EXPECT_LT(walk.label(), 50);
+}
+
+TEST_P(BoundedNearestOn, DecidesTiesForTheLowestId) {
+  const std::int64_t d = 5;
+  std::vector<float> centroids = normals(9 * d, 1.0, 0.0, 3);
+  const std::vector<float> twin(centroids.begin() + 2 * d, centroids.begin() + 3 * d);
+  centroids.insert(centroids.end(), twin.begin(), twin.end());  // 9 in the second group is 2 in the first
+  Walk walk(normals(300 * d, 1.0, 0.0, 4), centroids, d, std::vector<float>(d, 0.0f), *GetParam());
+  walk.label();
+  EXPECT_GT(walk.label(), 0);  // rows of the twins can never settle
+  std::swap_ranges(walk.centroids().begin(), walk.centroids().begin() + d, walk.centroids().end() - d);
+  walk.label();
+}
+
+TEST_P(BoundedNearestOn, ManagesTheEndsOfTheRange) {
+  for (const double scale : {1e-42, 1e-30, 1e15, 1e25, 1e37}) {
+    const std::int64_t d = 9;
+    Walk walk(normals(100 * d, scale, 0.0, 5), normals(20 * d, scale, 0.0, 6), d, std::vector<float>(d, 0.0f),
+              *GetParam());
+    walk.label();
+    for (int step = 0; step < 3; ++step) {
+      for (float& value : walk.centroids()) value *= 1.01f;
+      walk.label();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace phase0::linalg
