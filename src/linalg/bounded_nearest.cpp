@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "core/check.h"
 #include "linalg/nearest.h"
@@ -26,8 +27,8 @@ float rounded_up(double value) {
   return static_cast<float>(value) * (1.0f + kUlps);
 }
 
-/// Bound of |computed - exact| of a product of Kernels::scores, relative to |x||c|.
-double scores_error(std::int64_t d) {
+/// Bound of |computed - exact| of a product of Kernels::score_row, relative to |x||c|.
+double score_row_error(std::int64_t d) {
   return static_cast<double>(d / 4 + 8) * 0x1p-24;
 }
 
@@ -40,6 +41,8 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
       group_size_(group_size_of(k)),
       n_groups_(groups_of(k, group_size_)),
       padded_(n_groups_ * group_size_),
+      centroid_of_(static_cast<std::size_t>(padded_), kUnlabelled),
+      column_of_(static_cast<std::size_t>(k)),
       shift_(shift.begin(), shift.end()),
       path_(static_cast<std::size_t>(k), 0.0),
       path_up_(static_cast<std::size_t>(k), 0.0f) {
@@ -56,33 +59,87 @@ std::int64_t BoundedNearest::bytes(std::int64_t k, std::int64_t d) {
 
 void BoundedNearest::move_to(std::span<const float> centroids) {
   PHASE0_CHECK(std::ssize(centroids) == k_ * d_);
-  if (!centroids_.empty()) {
-    for (std::int64_t g = 0; g < n_groups_; ++g) {
-      double farthest = 0;
-      for (std::int64_t c = g * group_size_; c < std::min((g + 1) * group_size_, k_); ++c) {
-        const double squared =
-            kernels_.squared_distance(centroids.data() + c * d_, centroids_.data() + c * d_, d_);
-        const double moved = std::sqrt(squared) * (1.0 + 1e-12 * static_cast<double>(d_ + 8));
-        path_[static_cast<std::size_t>(c)] += moved;
-        path_up_[static_cast<std::size_t>(c)] = rounded_up(path_[static_cast<std::size_t>(c)]);
-        farthest = std::max(farthest, moved);
-      }
-      group_path_[g] += farthest;
-      group_path_up_[g] = rounded_up(group_path_[g]);
-    }
-    slack_ = kUlps * *std::max_element(group_path_up_, group_path_up_ + n_groups_);
+  if (centroids_.empty()) {
+    form_groups(centroids);
+  } else {
+    extend_paths(centroids);
   }
   centroids_.assign(centroids.begin(), centroids.end());
   pack(centroids);
+}
+
+void BoundedNearest::extend_paths(std::span<const float> centroids) {
+  double farthest[RowBounds::kGroups] = {};
+  for (std::int64_t c = 0; c < k_; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const double squared =
+        kernels_.squared_distance(centroids.data() + c * d_, centroids_.data() + c * d_, d_);
+    const double moved = std::sqrt(squared) * (1.0 + 1e-12 * static_cast<double>(d_ + 8));
+    path_[at] += moved;
+    path_up_[at] = rounded_up(path_[at]);
+    double& most = farthest[column_of_[at] / group_size_];
+    most = std::max(most, moved);
+  }
+  for (std::int64_t g = 0; g < n_groups_; ++g) {
+    group_path_[g] += farthest[g];
+    group_path_up_[g] = rounded_up(group_path_[g]);
+  }
+  slack_ = kUlps * *std::max_element(group_path_up_, group_path_up_ + n_groups_);
+}
+
+/// Halves the centroids along the widest dimension until the parts are groups: what lies together has bounds
+/// that say more.
+void BoundedNearest::form_groups(std::span<const float> centroids) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(k_));
+  std::iota(order.begin(), order.end(), 0);
+  const auto value = [&](std::int32_t c, std::int64_t j) {
+    return centroids[static_cast<std::size_t>(c * d_ + j)];
+  };
+  const auto widest = [&](auto first, auto last) {
+    std::int64_t dimension = 0;
+    double most = -1;
+    for (std::int64_t j = 0; j < d_; ++j) {
+      double sum = 0;
+      double squares = 0;
+      for (auto each = first; each != last; ++each) {
+        const double v = static_cast<double>(value(*each, j) - shift_[static_cast<std::size_t>(j)]);
+        sum += v;
+        squares += v * v;
+      }
+      const double spread = squares - sum * sum / static_cast<double>(last - first);
+      if (spread > most) {
+        most = spread;
+        dimension = j;
+      }
+    }
+    return dimension;
+  };
+  const auto split = [&](const auto& self, auto first, auto last) -> void {
+    const std::int64_t groups = groups_of(last - first, group_size_);
+    if (groups <= 1) return;
+    const auto middle = first + (groups + 1) / 2 * group_size_;
+    const std::int64_t dimension = widest(first, last);
+    std::nth_element(first, middle, last, [&](std::int32_t a, std::int32_t b) {
+      return value(a, dimension) != value(b, dimension) ? value(a, dimension) < value(b, dimension) : a < b;
+    });
+    self(self, first, middle);
+    self(self, middle, last);
+  };
+  split(split, order.begin(), order.end());
+  for (std::int64_t column = 0; column < k_; ++column) {
+    const std::int32_t c = order[static_cast<std::size_t>(column)];
+    centroid_of_[static_cast<std::size_t>(column)] = c;
+    column_of_[static_cast<std::size_t>(c)] = static_cast<std::int32_t>(column);
+  }
 }
 
 void BoundedNearest::pack(std::span<const float> centroids) {
   packed_.fill(0.0f);
   norms_.fill(kInfinity);
   double largest = 0;
-  for (std::int64_t c = 0; c < k_; ++c) {
-    const std::int64_t group = c / group_size_;
-    float* packed = packed_.data() + group * group_size_ * d_ + c % group_size_;
+  for (std::int64_t column = 0; column < k_; ++column) {
+    const std::int64_t c = centroid_of_[static_cast<std::size_t>(column)];
+    float* packed = packed_.data() + column / group_size_ * group_size_ * d_ + column % group_size_;
     double norm = 0;
     for (std::int64_t j = 0; j < d_; ++j) {
       const double value = static_cast<double>(centroids[static_cast<std::size_t>(c * d_ + j)]) -
@@ -90,12 +147,12 @@ void BoundedNearest::pack(std::span<const float> centroids) {
       packed[j * group_size_] = -2.0f * static_cast<float>(value);
       norm += value * value;
     }
-    norms_[c] = static_cast<float>(norm);
+    norms_[column] = static_cast<float>(norm);
     largest = std::max(largest, norm);
   }
   const double longest = std::sqrt(largest) * 1.000001;
   longest_ = static_cast<float>(longest);
-  error_ = score_error(d_, scores_error(d_), longest);
+  error_ = score_error(d_, score_row_error(d_), longest);
 }
 
 bool BoundedNearest::settled(const RowBounds& bounds) const {
@@ -125,7 +182,7 @@ bool BoundedNearest::near_groups(const float* x, const RowBounds& bounds, float&
     wanted[g] = !(limit < bounds.lower[g] - group_path_up_[g]);
     any |= wanted[g];
   }
-  if (any) wanted[bounds.label / group_size_] = true;
+  if (any) wanted[column_of_[static_cast<std::size_t>(bounds.label)] / group_size_] = true;
   return any;
 }
 
@@ -140,62 +197,48 @@ void BoundedNearest::update(const float* x, const float* shifted, float norm, Ro
   const float length = std::sqrt(norm) * (1.0001f + static_cast<float>(d_) * 0x1p-24f);
   const float error = error_.constant + error_.slope * length;
   if (!(length < kLargestProduct / std::max(longest_, 1.0f))) return label_exactly(x, bounds);
-  float best = kInfinity;
-  std::int64_t label = 0;
+  LeastTwo found[RowBounds::kGroups];
+  LeastTwo best = {kInfinity, kInfinity, 0};
   for (std::int64_t g = 0; g < n_groups_; ++g) {
     if (!wanted[g]) continue;
     const std::int64_t first = g * group_size_;
-    kernels_.scores(shifted, packed_.data() + first * d_, norms_.data() + first, group_size_, d_,
-                    scores + first);
-    for (std::int64_t c = first; c < first + group_size_; ++c) {
-      if (scores[c] < best) {
-        best = scores[c];
-        label = c;
-      }
+    found[g] = kernels_.score_row(shifted, packed_.data() + first * d_, norms_.data() + first, group_size_,
+                                  d_, scores + first);
+    found[g].column += static_cast<std::int32_t>(first);
+    best.second = std::min({best.second, found[g].second, std::max(best.least, found[g].least)});
+    if (found[g].least < best.least) {
+      best.least = found[g].least;
+      best.column = found[g].column;
     }
   }
-  const float limit = best + 2.0f * error;
-  const std::int32_t exact = decide(x, scores, wanted, limit);
-  if (exact >= 0) label = exact;
+  const float limit = best.least + 2.0f * error;
+  // Written so that a NaN is decided exactly.
+  if (!(best.second > limit)) best.column = decide(x, scores, wanted, limit);
   // |x - c|^2 = |x - shift|^2 + score, within `around`.
-  const float around = error + norm * static_cast<float>(d_ + 16) * 0x1p-23f + std::abs(best) * kUlps;
+  const float around = error + norm * static_cast<float>(d_ + 16) * 0x1p-23f + std::abs(best.least) * kUlps;
   for (std::int64_t g = 0; g < n_groups_; ++g) {
     if (!wanted[g]) continue;
-    float least = kInfinity;
-    for (std::int64_t c = g * group_size_; c < (g + 1) * group_size_; ++c) {
-      if (c != label && scores[c] < least) least = scores[c];
-    }
+    // When another column was decided on, `least` is a bound all the same.
+    const float least = found[g].column == best.column ? found[g].second : found[g].least;
     const float squared = norm + least - around;
     const float lower = squared > 0.0f ? std::sqrt(squared) * (1.0f - kUlps) : 0.0f;
     bounds.lower[g] = lower + group_path_up_[g];
   }
   for (std::int64_t g = n_groups_; g < RowBounds::kGroups; ++g) bounds.lower[g] = kInfinity;
-  bounds.label = static_cast<std::int32_t>(label);
-  upper = std::sqrt(std::max(norm + scores[label] + around, 0.0f)) * (1.0f + kUlps);
-  bounds.upper = upper - path_up_[static_cast<std::size_t>(label)];
+  bounds.label = centroid_of_[static_cast<std::size_t>(best.column)];
+  upper = std::sqrt(std::max(norm + scores[best.column] + around, 0.0f)) * (1.0f + kUlps);
+  bounds.upper = upper - path_up_[static_cast<std::size_t>(bounds.label)];
 }
 
-/// The nearest of the computed centroids whose scores lie up to `limit`; -1 when there is just one.
+/// The column of the nearest of the centroids whose scores lie up to `limit`, or are not to be trusted.
 std::int32_t BoundedNearest::decide(const float* x, const float* scores,
                                     const bool (&wanted)[RowBounds::kGroups], float limit) const {
-  std::int32_t best = -1;
-  bool several = false;
-  const auto each = [&](const auto& visit) {
-    for (std::int64_t g = 0; g < n_groups_; ++g) {
-      if (!wanted[g]) continue;
-      for (std::int64_t c = g * group_size_; c < std::min((g + 1) * group_size_, k_); ++c) {
-        if (scores[c] <= limit) visit(static_cast<std::int32_t>(c));
-      }
-    }
-  };
-  each([&](std::int32_t c) {
-    several = best >= 0;
-    best = c;
-  });
-  if (!several) return -1;
   ExactNearest exact(x, centroids_.data(), d_, kernels_);
-  each([&](std::int32_t c) { exact.consider(c); });
-  return exact.label();
+  for (std::int64_t column = 0; column < k_; ++column) {
+    if (!wanted[column / group_size_] || scores[column] > limit) continue;
+    exact.consider(centroid_of_[static_cast<std::size_t>(column)]);
+  }
+  return column_of_[static_cast<std::size_t>(exact.label())];
 }
 
 /// For values at the end of float32's range: compared exactly, every time.

@@ -21,9 +21,10 @@ struct RowBounds {
 inline constexpr std::int32_t kUnlabelled = -1;
 
 /// The nearest of k centroids that move a little at a time: most rows keep their label, and the triangle
-/// inequality proves it without looking at them (Yinyang k-means: Ding et al., ICML 2015). The centroids
-/// stand in up to eight groups; per row an upper bound of the distance to its own centroid and a lower bound
-/// of that to all others of each group are kept, and only groups that come into question are computed.
+/// inequality proves it without looking at them (Yinyang k-means: Ding et al., ICML 2015). Neighbouring
+/// centroids stand in up to eight groups; per row an upper bound of the distance to its own centroid and a
+/// lower bound of that to all others of each group are kept, and only groups that come into question are
+/// computed.
 ///
 /// Labels are those of NearestCentroids: of exact arithmetic on the float32 values, ties to the lowest id, on
 /// every machine. Between calls of move_to immutable and safe to share.
@@ -46,6 +47,8 @@ class BoundedNearest {
   static std::int64_t bytes(std::int64_t k, std::int64_t d);
 
  private:
+  void form_groups(std::span<const float> centroids);
+  void extend_paths(std::span<const float> centroids);
   void pack(std::span<const float> centroids);
   bool near_groups(const float* x, const RowBounds& bounds, float& upper,
                    bool (&wanted)[RowBounds::kGroups]) const;
@@ -59,6 +62,8 @@ class BoundedNearest {
   std::int64_t group_size_;  ///< of all but the last group; a multiple of kScoreLanes
   std::int64_t n_groups_;
   std::int64_t padded_;
+  /// Centroid in each column of the groups, kUnlabelled for padding; and the column of each centroid.
+  std::vector<std::int32_t> centroid_of_, column_of_;
   std::vector<float> shift_;
   std::vector<float> centroids_;       ///< as given
   core::AlignedBuffer<float> packed_;  ///< -2 (c - shift), group by group [d, group_size]

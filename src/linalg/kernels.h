@@ -38,6 +38,13 @@ struct NearestKernel {
 };
 inline constexpr std::int64_t kMostTileRows = 64;
 
+/// Of some scores. NaN counts as absent.
+struct LeastTwo {
+  float least;
+  float second;
+  std::int32_t column;  ///< of the least
+};
+
 struct Kernels {
   const char* name;
   /// out[i] = float32 of the IEEE half in[i]; exact.
@@ -55,10 +62,10 @@ struct Kernels {
   double (*squared_distance)(const float* a, const float* b, std::int64_t d);
   /// The same in float32: within (d + 4) 2^-24 of it, relative, but for underflow.
   float (*squared_distance_float)(const float* a, const float* b, std::int64_t d);
-  /// scores[c] = norms[c] + sum_j x[j] packed[j, c] in float32, for n (a multiple of kScoreLanes) columns;
-  /// four partial sums per column.
-  void (*scores)(const float* x, const float* packed, const float* norms, std::int64_t n, std::int64_t d,
-                 float* scores);
+  /// scores[c] = norms[c] + sum_j x[j] packed[j, c] in float32, for n (a multiple of kScoreLanes, not 0)
+  /// columns, four partial sums per column; and the least two of them.
+  LeastTwo (*score_row)(const float* x, const float* packed, const float* norms, std::int64_t n,
+                        std::int64_t d, float* scores);
   /// The nearest-centroid product for few and for many features (kWideFeatures and more).
   NearestKernel narrow;
   NearestKernel wide;
@@ -67,7 +74,7 @@ struct Kernels {
   static constexpr std::int64_t kWideFeatures = 64;
 };
 
-/// Centroids that Kernels::scores takes at once.
+/// Columns that Kernels::score_row takes at once.
 inline constexpr std::int64_t kScoreLanes = 8;
 
 /// Adding this to |v| < 2^51 leaves round(v) in the low bits of the double.

@@ -48,7 +48,8 @@ void ExactNearest::consider(std::int32_t id) {
   bool nearer = label_ < 0 || distance < distance_;
   const double relative = static_cast<double>(d_ + 8) * 0x1p-52;
   if (label_ >= 0 && !(std::abs(distance - distance_) > relative * (distance + distance_))) {
-    nearer = compare_distances(x_, centroid, centroids_ + label_ * d_, d_) < 0;
+    const int order = compare_distances(x_, centroid, centroids_ + label_ * d_, d_);
+    nearer = order < 0 || (order == 0 && id < label_);
   }
   if (!nearer) return;
   label_ = id;

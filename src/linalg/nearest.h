@@ -18,7 +18,7 @@ ScoreError score_error(std::int64_t d, double product_error, double longest);
 /// Sums of products beyond this could overflow on the way and still look finite.
 inline constexpr float kLargestProduct = 0x1p120f;
 
-/// The nearest of several centroids in exact arithmetic, ties to the one considered first: float64, and
+/// The nearest of several centroids in exact arithmetic, ties to the lowest id: float64, and
 /// float128 when that cannot tell. `centroids` [k, d].
 class ExactNearest {
  public:

@@ -19,6 +19,12 @@ namespace {
 constexpr std::int64_t kMinSampleRows = 16384;
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
+/// With fewer features the whole product costs no more than looking at the bounds.
+constexpr std::int64_t kBoundedFeatures = 16;
+
+std::int64_t unbounded_iterations(std::int64_t d, const KMeansOptions& options, std::int64_t far) {
+  return d < kBoundedFeatures ? options.max_iter + 1 : far;
+}
 
 /// `size` of n rows without replacement, ascending (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S).
 std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::uint64_t seed) {
@@ -101,10 +107,11 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
       runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size,
                                                          start.begin() + (r + 1) * size);
     }
-    run_lloyd(
-        data,
-        {task.k, task.options, "restart", kFarIterations, task.scratch_folder, task.label + ": restarts"},
-        runs, execution);
+    run_lloyd(data,
+              {task.k, task.options, "restart",
+               unbounded_iterations(data.rows.frame_dim(), task.options, kFarIterations), task.scratch_folder,
+               task.label + ": restarts"},
+              runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
       if (best.centroids.empty() || run.inertia < best.inertia) best = std::move(run);
@@ -121,7 +128,8 @@ LloydRun refine(const KMeansData& data, const KMeansTask& task, LloydRun start, 
   runs[0].restart = start.restart;
   runs[0].centroids = std::move(start.centroids);
   run_lloyd(data,
-            {task.k, task.options, "refine", 0, task.scratch_folder, task.label + ": refining on all rows"},
+            {task.k, task.options, "refine", unbounded_iterations(data.rows.frame_dim(), task.options, 0),
+             task.scratch_folder, task.label + ": refining on all rows"},
             runs, execution);
   for (auto& iteration : runs[0].history) {
     iteration.best = true;
@@ -145,7 +153,7 @@ const char* to_string(KMeansStop stop) {
 }
 
 std::int64_t kmeans_sample_size(std::int64_t k) {
-  return std::max(kMinSampleRows, 256 * k);
+  return std::max(kMinSampleRows, 128 * k);
 }
 
 bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k) {

@@ -46,7 +46,7 @@ struct KMeansTask {
 /// (kData) when there are fewer rows than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
-/// Rows of the sample for k clusters: max(65536, 256 k).
+/// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
 bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k);
 
