@@ -89,6 +89,7 @@ Step add_step(std::int64_t bytes) {
   auto random = std::make_shared<core::Random>(2);
   return [=] {
     std::vector<analysis::Entry> entries;
+    entries.reserve(kRows);
     for (std::int32_t row = 0; row < kRows; ++row) {
       entries.push_back({row, static_cast<std::int32_t>(random->below(static_cast<std::uint64_t>(slots)))});
     }
