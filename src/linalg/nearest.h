@@ -54,8 +54,6 @@ class NearestCentroids {
 
   void pack(Set& set);
   void bound_error(Set& set, double longest) const;
-  void assign_tile(const float* x, std::int64_t row, std::int64_t count, std::int64_t n,
-                   Workspace& workspace) const;
   void assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead, TileResult& result,
                   Workspace& workspace) const;
   std::int32_t decide(const Set& set, const float* x) const;
