@@ -12,7 +12,7 @@ TEXT
 packages=(
   # to build and run
   g++ cmake ninja-build pkg-config git
-  libeigen3-dev libopenblas-dev libhdf5-dev libzstd-dev zlib1g-dev
+  libeigen3-dev libopenblas-serial-dev libhdf5-dev libzstd-dev zlib1g-dev
   libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   python3
   # to test, measure, format and lint

@@ -9,6 +9,7 @@
 #include "analysis/unit_work.h"
 #include "core/aligned_buffer.h"
 #include "core/checked.h"
+#include "core/clock.h"
 #include "core/scan_room.h"
 
 namespace phase0::analysis {

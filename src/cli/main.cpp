@@ -55,6 +55,7 @@ int run_command(const CommandLine& line) {
                 observer->command_fails(again ? message + " (without --fresh)" : message, exit_code);
               });
   observer->command_ends(code);
+  let_signals_end(code);
   return code;
 }
 

@@ -16,11 +16,11 @@ constexpr int kPatience =
 // A signal handler has no other way to reach the program than globals.
 std::atomic<int> signals_seen{0};
 std::atomic<int> signals_until_exit{kPatience};
+std::atomic<int> code_of_exit{static_cast<int>(ErrorKind::kInterrupted)};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void handle_signal(int /*number*/) {
-  if (signals_seen.fetch_add(1) + 1 >= signals_until_exit.load())
-    ::_exit(static_cast<int>(ErrorKind::kInterrupted));
+  if (signals_seen.fetch_add(1) + 1 >= signals_until_exit.load()) ::_exit(code_of_exit.load());
 }
 
 }  // namespace
@@ -35,6 +35,11 @@ void install_signal_handlers(SignalMode mode) {
   sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
+}
+
+void let_signals_end(int exit_code) {
+  code_of_exit.store(exit_code);
+  signals_until_exit.store(1);
 }
 
 bool interrupted() {

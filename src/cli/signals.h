@@ -11,6 +11,10 @@ enum class SignalMode {
 /// Installs the handlers, and ignores SIGPIPE: a write to a closed pipe then fails instead.
 void install_signal_handlers(SignalMode mode);
 
+/// From now on the first INT or TERM ends the process at once, with this exit code: the command is over, and
+/// what is left to tidy up must not keep anyone waiting.
+void let_signals_end(int exit_code);
+
 /// True once INT or TERM has come.
 bool interrupted();
 

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 #include <vector>
 
 #include "core/memory.h"
+#include "core/threads.h"
 #include "phase0/error.h"
 
 namespace phase0::core {
@@ -28,6 +30,13 @@ double stalled_share(const std::string& path) {
 
 double share(std::int64_t part, std::int64_t whole) {
   return part < 0 || whole <= 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+/// Whether the group is full, and would not be without this process.
+bool fills_group(const MemoryReading& reading) {
+  const std::int64_t others = std::max<std::int64_t>(reading.group_unreclaimable - reading.held(), 0);
+  return share(reading.group_unreclaimable, reading.group_limit) > kGroupStopShare &&
+         share(others, reading.group_limit) <= kPressureShare;
 }
 
 std::string growth(const char* what, std::int64_t before, std::int64_t now) {
@@ -54,6 +63,7 @@ MemoryReading MemoryReader::read() const {
     if (reading.group_limit >= 0 && group.limit_bytes - group.held_bytes >= left) continue;
     reading.group_limit = group.limit_bytes;
     reading.group_unreclaimable = group.held_bytes;
+    reading.group_source = group.source;
   }
   reading.stalled_percent = stalled_share(pressure_path_);
   return reading;
@@ -61,7 +71,7 @@ MemoryReading MemoryReader::read() const {
 
 MemoryMonitor::MemoryMonitor(std::int64_t budget_bytes)
     : MemoryMonitor(budget_bytes, [reader = MemoryReader()] { return reader.read(); }) {
-  thread_ = std::thread([this] { loop(); });
+  thread_ = start_thread([this] { loop(); });
 }
 
 MemoryMonitor::MemoryMonitor(std::int64_t budget_bytes, Read read)
@@ -81,7 +91,7 @@ void MemoryMonitor::sample() {
   const double group = share(reading.group_unreclaimable, reading.group_limit);
   pressure_ = share(reading.rss(), budget_bytes_) > kPressureShare || group > kPressureShare ||
               reading.stalled_percent > kStalledPercent;
-  const bool over = reading.rss() > budget_bytes_ || group > kGroupStopShare;
+  const bool over = over_budget(reading) || fills_group(reading);
   samples_over_ = over ? samples_over_.load() + 1 : 0;
   const std::lock_guard lock(mutex_);
   if (!has_first_) first_ = reading;
@@ -105,13 +115,19 @@ void MemoryMonitor::loop() {
 
 void MemoryMonitor::stop() const {
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> parts = {growth("heap", first_.rss_anon, last_.rss_anon),
-                                    growth("mapped files", first_.rss_file, last_.rss_file),
-                                    growth("shared memory", first_.rss_shmem, last_.rss_shmem)};
-  if (last_.group_limit > 0) {
-    parts.push_back(fmt::format("cgroup {} of {} beside the page cache",
-                                format_bytes(last_.group_unreclaimable), format_bytes(last_.group_limit)));
+  if (fills_group(last_) && !over_budget(last_)) {
+    throw Error(
+        ErrorKind::kMemory,
+        fmt::format(
+            "the memory group that phase0 shares is full ({}): {} of {} in use beside the page cache, "
+            "of which phase0 {}; stopped at a block boundary before the kernel kills a process, start "
+            "again to resume when others need less, or with a smaller --memory",
+            last_.group_source, format_bytes(last_.group_unreclaimable), format_bytes(last_.group_limit),
+            format_bytes(last_.held())));
   }
+  const std::vector<std::string> parts = {growth("heap", first_.rss_anon, last_.rss_anon),
+                                          growth("mapped files", first_.rss_file, last_.rss_file),
+                                          growth("shared memory", first_.rss_shmem, last_.rss_shmem)};
   throw Error(
       ErrorKind::kMemory,
       fmt::format("over the memory budget: {} resident, {} planned, {} allowed; {}; stopped at a block "

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <new>
+#include <optional>
 
 namespace phase0::core {
 namespace {
@@ -13,23 +13,20 @@ namespace {
 /// Before anything is known: enough for every worker to have a next block while the slowest finishes its own.
 constexpr std::int64_t kStartBlocksPerWorker = 2;
 
-bool is_memory_failure(const std::exception_ptr& error) {
+/// What is known of a failure to get memory; nothing for any other failure.
+std::optional<std::string> memory_failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::bad_alloc&) {
-    return true;
+    return "the machine gave less than the budget, try a smaller --memory";
   } catch (const Error& failure) {
-    return failure.kind() == ErrorKind::kMemory;
+    if (failure.kind() == ErrorKind::kMemory) return failure.what();
   } catch (...) {
-    return false;
   }
+  return std::nullopt;
 }
 
 }  // namespace
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 ScanRoom::ScanRoom(Execution& execution, const ScanNeed& need, ScanKind kind)
     : execution_(execution),
@@ -74,7 +71,8 @@ void ScanRoom::report(std::int64_t blocks, std::int64_t rows, double seconds) {
 }
 
 void ScanRoom::retry_smaller(std::int64_t blocks, bool tried_alone, const std::exception_ptr& error) {
-  if (!is_memory_failure(error)) std::rethrow_exception(error);
+  const auto failure = memory_failure(error);
+  if (!failure) std::rethrow_exception(error);
   if (tuner_.halve(blocks) || !tried_alone) {
     execution_.observer.log(LogLevel::kDebug,
                             fmt::format("{}: out of memory with {} block(s) in flight, going on with {}",
@@ -84,9 +82,9 @@ void ScanRoom::retry_smaller(std::int64_t blocks, bool tried_alone, const std::e
   throw Error(
       ErrorKind::kMemory,
       fmt::format("out of memory: {} asked for {} with one block in flight ({} planned), the budget is {} "
-                  "and {} are resident; the machine gave less than the budget, try a smaller --memory",
+                  "and {} are resident; {}",
                   kind_.name, format_bytes(need_.minimum_bytes()), format_bytes(reservation_.bytes()),
-                  format_bytes(execution_.memory.bytes()), format_bytes(current_rss_bytes())));
+                  format_bytes(execution_.memory.bytes()), format_bytes(current_rss_bytes()), *failure));
 }
 
 }  // namespace phase0::core

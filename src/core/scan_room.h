@@ -10,9 +10,6 @@
 
 namespace phase0::core {
 
-/// Of a steady clock, for the time that chunks take.
-double now_seconds();
-
 /// What a scan is, for the tuning table: scans of the same kind and like rows want as much in flight.
 struct ScanKind {
   std::string name;             ///< `normaliser`, `k-means`, ...; also names the memory in messages

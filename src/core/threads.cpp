@@ -1,5 +1,6 @@
 #include "core/threads.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -12,12 +13,14 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/cgroup.h"
 #include "core/check.h"
+#include "phase0/error.h"
 
 namespace phase0::core {
 namespace {
@@ -63,6 +66,17 @@ AvailableThreads available_threads(const SystemFiles& files) {
   return least;
 }
 
+std::thread start_thread(std::function<void()> body) {
+  try {
+    return std::thread(std::move(body));
+  } catch (const std::system_error& error) {
+    throw Error(ErrorKind::kMemory, fmt::format("cannot start a thread: {}; the process may have too little "
+                                                "address space (ulimit -v, -d) or too few threads "
+                                                "(ulimit -u), try fewer --threads",
+                                                error.code().message()));
+  }
+}
+
 struct ThreadPool::Impl {
   std::vector<std::thread> workers;
   std::mutex mutex;
@@ -77,6 +91,15 @@ struct ThreadPool::Impl {
   int n_workers = 1;
   std::atomic<std::int64_t> next{0};
   std::exception_ptr error;
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex);
+      closing = true;
+    }
+    wake.notify_all();
+    for (std::thread& thread : workers) thread.join();
+  }
 
   void work(int worker) {
     try {
@@ -107,18 +130,11 @@ struct ThreadPool::Impl {
 ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()), size_(threads) {
   PHASE0_CHECK(threads >= 1);
   for (int worker = 1; worker < threads; ++worker) {
-    impl_->workers.emplace_back([impl = impl_.get(), worker] { impl->loop(worker); });
+    impl_->workers.push_back(start_thread([impl = impl_.get(), worker] { impl->loop(worker); }));
   }
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->closing = true;
-  }
-  impl_->wake.notify_all();
-  for (auto& worker : impl_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() = default;
 
 void ThreadPool::run(std::int64_t n, const std::function<void(std::int64_t, int)>& task) {
   Impl& impl = *impl_;

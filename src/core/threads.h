@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "core/system_files.h"
 
@@ -18,10 +19,13 @@ struct AvailableThreads {
 /// ancestor, v1 and v2. At least 1.
 AvailableThreads available_threads(const SystemFiles& files = {});
 
+/// Throws Error (kMemory) where the system has no thread to give.
+std::thread start_thread(std::function<void()> body);
+
 /// A fixed set of workers. `run` is a parallel for; the caller works too, as worker 0.
 class ThreadPool {
  public:
-  /// `threads` >= 1.
+  /// `threads` >= 1. Throws Error (kMemory) where the system does not give as many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/check.h"
+#include "core/clock.h"
 
 namespace phase0::data {
 

@@ -4,7 +4,7 @@
 
 /// Row-major products through BLAS. Every call runs on the calling thread alone, so that a result depends
 /// neither on the number of threads nor on who else computes; callers run one product per worker. Any
-/// dimension may be 0.
+/// dimension may be 0. All throw Error (kMemory) when the process may have no work buffer (blas_buffers.h).
 namespace phase0::linalg {
 
 /// What the BLAS library keeps for packed panels, for every thread that ever called it.

@@ -9,6 +9,7 @@
 #include "run/provenance.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
+#include "store/atomic_file.h"
 
 namespace phase0 {
 namespace {
@@ -49,7 +50,9 @@ run::StageReport collect_features(run::Session& session) {
                       run::replaced_bytes(session, "collect"));
     return std::pair(std::move(splits), workload);
   };
-  check(none);  // refuses in a moment what would otherwise fail after a pass over all values
+  // These refuse in a moment what would otherwise fail after a pass over all values.
+  check(none);
+  store::check_can_create_folders(session.directory().path);
   const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
   const auto [splits, workload] = check(dropped);
   const StagePlan plan = run::plan_collect(session, workload);

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "analysis/accumulator.h"
 #include "analysis/label_sampler.h"
 #include "core/aligned_buffer.h"
+#include "core/clock.h"
 #include "core/order_statistics.h"
 #include "core/random.h"
 #include "linalg/blas.h"
@@ -33,10 +33,6 @@ constexpr std::int64_t kFarBytes = std::int64_t{8} << 20;
 constexpr std::int64_t kWorkerBytes = std::int64_t{9} << 20;  ///< of one worker, the largest step
 constexpr double kSecondsEach = 0.025;
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 /// A step over fixed data of one worker; returns the units done.
 using Step = std::function<double()>;
 
@@ -48,10 +44,10 @@ double time_per_unit(core::ThreadPool& pool, const std::function<Step()>& make_s
     const Step step = make_step();
     step();  // touches its memory
     double& rate = rates[static_cast<std::size_t>(item)];
-    const double end = now_seconds() + kSecondsEach;
-    for (double start = now_seconds(); start < end;) {
+    const double end = core::now_seconds() + kSecondsEach;
+    for (double start = core::now_seconds(); start < end;) {
       const double units = step();
-      const double now = now_seconds();
+      const double now = core::now_seconds();
       rate = std::max(rate, units / std::max(now - start, 1e-9));
       start = now;
     }
@@ -89,6 +85,7 @@ Step add_step(std::int64_t bytes) {
   auto random = std::make_shared<core::Random>(2);
   return [=] {
     std::vector<analysis::Entry> entries;
+    entries.reserve(kRows);
     for (std::int32_t row = 0; row < kRows; ++row) {
       entries.push_back({row, static_cast<std::int32_t>(random->below(static_cast<std::uint64_t>(slots)))});
     }
@@ -196,7 +193,7 @@ double read_rate(const store::MappedRegion& region, core::ThreadPool& pool) {
   const std::int64_t bytes = std::min(region.size(), kPieceBytes);
   std::vector<std::vector<std::byte>> buffers(static_cast<std::size_t>(pool.size()));
   for (auto& buffer : buffers) buffer.resize(static_cast<std::size_t>(bytes));
-  const double start = now_seconds();
+  const double start = core::now_seconds();
   region.will_need(0, 2 * pool.size() * kPieceBytes);
   pool.run(pieces, [&](std::int64_t piece, int worker) {
     region.will_need((piece + 2 * pool.size()) * kPieceBytes, kPieceBytes);
@@ -204,7 +201,7 @@ double read_rate(const store::MappedRegion& region, core::ThreadPool& pool) {
                 static_cast<std::size_t>(bytes));
     region.release(piece * kPieceBytes, bytes);
   });
-  return static_cast<double>(pieces * bytes) / std::max(now_seconds() - start, 1e-9);
+  return static_cast<double>(pieces * bytes) / std::max(core::now_seconds() - start, 1e-9);
 }
 
 void time_reading(const std::string& path, core::ThreadPool& pool, Calibration& result) {
@@ -222,12 +219,12 @@ double write_rate(const std::string& folder) {
   const store::FileDescriptor file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!file || store::free_disk_bytes(folder) < 4 * kWriteBytes) return 0;
   const std::vector<std::byte> data(static_cast<std::size_t>(kPieceBytes));
-  const double start = now_seconds();
+  const double start = core::now_seconds();
   for (std::int64_t at = 0; at < kWriteBytes; at += kPieceBytes) {
     store::write_exactly(file, at, kPieceBytes, data.data(), folder);
   }
   store::sync_file(file, folder);
-  return static_cast<double>(kWriteBytes) / (now_seconds() - start);
+  return static_cast<double>(kWriteBytes) / (core::now_seconds() - start);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "run/calibration.h"
 #include "run/plan_work.h"
 #include "run/stage_plan.h"
+#include "store/atomic_file.h"
 #include "store/file_system.h"
 
 namespace phase0 {
@@ -57,6 +58,7 @@ Plan plan(const Options& options, Observer& observer) {
       data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(), none, observer);
   const run::Workload workload = run::measure(options, latents, splits);
   run::check_against_input(options, latents, workload);
+  store::check_can_create_folders(session.directory().path);
   Plan plan;
   plan.budget_bytes = session.memory().bytes();
   plan.budget_source = session.memory().source();

@@ -1,11 +1,11 @@
 #include "run/provenance.h"
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "config/load.h"
+#include "core/clock.h"
 #include "linalg/blas.h"
 #include "phase0/version.h"
 #include "run/build_info.h"
@@ -17,10 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kMaxBytes = std::int64_t{16} << 20;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 std::int64_t io_counter(const std::string& name) {
   std::ifstream file("/proc/self/io");
@@ -66,13 +62,13 @@ void describe_program(const Session& session, Json& json) {
 }  // namespace
 
 StageMeter::StageMeter()
-    : start_seconds_(now_seconds()),
+    : start_seconds_(core::now_seconds()),
       start_read_(io_counter("read_bytes")),
       start_written_(io_counter("write_bytes")),
       reset_(core::reset_peak_rss()) {}
 
 StageMeter::Figures StageMeter::read() const {
-  return {now_seconds() - start_seconds_, io_counter("read_bytes") - start_read_,
+  return {core::now_seconds() - start_seconds_, io_counter("read_bytes") - start_read_,
           io_counter("write_bytes") - start_written_, core::peak_rss_bytes(), reset_};
 }
 

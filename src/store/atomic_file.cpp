@@ -54,4 +54,23 @@ void create_folders(const std::string& path) {
   }
 }
 
+void check_can_create_folders(const std::string& path) {
+  std::string existing = path.starts_with('/') ? "/" : ".";
+  std::size_t end = 0;
+  while (end != std::string::npos) {
+    end = path.find('/', end + 1);
+    const std::string folder = path.substr(0, end);
+    struct stat status {};
+    if (::stat(folder.c_str(), &status) != 0) {
+      if (errno != ENOENT || ::access(existing.c_str(), W_OK | X_OK) != 0) {
+        throw_errno("create folder", folder);
+      }
+      return;
+    }
+    if (!S_ISDIR(status.st_mode)) throw_errno("create folder", folder, ENOTDIR);
+    existing = folder;
+  }
+  if (::access(path.c_str(), W_OK | X_OK) != 0) throw_errno("create files in", path);
+}
+
 }  // namespace phase0::store

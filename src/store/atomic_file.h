@@ -16,4 +16,8 @@ std::string read_file(const std::string& path, std::int64_t max_bytes);
 /// Creates a folder and its parents, durably. Throws Error (kStorage).
 void create_folders(const std::string& path);
 
+/// Throws the Error (kStorage) that create_folders, or the first file in it, would meet, without creating
+/// anything. What changes afterwards, and what only the attempt shows, it cannot know.
+void check_can_create_folders(const std::string& path);
+
 }  // namespace phase0::store

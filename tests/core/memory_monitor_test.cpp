@@ -66,6 +66,42 @@ TEST_F(MonitorTest, WatchesTheGroupAndStalls) {
   EXPECT_FALSE(stops());
 }
 
+TEST_F(MonitorTest, StopsWhereItFillsTheGroupAndNamesTheGroup) {
+  reading_.group_limit = 200 * kMiB;
+  reading_.group_source = "cgroup v2 memory.max of /shared";
+  reading_.rss_anon = 50 * kMiB;
+  reading_.rss_shmem = 4 * kMiB;
+  reading_.rss_file = 20 * kMiB;
+  reading_.group_unreclaimable = 190 * kMiB;  // 95 %
+  sample(50);
+  EXPECT_FALSE(stops());
+  reading_.group_unreclaimable = 198 * kMiB;
+  sample(MemoryMonitor::kPatience - 1);
+  EXPECT_FALSE(stops());
+  sample();
+  try {
+    monitor_.check();
+    ADD_FAILURE() << "goes on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kMemory);
+    const std::string text = error.what();
+    for (const char* part : {"/shared", "198.0 MiB of 200.0 MiB", "of which phase0 54.0 MiB", "resume"})
+      EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+    EXPECT_EQ(text.find("budget"), std::string::npos) << text;
+  }
+}
+
+TEST_F(MonitorTest, GoesOnWhereNeighboursAloneFillTheGroup) {
+  reading_.group_limit = 1000 * kMiB;
+  reading_.group_unreclaimable = 995 * kMiB;  // 10 MiB of it ours
+  sample(50);
+  EXPECT_TRUE(monitor_.under_pressure());
+  EXPECT_FALSE(stops());
+  reading_.group_unreclaimable = 50 * kMiB;
+  sample();
+  EXPECT_FALSE(monitor_.under_pressure());
+}
+
 TEST_F(MonitorTest, StopsWhenOverTheBudgetForLongAndSaysWhatGrew) {
   monitor_.set_planned_bytes(90 * kMiB);
   sample();

@@ -56,6 +56,32 @@ TEST(AtomicFile, CreatesNestedFolders) {
   expect_error(ErrorKind::kStorage, "cannot create folder", [&] { create_folders(folder.file("a/file/b")); });
 }
 
+TEST(AtomicFile, TellsBeforehandWhichFoldersCannotBeCreated) {
+  const test::TemporaryFolder folder;
+  check_can_create_folders(folder.path());
+  check_can_create_folders(folder.file("a/b/c/"));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("a")));
+  check_can_create_folders("not-there-either");
+  write_file_atomically(folder.file("file"), "x");
+  for (const char* path : {"file", "file/", "file/b", "file/b/c"}) {
+    const auto message = [&](const auto& action) {
+      try {
+        action(folder.file(path));
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kStorage);
+        return std::string(error.what());
+      }
+      return std::string("no error");
+    };
+    EXPECT_EQ(message(check_can_create_folders), message(create_folders)) << path;
+    EXPECT_NE(message(create_folders), "no error") << path;
+  }
+  // Nobody creates folders in sysfs, whatever their permissions.
+  if (::access("/sys", W_OK) == 0) return;
+  expect_error(ErrorKind::kStorage, "/sys", [&] { check_can_create_folders("/sys/phase0"); });
+  expect_error(ErrorKind::kStorage, "/sys", [&] { check_can_create_folders("/sys"); });
+}
+
 TEST(PosixFile, ReserveRangeGivesBlocksAndKeepsContents) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("f");

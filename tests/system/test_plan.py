@@ -89,6 +89,21 @@ def test_a_finished_run_directory_is_not_touched(small_run):
 # ---- the cache of rates
 
 
+def test_a_run_directory_that_cannot_be_made_is_refused_as_by_the_run(config, tmp_path):
+    (tmp_path / "file").write_text("a regular file\n")
+    before = sorted(os.listdir(tmp_path))
+    for where in ("file", "file/run", "file/a/b"):
+        results = [harness.run(command, "-c", config[1], "--run-dir", tmp_path / where, "--progress", "none")
+                   for command in ("plan", "run")]
+        errors = [[line for line in r.err.splitlines() if "error" in line] for r in results]
+        assert [r.code for r in results] == [5, 5], "\n".join(map(str, results))
+        assert errors[0] and errors[0] == errors[1]
+        assert results[0].out == ""
+    assert sorted(os.listdir(tmp_path)) == before
+    plan(config[1], "--run-dir", tmp_path / "a" / "b")
+    assert sorted(os.listdir(tmp_path)) == before
+
+
 def test_rates_are_kept_where_xdg_says(config, tmp_path):
     env = environment(tmp_path / "cache")
     first = plan(config[1], env=env)
