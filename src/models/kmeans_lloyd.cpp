@@ -210,7 +210,6 @@ class Lloyd {
       while (next != far.end() && counts[next->label] < 2) ++next;
       if (next == far.end()) break;
       data_.rows.load(next->row, 1, block);
-      data_.rows.release(next->row, 1);
       move_row(at, next->label, c, block.matrix());
       ++next;
       ++moved;
