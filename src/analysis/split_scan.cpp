@@ -61,7 +61,6 @@ class ChunkData {
         norms_[chunk_first + r] = tile_norm(z);
       }
     }
-    source.release(range.first_row, range.n_rows);
   }
   void normalise(const float* delta, std::int64_t first, std::int64_t width, double* z) const {
     const double* mu = work_.input.mu.data() + first;
@@ -197,7 +196,6 @@ class UnitScan {
       } catch (...) {
         data_.drop();
         group_.drop();
-        work_.rows.delta->release_all();
         room_.retry_smaller(blocks, tried_alone, std::current_exception());
         tried_alone = blocks == 1;
         continue;
@@ -216,20 +214,15 @@ class UnitScan {
   }
 
  private:
-  /// The next `blocks` blocks into the buffers; reads ahead those after them. Changes no sums.
+  /// The next `blocks` blocks into the buffers. Changes no sums.
   void load(std::int64_t blocks, ChunkReader& after) {
     after.set_chunk_rows(blocks * block_rows(shape_.dim));
     after.next(chunk_);
-    ChunkReader ahead = after;
-    ahead.next(ahead_);
-    for (const LoadRange& range : ahead_.loads) work_.rows.delta->will_need(range.first_row, range.n_rows);
     group_.reserve(chunk_.n_rows);
     data_.load(chunk_, room_.execution().pool);
   }
   void let_go() const {
-    const bool pressure = room_.execution().under_pressure();
-    if (pressure) work_.rows.delta->release_all();
-    if (pressure || release_every_chunk(shape_.n_rows)) group_.release_maps();
+    if (room_.execution().under_pressure() || release_every_chunk(shape_.n_rows)) group_.release_maps();
   }
 
   const SplitWork& work_;
@@ -239,7 +232,6 @@ class UnitScan {
   ChunkData data_;
   ChunkReader reader_;
   Chunk chunk_;
-  Chunk ahead_;
 };
 
 }  // namespace

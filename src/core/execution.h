@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "core/memory.h"
 #include "core/memory_monitor.h"
 #include "core/threads.h"
@@ -16,6 +19,8 @@ struct Execution {
   Observer& observer;
   const MemoryMonitor* monitor = nullptr;  ///< none: nobody watches
   TuningTable* tuning = nullptr;           ///< none: every scan starts from the default
+  /// What the kernel can keep of files beside the process's own memory: larger ones are read past it.
+  std::int64_t page_cache_bytes = std::numeric_limits<std::int64_t>::max();
 
   /// Throws Error (kInterrupted) when the caller asked to stop, kMemory when the process has outgrown the
   /// budget. Call between blocks.

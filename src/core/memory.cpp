@@ -37,18 +37,28 @@ void consider_resource(decltype(RLIMIT_AS) resource, const char* name, Least& le
   least.consider(static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, kUnlimited)), name);
 }
 
-}  // namespace
-
-AvailableMemory available_memory(const SystemFiles& files) {
+/// What the machine and the control groups leave free.
+Least least_of_machine(const SystemFiles& files) {
   Least least;
   const auto machine = read_kibibytes(files.at("/proc/meminfo"), "MemAvailable");
   if (machine) least.consider(*machine, "MemAvailable");
   for (const GroupMemory& group : MemoryGroups(files).read()) {
     least.consider(group.limit_bytes - group.held_bytes, group.source);
   }
+  return least;
+}
+
+}  // namespace
+
+AvailableMemory available_memory(const SystemFiles& files) {
+  Least least = least_of_machine(files);
   consider_resource(RLIMIT_DATA, "RLIMIT_DATA", least);
   consider_resource(RLIMIT_AS, "RLIMIT_AS", least);
   return least.get();
+}
+
+std::int64_t page_cache_bytes(std::int64_t budget_bytes, const SystemFiles& files) {
+  return std::max<std::int64_t>(least_of_machine(files).get().bytes - budget_bytes, 0);
 }
 
 std::int64_t peak_rss_bytes() {

@@ -19,6 +19,10 @@ struct AvailableMemory {
 /// is not ours to use; their page cache is, because the kernel drops it for us.
 AvailableMemory available_memory(const SystemFiles& files = {});
 
+/// What is left of that for the page cache, beside a process that takes `budget_bytes`; the limits of
+/// resources do not bound it.
+std::int64_t page_cache_bytes(std::int64_t budget_bytes, const SystemFiles& files = {});
+
 /// Peak resident set of the process in bytes (VmHWM), file pages included.
 std::int64_t peak_rss_bytes();
 /// Resident set now.

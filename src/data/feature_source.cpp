@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "linalg/kernels.h"
+#include "store/read_ahead.h"
 
 namespace phase0::data {
 namespace {
@@ -30,7 +31,13 @@ SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::i
                            std::int64_t frame_bytes) {
   const std::int64_t rows = canonical_block_rows(dim);
   const std::int64_t frames = max_block_frames(index, rows, span);
-  return {index.n_rows(), window, dim, rows, frames * dim * kFloatBytes, frames * frame_bytes, false};
+  return {index.n_rows(),
+          window,
+          dim,
+          rows,
+          frames * dim * kFloatBytes,
+          store::ReadAhead::held_bytes(frames * frame_bytes),
+          false};
 }
 
 SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim,
@@ -54,17 +61,12 @@ class FrameSource : public FeatureSource {
     for (const auto& u : index.utterances()) PHASE0_CHECK(u.first_t >= back && span - back <= 1);
   }
 
-  void will_need(std::int64_t first, std::int64_t n) const override {
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
     for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
-      frames_.will_need(frame, rows + span_ - 1);
+      frames_.read_ahead(frame, rows + span_ - 1, limit_bytes);
     });
   }
-  void release(std::int64_t first, std::int64_t n) const override {
-    for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
-      frames_.release(frame, rows + span_ - 1);
-    });
-  }
-  void release_all() const override { frames_.release(0, frames_.rows()); }
+  void drop_ahead() const override { frames_.drop_ahead(); }
 
  protected:
   /// Calls `visit(first_frame, first_row_of_the_run, n_rows)` for the part of each utterance inside the rows.
@@ -125,8 +127,8 @@ class FlatSource final : public FrameSource {
   std::int64_t block_bytes() const override {
     return flat_shape(index(), window(), frame_dim(), frame_bytes()).block_bytes;
   }
-  std::int64_t mapped_bytes() const override {
-    return flat_shape(index(), window(), frame_dim(), frame_bytes()).mapped_bytes;
+  std::int64_t ahead_bytes() const override {
+    return flat_shape(index(), window(), frame_dim(), frame_bytes()).ahead_bytes;
   }
 };
 
@@ -156,8 +158,8 @@ class ComputedSource final : public FrameSource {
   std::int64_t block_bytes() const override {
     return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;
   }
-  std::int64_t mapped_bytes() const override {
-    return computed_shape(index(), span(), frame_dim(), frame_bytes()).mapped_bytes;
+  std::int64_t ahead_bytes() const override {
+    return computed_shape(index(), span(), frame_dim(), frame_bytes()).ahead_bytes;
   }
   bool computed() const override { return true; }
 
@@ -176,23 +178,26 @@ void delta_row(const float* frames, std::int64_t /*span*/, std::int64_t dim, flo
 class MatrixSource final : public FeatureSource {
  public:
   explicit MatrixSource(store::MappedDataset matrix)
-      : FeatureSource(matrix.rows(), 1, matrix.columns()), matrix_(std::move(matrix)) {}
+      : FeatureSource(matrix.rows(), 1, matrix.columns()), matrix_(std::move(matrix)) {
+    PHASE0_CHECK(matrix_.type() == store::ElementType::kFloat32);
+  }
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
     PHASE0_CHECK(first >= 0 && first + n <= n_rows());
     out.frames.resize(n * frame_dim());
-    std::memcpy(out.frames.data(), matrix_.data<float>() + first * frame_dim(),
-                static_cast<std::size_t>(n * matrix_.row_bytes()));
+    matrix_.read(first, n, out.frames.data());
     out.runs.assign(1, {0, n, 0});
     out.first_row = first;
     out.n_rows = out.n_frames = n;
     out.window = 1;
     out.frame_dim = frame_dim();
   }
-  void will_need(std::int64_t first, std::int64_t n) const override { matrix_.will_need(first, n); }
-  void release(std::int64_t first, std::int64_t n) const override { matrix_.release(first, n); }
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
+    matrix_.read_ahead(first, n, limit_bytes);
+  }
+  void drop_ahead() const override { matrix_.drop_ahead(); }
   std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
-  std::int64_t mapped_bytes() const override { return matrix_shape(n_rows(), frame_dim()).mapped_bytes; }
+  std::int64_t ahead_bytes() const override { return matrix_shape(n_rows(), frame_dim()).ahead_bytes; }
 
  private:
   store::MappedDataset matrix_;
@@ -226,19 +231,16 @@ class SubsetSource final : public FeatureSource {
     out.window = 1;
     out.frame_dim = frame_dim();
   }
-  void will_need(std::int64_t first, std::int64_t n) const override {
-    for_each_piece(first, n,
-                   [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.will_need(row, count); });
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
+    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) {
+      base_.read_ahead(row, count, limit_bytes);
+    });
   }
-  void release(std::int64_t first, std::int64_t n) const override {
-    for_each_piece(first, n,
-                   [&](std::int64_t, std::int64_t row, std::int64_t count) { base_.release(row, count); });
-  }
-  void release_all() const override { base_.release_all(); }
+  void drop_ahead() const override { base_.drop_ahead(); }
   std::int64_t block_bytes() const override {
     return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
   }
-  std::int64_t mapped_bytes() const override { return base_.mapped_bytes(); }
+  std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
   bool computed() const override { return base_.computed(); }
 
  private:
@@ -295,7 +297,7 @@ SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
   const std::int64_t rows = canonical_block_rows(columns);
   const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
-  return {n_rows, 1, columns, rows, bytes, bytes, false};
+  return {n_rows, 1, columns, rows, bytes, store::ReadAhead::held_bytes(bytes), false};
 }
 
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,

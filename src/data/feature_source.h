@@ -41,9 +41,9 @@ struct SourceShape {
   std::int64_t window = 1;
   std::int64_t frame_dim = 0;
   std::int64_t block_rows = 0;
-  std::int64_t block_bytes = 0;   ///< of one loaded canonical block, its buffers, at most
-  std::int64_t mapped_bytes = 0;  ///< of the pages mapped while one is loaded, at most
-  bool computed = false;          ///< rows are computed afresh by every load
+  std::int64_t block_bytes = 0;  ///< of one loaded canonical block, its buffers, at most
+  std::int64_t ahead_bytes = 0;  ///< of one that was read ahead, as it is in the file, at most
+  bool computed = false;         ///< rows are computed afresh by every load
 
   std::int64_t dim() const { return window * frame_dim; }
   std::int64_t n_blocks() const { return (n_rows + block_rows - 1) / block_rows; }
@@ -70,24 +70,22 @@ class FeatureSource {
 
   /// Rows [first, first + n) into `out`.
   virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
-  /// Hints about the pages behind rows [first, first + n).
-  virtual void will_need(std::int64_t first, std::int64_t n) const = 0;
-  virtual void release(std::int64_t first, std::int64_t n) const = 0;
-  /// All pages at once, those that loads mapped around their rows included.
-  virtual void release_all() const { release(0, n_rows_); }
-  /// Upper bounds of what one loaded canonical block takes and of the pages mapped while it is loaded, in
-  /// bytes.
+  /// A hint for files larger than the page cache: exactly these rows will be loaded soon. At most
+  /// `limit_bytes` of what was read ahead are held.
+  virtual void read_ahead(std::int64_t /*first*/, std::int64_t /*n*/, std::int64_t /*limit_bytes*/) const {}
+  /// Forgets what was read ahead and not loaded.
+  virtual void drop_ahead() const {}
+  /// Upper bounds of what one loaded canonical block takes, and one that was read ahead, in bytes.
   virtual std::int64_t block_bytes() const = 0;
-  virtual std::int64_t mapped_bytes() const = 0;
+  virtual std::int64_t ahead_bytes() const = 0;
   virtual bool computed() const { return false; }
   SourceShape shape() const {
-    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), mapped_bytes(), computed()};
+    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), ahead_bytes(), computed()};
   }
 
-  /// Canonical block `block` into `out`; its pages are let go again.
+  /// Canonical block `block` into `out`.
   void load_block(std::int64_t block, FeatureBlock& out) const {
     load(block_first(block), block_size(block), out);
-    release(block_first(block), block_size(block));
   }
 
  protected:

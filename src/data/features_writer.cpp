@@ -56,14 +56,13 @@ double median_energy(const Latents& latents, const SplitPlan& plan, core::Execut
 core::ScanNeed dense_need(const SampleIndex& index, std::int64_t window, std::int64_t dim,
                           std::int64_t frame_bytes) {
   const SourceShape delta = delta_shape(index, dim, frame_bytes);
-  // Pages that were read are let go before those of the results are written.
   std::int64_t most = 0;
   for (const SourceShape& column :
        {delta, mean_shape(index, window, dim, frame_bytes), flat_shape(index, window, dim, frame_bytes)}) {
     const std::int64_t written = std::min(column.block_rows, column.n_rows) * column.dim() * 4;
-    most = std::max(most, column.block_bytes + std::max(column.mapped_bytes, written));
+    most = std::max(most, column.block_bytes + written);
   }
-  return {0, 0, delta.block_bytes + std::max(delta.mapped_bytes, most) + kMappedAround};
+  return {0, 0, delta.block_bytes + delta.ahead_bytes + most + kMappedAround};
 }
 
 /// Median energy and row index: counters, and the pages written before they are flushed.

@@ -6,7 +6,7 @@
 
 namespace phase0::data {
 
-/// The frames of all utterances, [T, D] float32 or float16, mapped read-only. Cheap to copy; thread-safe.
+/// The frames of all utterances, [T, D] float32 or float16, read-only. Cheap to copy; thread-safe.
 class FrameMatrix {
  public:
   FrameMatrix() = default;
@@ -19,8 +19,11 @@ class FrameMatrix {
 
   /// Rows [first, first + n) as float32 into out [n, D].
   void load(std::int64_t first, std::int64_t n, float* out) const;
-  void will_need(std::int64_t first, std::int64_t n) const { frames_.will_need(first, n); }
-  void release(std::int64_t first, std::int64_t n) const { frames_.release(first, n); }
+  /// Hints, as store::MappedRegion's.
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const {
+    frames_.read_ahead(first, n, limit_bytes);
+  }
+  void drop_ahead() const { frames_.drop_ahead(); }
 
  private:
   store::MappedDataset frames_;

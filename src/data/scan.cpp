@@ -15,10 +15,23 @@ class Walk {
  public:
   Walk(const FeatureSource& source, ScanRoom& room, std::string_view task) : source_(source), room_(room) {
     if (!task.empty()) scope_.emplace(room.execution().observer, task, source.n_rows());
-    read_ahead(0, room.blocks());
+    const std::int64_t file_bytes = source.n_rows() * source.frame_dim() * std::int64_t{sizeof(float)};
+    if (file_bytes > room.execution().page_cache_bytes) ahead_ = room.workers();
+    for (std::int64_t block = 0; block < ahead_; ++block) read_ahead(block);
   }
+  ~Walk() {
+    if (ahead_ > 0) source_.drop_ahead();
+  }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
 
   std::vector<FeatureBlock>& loaded() { return room_.loaded_; }
+
+  /// On a worker: the block, while those after it are read.
+  void load_block(std::int64_t block, FeatureBlock& out) const {
+    source_.load_block(block, out);
+    if (ahead_ > 0) read_ahead(block + ahead_);
+  }
 
   /// `load(first, n)` is repeated with smaller n, its buffers freed, when memory runs out; `finish(first, n)`
   /// is not.
@@ -29,18 +42,16 @@ class Walk {
       room_.execution().check_stop();
       const std::int64_t n = std::min(room_.blocks(), source_.n_blocks() - first);
       const double start = core::now_seconds();
-      read_ahead(first + n, n);
       try {
         load(first, n);
       } catch (...) {
         room_.loaded_.clear();
-        source_.release_all();
+        source_.drop_ahead();
         room_.retry_smaller(n, tried_alone, std::current_exception());
         tried_alone = n == 1;
         continue;
       }
       finish(first, n);
-      if (room_.execution().under_pressure()) source_.release_all();
       const std::int64_t rows = rows_of(first, n);
       room_.report(n, rows, core::now_seconds() - start);
       if (scope_) room_.execution().observer.task_advance(rows, rows * source_.frame_dim() * 4);
@@ -54,22 +65,24 @@ class Walk {
     const std::int64_t first = source_.block_first(first_block);
     return std::min(n * source_.block_rows(), source_.n_rows() - first);
   }
-  void read_ahead(std::int64_t first_block, std::int64_t n) const {
-    const std::int64_t rows = rows_of(first_block, n);
-    if (rows > 0) source_.will_need(source_.block_first(first_block), rows);
+  void read_ahead(std::int64_t block) const {
+    if (block >= source_.n_blocks()) return;
+    source_.read_ahead(source_.block_first(block), source_.block_size(block),
+                       room_.workers() * source_.ahead_bytes());
   }
 
   const FeatureSource& source_;
   ScanRoom& room_;
+  std::int64_t ahead_ = 0;  ///< blocks that are read ahead of the workers; 0: the page cache does it
   std::optional<core::TaskScope> scope_;
 };
 
 core::ScanNeed scan_need(const SourceShape& rows) {
-  return {0, 0, rows.block_bytes + rows.mapped_bytes};
+  return {0, 0, rows.block_bytes + rows.ahead_bytes};
 }
 
 core::ScanNeed scan_chunks_need(const SourceShape& rows) {
-  return {0, rows.block_bytes, rows.mapped_bytes};
+  return {0, rows.block_bytes, rows.ahead_bytes};
 }
 
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
@@ -81,7 +94,7 @@ void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, co
         loaded.resize(static_cast<std::size_t>(room.workers()));
         room.execution().pool.run(n, [&](std::int64_t slot, int worker) {
           FeatureBlock& block = loaded[static_cast<std::size_t>(worker)];
-          source.load_block(first + slot, block);
+          walk.load_block(first + slot, block);
           work(first + slot, slot, worker, block);
         });
       },
@@ -98,7 +111,7 @@ void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view t
       [&](std::int64_t first, std::int64_t n) {
         loaded.resize(static_cast<std::size_t>(n));
         room.execution().pool.run(n, [&](std::int64_t slot, int) {
-          source.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
+          walk.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
         });
       },
       [&](std::int64_t first, std::int64_t) { finish(first, loaded); });

@@ -41,8 +41,9 @@ class ScanRoom : public core::ScanRoom {
 };
 
 /// One pass over all canonical blocks, as many at a time as the room tunes, each loaded and worked on by one
-/// worker. Reads ahead of the workers and releases mapped pages behind them. Tells the observer of rows and
-/// bytes under `task` (no task of its own when empty). Throws Error (kInterrupted, kMemory) between chunks.
+/// worker. Reads ahead of the workers where the page cache cannot hold the file. Tells the observer of rows
+/// and bytes under `task` (no task of its own when empty). Throws Error (kInterrupted, kMemory) between
+/// chunks.
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
           const ChunkFinish& finish = {});
 

@@ -348,7 +348,6 @@ class Lloyd {
       while (next != far.end() && clusters.counts[next->label] < 2) ++next;
       if (next == far.end()) break;
       data_.rows.load(next->row, 1, block);
-      data_.rows.release(next->row, 1);
       give_row(clusters, next->label, c, block.matrix());
       ++next;
       ++moved;

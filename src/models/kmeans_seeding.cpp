@@ -109,9 +109,6 @@ class Seeding {
     data::FeatureBlock block;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       data_.rows.load(chosen[i], 1, block);
-      // One touched row maps up to a large folio of its neighbours.
-      const std::int64_t b = chosen[i] / data_.rows.block_rows();
-      data_.rows.release(data_.rows.block_first(b), data_.rows.block_size(b));
       std::memcpy(values.data() + i * static_cast<std::size_t>(d_), block.matrix(),
                   static_cast<std::size_t>(d_) * 4);
     }

@@ -27,7 +27,7 @@ Session::Session(const Options& options, Observer& observer)
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
-      execution_{pool_, memory_, observer, nullptr, nullptr} {
+      execution_{pool_, memory_, observer, nullptr, nullptr, core::page_cache_bytes(memory_.bytes())} {
   observer.log(LogLevel::kDebug,
                fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
                            core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));

@@ -25,7 +25,7 @@ constexpr std::int64_t kUtteranceBytes = 512;
 /// The larger of what both splits need for a block; rows of the train split.
 data::SourceShape wider(data::SourceShape train, const data::SourceShape& eval) {
   train.block_bytes = std::max(train.block_bytes, eval.block_bytes);
-  train.mapped_bytes = std::max(train.mapped_bytes, eval.mapped_bytes);
+  train.ahead_bytes = std::max(train.ahead_bytes, eval.ahead_bytes);
   return train;
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/checked.h"
 #include "store/posix_file.h"
+#include "store/read_ahead.h"
 
 namespace phase0::store {
 namespace {
@@ -34,6 +35,8 @@ struct MappedRegion::Impl {
   std::int64_t head = 0;         ///< bytes between `base` and the range
   std::int64_t size = 0;
   std::byte* base = nullptr;
+  ErrorKind damage = ErrorKind::kStorage;  ///< what a file that ends too early is
+  ReadAhead ahead;
 
   Impl() = default;
   Impl(const Impl&) = delete;
@@ -89,6 +92,7 @@ MappedRegion::MappedRegion(const std::string& path, std::int64_t offset, std::in
   PHASE0_CHECK(offset >= 0 && size >= 0);
   const ErrorKind damage = mode == MapMode::kRead ? ErrorKind::kData : ErrorKind::kStorage;
   impl_->path = path;
+  impl_->damage = damage;
   impl_->file = mode == MapMode::kRead ? open_regular_file(path, damage) : open_file(path, O_RDWR);
   const std::int64_t available = file_size(impl_->file, path);
   if (offset > available || size > available - offset) {
@@ -110,6 +114,24 @@ std::int64_t MappedRegion::size() const {
 const std::string& MappedRegion::path() const {
   static const std::string none;
   return impl_ == nullptr ? none : impl_->path;
+}
+
+void MappedRegion::read(std::int64_t offset, std::int64_t size, void* out) const {
+  PHASE0_CHECK(offset >= 0 && size >= 0 && size <= this->size() - offset);
+  if (size == 0) return;
+  const std::int64_t first = impl_->file_offset + impl_->head + offset;
+  if (impl_->ahead.take(first, size, out)) return;
+  read_exactly(impl_->file, first, size, out, impl_->path, impl_->damage);
+}
+
+void MappedRegion::read_ahead(std::int64_t offset, std::int64_t size, std::int64_t limit_bytes) const {
+  PHASE0_CHECK(offset >= 0 && size >= 0 && size <= this->size() - offset);
+  if (size == 0) return;
+  impl_->ahead.fetch(impl_->file, impl_->file_offset + impl_->head + offset, size, limit_bytes);
+}
+
+void MappedRegion::drop_ahead() const {
+  if (impl_ != nullptr) impl_->ahead.drop();
 }
 
 void MappedRegion::will_need(std::int64_t offset, std::int64_t size) const {

@@ -28,6 +28,15 @@ class MappedRegion {
   std::int64_t size() const;
   const std::string& path() const;
 
+  /// Copies a part of the range, not through the map, so that nothing becomes resident: the way to scan.
+  /// Throws Error (kStorage, or kData in read mode when the file ends too early). May be called from any
+  /// thread, as the two below.
+  void read(std::int64_t offset, std::int64_t size, void* out) const;
+  /// Hints: the same part will be read soon and the page cache cannot hold it (store/read_ahead.h); and what
+  /// was not read will not be.
+  void read_ahead(std::int64_t offset, std::int64_t size, std::int64_t limit_bytes) const;
+  void drop_ahead() const;
+
   /// Hints, relative to the range and clipped to it; never fail. Const because the contents do not change.
   void will_need(std::int64_t offset, std::int64_t size) const;
   /// Takes the range out of the resident set (MADV_DONTNEED), widened to multiples of 2 MiB in the file,
@@ -76,6 +85,14 @@ class MappedDataset {
   const std::byte* row(std::int64_t r) const { return region_.data() + r * row_bytes(); }
   std::byte* mutable_row(std::int64_t r) { return region_.data() + r * row_bytes(); }
 
+  /// Rows, as MappedRegion's of the same name.
+  void read(std::int64_t first, std::int64_t n, void* out) const {
+    region_.read(first * row_bytes(), n * row_bytes(), out);
+  }
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const {
+    region_.read_ahead(first * row_bytes(), n * row_bytes(), limit_bytes);
+  }
+  void drop_ahead() const { region_.drop_ahead(); }
   void will_need(std::int64_t first, std::int64_t n) const {
     region_.will_need(first * row_bytes(), n * row_bytes());
   }

@@ -23,12 +23,8 @@ class MemorySource final : public data::FeatureSource {
     std::memcpy(out.frames.data(), values_.data() + first * frame_dim(),
                 static_cast<std::size_t>(n * frame_dim()) * sizeof(float));
   }
-  void will_need(std::int64_t, std::int64_t) const override {}
-  void release(std::int64_t first, std::int64_t n) const override {
-    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
-  }
   std::int64_t block_bytes() const override { return block_rows() * frame_dim() * 4; }
-  std::int64_t mapped_bytes() const override { return 0; }
+  std::int64_t ahead_bytes() const override { return 0; }
 
  private:
   const std::vector<float>& values_;

@@ -109,6 +109,15 @@ TEST_F(AvailableMemoryTest, GarbageIsNoLimit) {
   EXPECT_GT(available_memory(tree_.files()).bytes, 1000 * kMiB);
 }
 
+TEST_F(AvailableMemoryTest, ThePageCacheGetsWhatTheBudgetLeaves) {
+  EXPECT_EQ(page_cache_bytes(300 * kMiB, tree_.files()), 700 * kMiB);
+  tree_.mount("cgroup2", "/sys/fs/cgroup", "nsdelegate");
+  tree_.write("/proc/self/cgroup", "0::/job\n");
+  tree_.write("/sys/fs/cgroup/job/memory.max", mib(330) + "\n");
+  EXPECT_EQ(page_cache_bytes(300 * kMiB, tree_.files()), 30 * kMiB);
+  EXPECT_EQ(page_cache_bytes(400 * kMiB, tree_.files()), 0);
+}
+
 TEST_F(AvailableMemoryTest, BudgetsAreASizeOrAShareOfWhatIsAvailable) {
   const auto budget = [&](const MemoryOptions& options) {
     const MemoryBudget made = MemoryBudget::from_options(options, tree_.files());

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "support/expect_error.h"
@@ -201,6 +203,60 @@ TEST_F(ScanTest, KeepsLessInFlightUnderPressure) {
     });
   }
   EXPECT_LE(most, room.slots() / 2);
+}
+
+/// Says which rows it was asked to read ahead.
+class AheadSource final : public FeatureSource {
+ public:
+  explicit AheadSource(const FeatureSource& base)
+      : FeatureSource(base.n_rows(), base.window(), base.frame_dim()), base_(base) {}
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    base_.load(first, n, out);
+  }
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
+    EXPECT_GT(limit_bytes, 0);
+    base_.read_ahead(first, n, limit_bytes);
+    const std::lock_guard lock(mutex_);
+    asked_.insert(first);
+  }
+  void drop_ahead() const override {
+    base_.drop_ahead();
+    ++n_drops_;
+  }
+  std::int64_t block_bytes() const override { return base_.block_bytes(); }
+  std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
+  const std::set<std::int64_t>& asked() const { return asked_; }
+  int n_drops() const { return n_drops_; }
+
+ private:
+  const FeatureSource& base_;
+  mutable std::mutex mutex_;
+  mutable std::set<std::int64_t> asked_;
+  mutable int n_drops_ = 0;
+};
+
+TEST_F(ScanTest, ReadsAheadWhatThePageCacheCannotHold) {
+  for (const std::int64_t cache : {4 * kRows, 4 * kRows - 1}) {
+    Machine machine(2, kPlenty);
+    machine.execution.page_cache_bytes = cache;
+    const AheadSource source(*source_);
+    ScanRoom room(machine.execution, scan_need(source.shape()), "test", source.shape());
+    EXPECT_EQ(sum(source, room), expected());
+    EXPECT_EQ(sum_chunks(source, room), expected());
+    const bool holds = cache >= 4 * kRows;
+    EXPECT_EQ(std::ssize(source.asked()), holds ? 0 : source.n_blocks());
+    EXPECT_EQ(source.n_drops(), holds ? 0 : 2);
+  }
+}
+
+TEST_F(ScanTest, ForgetsWhatWasReadAheadWhenItTriesAgain) {
+  Machine machine(2, kPlenty);
+  machine.execution.page_cache_bytes = 0;
+  const AheadSource ahead(*source_);
+  const FailingSource source(ahead, [](std::int64_t load) { return load == 5; });
+  ScanRoom room(machine.execution, scan_need(source.shape()), "test", source.shape());
+  EXPECT_EQ(sum(source, room), expected());
+  EXPECT_EQ(ahead.n_drops(), 2);
 }
 
 TEST_F(ScanTest, StopsBetweenChunksWhenAsked) {

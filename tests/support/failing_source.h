@@ -21,10 +21,12 @@ class FailingSource final : public data::FeatureSource {
     if (n > 1 && fails_(n_loads_++)) throw std::bad_alloc();
     base_.load(first, n, out);
   }
-  void will_need(std::int64_t first, std::int64_t n) const override { base_.will_need(first, n); }
-  void release(std::int64_t first, std::int64_t n) const override { base_.release(first, n); }
+  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
+    base_.read_ahead(first, n, limit_bytes);
+  }
+  void drop_ahead() const override { base_.drop_ahead(); }
   std::int64_t block_bytes() const override { return base_.block_bytes(); }
-  std::int64_t mapped_bytes() const override { return base_.mapped_bytes(); }
+  std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
   std::int64_t n_loads() const { return n_loads_; }
 
  private:
