@@ -141,7 +141,7 @@ class ComputedSource final : public FrameSource {
       : FrameSource(std::move(frames), index, 1, back, span), row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    gather(first, n, out.staging, out.runs);
+    load_lazily(first, n, out);
     out.frames.resize(n * frame_dim());
     for (const Run& run : out.runs) {
       for (std::int64_t i = 0; i < run.n_rows; ++i) {
@@ -150,10 +150,21 @@ class ComputedSource final : public FrameSource {
       }
     }
     out.runs.assign(1, {0, n, 0});
+  }
+  void load_lazily(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    gather(first, n, out.staging, out.runs);
     out.first_row = first;
     out.n_rows = out.n_frames = n;
     out.window = 1;
     out.frame_dim = frame_dim();
+  }
+  const float* row(const FeatureBlock& block, std::int64_t i, float* scratch) const override {
+    const auto behind = std::upper_bound(block.runs.begin(), block.runs.end(), i,
+                                         [](std::int64_t at, const Run& run) { return at < run.first_row; });
+    const Run& run = *(behind - 1);
+    row_(block.staging.data() + (run.first_frame + i - run.first_row) * frame_dim(), span(), frame_dim(),
+         scratch);
+    return scratch;
   }
   std::int64_t block_bytes() const override {
     return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;

@@ -70,6 +70,14 @@ class FeatureSource {
 
   /// Rows [first, first + n) into `out`.
   virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
+  /// The same for who looks at few of the rows, one at a time through row().
+  virtual void load_lazily(std::int64_t first, std::int64_t n, FeatureBlock& out) const {
+    load(first, n, out);
+  }
+  /// Row i of a block from load_lazily() when window is 1; `scratch` has room for it.
+  virtual const float* row(const FeatureBlock& block, std::int64_t i, float* /*scratch*/) const {
+    return block.matrix() + i * frame_dim_;
+  }
   /// A hint for files larger than the page cache: exactly these rows will be loaded soon. At most
   /// `limit_bytes` of what was read ahead are held.
   virtual void read_ahead(std::int64_t /*first*/, std::int64_t /*n*/, std::int64_t /*limit_bytes*/) const {}

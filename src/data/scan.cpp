@@ -28,8 +28,12 @@ class Walk {
   std::vector<FeatureBlock>& loaded() { return room_.loaded_; }
 
   /// On a worker: the block, while those after it are read.
-  void load_block(std::int64_t block, FeatureBlock& out) const {
-    source_.load_block(block, out);
+  void load_block(std::int64_t block, bool lazily, FeatureBlock& out) const {
+    if (lazily) {
+      source_.load_lazily(source_.block_first(block), source_.block_size(block), out);
+    } else {
+      source_.load_block(block, out);
+    }
     if (ahead_ > 0) read_ahead(block + ahead_);
   }
 
@@ -85,8 +89,10 @@ core::ScanNeed scan_chunks_need(const SourceShape& rows) {
   return {0, rows.block_bytes, rows.ahead_bytes};
 }
 
-void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
-          const ChunkFinish& finish) {
+namespace {
+
+void scan_blocks(const FeatureSource& source, ScanRoom& room, std::string_view task, bool lazily,
+                 const BlockWork& work, const ChunkFinish& finish) {
   Walk walk(source, room, task);
   std::vector<FeatureBlock>& loaded = walk.loaded();
   walk.each(
@@ -94,13 +100,25 @@ void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, co
         loaded.resize(static_cast<std::size_t>(room.workers()));
         room.execution().pool.run(n, [&](std::int64_t slot, int worker) {
           FeatureBlock& block = loaded[static_cast<std::size_t>(worker)];
-          walk.load_block(first + slot, block);
+          walk.load_block(first + slot, lazily, block);
           work(first + slot, slot, worker, block);
         });
       },
       [&](std::int64_t first, std::int64_t n) {
         if (finish) finish(first, n);
       });
+}
+
+}  // namespace
+
+void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
+          const ChunkFinish& finish) {
+  scan_blocks(source, room, task, false, work, finish);
+}
+
+void scan_lazily(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
+                 const ChunkFinish& finish) {
+  scan_blocks(source, room, task, true, work, finish);
 }
 
 void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view task,
@@ -111,7 +129,7 @@ void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view t
       [&](std::int64_t first, std::int64_t n) {
         loaded.resize(static_cast<std::size_t>(n));
         room.execution().pool.run(n, [&](std::int64_t slot, int) {
-          walk.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
+          walk.load_block(first + slot, false, loaded[static_cast<std::size_t>(slot)]);
         });
       },
       [&](std::int64_t first, std::int64_t) { finish(first, loaded); });

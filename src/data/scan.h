@@ -46,6 +46,9 @@ class ScanRoom : public core::ScanRoom {
 /// chunks.
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
           const ChunkFinish& finish = {});
+/// The same with blocks from FeatureSource::load_lazily.
+void scan_lazily(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
+                 const ChunkFinish& finish = {});
 
 /// Loads chunks of blocks and keeps them all for `finish`, which works on them with its own parallelism: for
 /// results that are split over threads by output, not by rows. `chunk[i]` is block first + i, for `finish` to

@@ -17,6 +17,8 @@ namespace phase0::models {
 namespace {
 
 constexpr std::int64_t kMinSampleRows = 16384;
+/// Runs on a sample whose result is refined on all rows: the order by inertia on few rows is not that on all.
+constexpr std::size_t kRefined = 3;
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
 /// With fewer features the whole product costs no more than looking at the bounds.
@@ -77,25 +79,37 @@ store::MappedDataset gather(const data::FeatureSource& source, const std::vector
   return sample;
 }
 
-/// Restarts that share scans: as many as leave every worker its working copies, at least one.
-std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std::int64_t n_init, int threads,
-                              std::int64_t free_bytes) {
+/// Runs that share scans: as many as leave every worker its working copies, at least one.
+std::int64_t lloyd_in_lockstep(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads,
+                               std::int64_t free_bytes) {
   const auto workers = static_cast<int>(std::min<std::int64_t>(threads, rows.n_blocks()));
-  const auto fit = [&](std::int64_t runs) {
-    return std::max(lloyd_need(rows, k, runs).bytes(workers, workers),
-                    seeding_need(rows, k, runs).bytes(workers, workers)) <= free_bytes;
-  };
-  std::int64_t runs = n_init;
-  while (runs > 1 && !fit(runs)) --runs;
+  while (runs > 1 && lloyd_need(rows, k, runs).bytes(workers, workers) > free_bytes) --runs;
   return runs;
 }
 
-/// All restarts, as many at a time as the budget allows; the one with the least inertia, its history marked.
-LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Execution& execution,
-                      std::vector<KMeansIteration>& history) {
+/// The same for runs that are seeded first.
+std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads,
+                              std::int64_t free_bytes) {
+  runs = lloyd_in_lockstep(rows, k, runs, threads, free_bytes);
+  const auto workers = static_cast<int>(std::min<std::int64_t>(threads, rows.n_blocks()));
+  while (runs > 1 && seeding_need(rows, k, runs).bytes(workers, workers) > free_bytes) --runs;
+  return runs;
+}
+
+bool better(const LloydRun& a, const LloydRun& b) {
+  return a.inertia != b.inertia ? a.inertia < b.inertia : a.restart < b.restart;
+}
+
+void mark_best(std::vector<KMeansIteration>& history, std::int64_t restart) {
+  for (auto& iteration : history) iteration.best = iteration.restart == restart;
+}
+
+/// All restarts, as many at a time as the budget allows; the `n_best` with the least inertia, best first.
+std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& task, std::size_t n_best,
+                                    core::Execution& execution, std::vector<KMeansIteration>& history) {
   const std::int64_t together = runs_in_lockstep(data.rows.shape(), task.k, task.options.n_init,
                                                  execution.pool.size(), execution.memory.free_bytes());
-  LloydRun best;
+  std::vector<LloydRun> best;
   for (std::int64_t first = 0; first < task.options.n_init; first += together) {
     const std::int64_t count = std::min(together, task.options.n_init - first);
     const std::vector<float> start =
@@ -114,28 +128,38 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
               runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
-      if (best.centroids.empty() || run.inertia < best.inertia) best = std::move(run);
+      best.push_back(std::move(run));
     }
+    std::sort(best.begin(), best.end(), better);
+    if (best.size() > n_best) best.resize(n_best);
   }
-  for (auto& iteration : history) iteration.best = iteration.restart == best.restart;
   return best;
 }
 
-/// Continues a run on all rows.
-LloydRun refine(const KMeansData& data, const KMeansTask& task, LloydRun start, core::Execution& execution,
-                std::vector<KMeansIteration>& history) {
-  std::vector<LloydRun> runs(1);
-  runs[0].restart = start.restart;
-  runs[0].centroids = std::move(start.centroids);
-  run_lloyd(data,
-            {task.k, task.options, "refine", unbounded_iterations(data.rows.frame_dim(), task.options, 0),
-             task.scratch_folder, task.label + ": refining on all rows"},
-            runs, execution);
-  for (auto& iteration : runs[0].history) {
-    iteration.best = true;
-    history.push_back(iteration);
+/// Continues runs on all rows; the best of them.
+LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<LloydRun> starts,
+                core::Execution& execution, std::vector<KMeansIteration>& history) {
+  const std::int64_t together = lloyd_in_lockstep(data.rows.shape(), task.k, std::ssize(starts),
+                                                  execution.pool.size(), execution.memory.free_bytes());
+  std::vector<LloydRun> best;
+  for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(together)) {
+    std::vector<LloydRun> runs;
+    for (std::size_t r = first; r < std::min(starts.size(), first + static_cast<std::size_t>(together));
+         ++r) {
+      LloydRun& run = runs.emplace_back();
+      run.restart = starts[r].restart;
+      run.centroids = std::move(starts[r].centroids);
+    }
+    run_lloyd(data,
+              {task.k, task.options, "refine", unbounded_iterations(data.rows.frame_dim(), task.options, 0),
+               task.scratch_folder, task.label + ": refining on all rows"},
+              runs, execution);
+    for (auto& run : runs) {
+      history.insert(history.end(), run.history.begin(), run.history.end());
+      if (best.empty() || better(run, best[0])) best.assign(1, std::move(run));
+    }
   }
-  return std::move(runs[0]);
+  return std::move(best[0]);
 }
 
 }  // namespace
@@ -176,15 +200,20 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
     const std::int64_t size = sampled ? kmeans_sample_size(task.k) : rows.n_rows();
     const auto gathered =
         data::matrix_source(gather(rows, sample_rows(rows.n_rows(), size, task.seed), task, execution));
-    best = best_restart(prepare_kmeans(*gathered, execution, task.label), task, execution, model.history);
+    std::vector<LloydRun> found = best_restarts(prepare_kmeans(*gathered, execution, task.label), task,
+                                                sampled ? kRefined : 1, execution, model.history);
     if (sampled) {
       model.sample_rows = size;
       const KMeansData data = prepare_kmeans(rows, execution, task.label);
-      best = refine(data, task, std::move(best), execution, model.history);
+      best = refine(data, task, std::move(found), execution, model.history);
+    } else {
+      best = std::move(found[0]);
     }
   } else {
-    best = best_restart(prepare_kmeans(rows, execution, task.label), task, execution, model.history);
+    const KMeansData data = prepare_kmeans(rows, execution, task.label);
+    best = std::move(best_restarts(data, task, 1, execution, model.history)[0]);
   }
+  mark_best(model.history, best.restart);
   model.k = task.k;
   model.d = rows.frame_dim();
   model.centroids = std::move(best.centroids);
@@ -210,7 +239,8 @@ KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const 
   data::SourceShape restarts = rows;
   if (kmeans_uses_sample(options, rows.n_rows, k)) {
     restarts = data::matrix_shape(kmeans_sample_size(k), rows.frame_dim);
-    consider(lloyd_need(rows, k, 1), rows);
+    const auto refined = std::min<std::int64_t>(kRefined, options.n_init);
+    consider(lloyd_need(rows, k, lloyd_in_lockstep(rows, k, refined, threads, free_bytes)), rows);
     require(lloyd_need(rows, k, 1));
   } else if (gathers_all(rows, options, k)) {
     restarts = data::matrix_shape(rows.n_rows, rows.frame_dim);

@@ -42,7 +42,7 @@ struct KMeansTask {
 /// same seeding distances.
 ///
 /// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
-/// the restarts see a seeded sample and the best is refined on all rows to the same rule. Throws Error
+/// the restarts see a seeded sample and the best three are refined on all rows to the same rule. Throws Error
 /// (kData) when there are fewer rows than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 

@@ -12,10 +12,10 @@ namespace phase0::models {
 /// The rows of a k-means fit with what every scan of them needs.
 struct KMeansData {
   const data::FeatureSource& rows;
-  std::vector<float> shift;  ///< [d], the mean rounded to float32: products are taken on shifted rows
+  std::vector<float> shift;   ///< [d], the mean rounded to float32: products are taken on shifted rows
   double mean_variance = 0;   ///< mean over columns, ddof 0
   double sum_of_squares = 0;  ///< of the shifted rows
-  double fixed_scale = 1;    ///< power of two of the fixed-point sums of shifted rows
+  double fixed_scale = 1;     ///< power of two of the fixed-point sums of shifted rows
 };
 
 /// One scan.

@@ -49,6 +49,55 @@ std::uint64_t fixed_bias(std::int64_t count) {
   return static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
 }
 
+struct Workspace {
+  linalg::NearestCentroids::Workspace nearest;
+  core::AlignedBuffer<float> row;      ///< [d]
+  core::AlignedBuffer<float> shifted;  ///< [d]
+  core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room()]
+  std::vector<std::int64_t> fixed;     ///< [d]
+
+  void prepare(std::int64_t d, std::int64_t score_room) {
+    row.resize(d);
+    shifted.resize(d);
+    scores.resize(score_room);
+    fixed.resize(static_cast<std::size_t>(d));
+  }
+};
+
+/// A row that most often nobody looks at.
+class LazyRow {
+ public:
+  LazyRow(const KMeansData& data, const data::FeatureBlock& block, std::int64_t r, Workspace& workspace)
+      : data_(data), block_(block), r_(r), workspace_(workspace) {}
+
+  const float* values() {
+    if (values_ == nullptr) values_ = data_.rows.row(block_, r_, workspace_.row.data());
+    return values_;
+  }
+  /// Less the data's shift, and the squared norm of that.
+  const float* shifted() {
+    if (!is_shifted_) {
+      linalg::kernels().shift_and_norms(values(), data_.shift.data(), workspace_.shifted.data(), &norm_, 1,
+                                        data_.rows.frame_dim());
+    }
+    is_shifted_ = true;
+    return workspace_.shifted.data();
+  }
+  float norm() {
+    shifted();
+    return norm_;
+  }
+
+ private:
+  const KMeansData& data_;
+  const data::FeatureBlock& block_;
+  std::int64_t r_;
+  Workspace& workspace_;
+  const float* values_ = nullptr;
+  bool is_shifted_ = false;
+  float norm_ = 0;
+};
+
 class Lloyd {
  public:
   Lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
@@ -92,13 +141,6 @@ class Lloyd {
   }
 
  private:
-  struct Workspace {
-    linalg::NearestCentroids::Workspace nearest;
-    core::AlignedBuffer<float> shifted;  ///< [d]
-    core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room()]
-    std::vector<std::int64_t> fixed;     ///< [d]
-  };
-
   std::size_t index_of(const LloydRun& run) const { return static_cast<std::size_t>(&run - runs_.data()); }
   bool is_final(std::size_t i) const { return final_[index_of(*live_[i])]; }
   std::int64_t* counts_of(const LloydRun& run) {
@@ -112,14 +154,15 @@ class Lloyd {
   /// worker, `objective` [live] of the block. Adds the totals up in totals_[0] and the objectives, in block
   /// order, in exact_inertia_.
   template <typename Work>
-  void scan_once(const Work& work) {
+  void scan_once(bool lazily, const Work& work) {
     const auto n_live = static_cast<std::int64_t>(live_.size());
     for (auto& totals : totals_) totals.reset(n_live, k_, d_);
     std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live), 0.0);
     // The totals take every block once, also when its chunk is tried again.
     std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
     exact_inertia_.assign(live_.size(), 0.0);
-    data::scan(
+    const auto& scan = lazily ? data::scan_lazily : data::scan;
+    scan(
         data_.rows, room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
           if (added[static_cast<std::size_t>(b)] != 0) return;
@@ -145,7 +188,8 @@ class Lloyd {
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
     const linalg::NearestCentroids nearest(centroids, std::vector<std::int64_t>(live_.size(), k_), d_,
                                            data_.shift);
-    scan_once([&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals, double* objective) {
+    const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
+                          double* objective) {
       nearest.assign(block.matrix(), block.n_rows, workspace.nearest);
       for (std::size_t i = 0; i < live_.size(); ++i) {
         const std::int32_t* labels =
@@ -156,7 +200,8 @@ class Lloyd {
           if (is_final(i)) objective[i] += squared_distance(row, i, labels[r]);
         }
       }
-    });
+    };
+    scan_once(false, work);
     keep_totals(false);
   }
 
@@ -165,36 +210,31 @@ class Lloyd {
     const bool first = bounded_.empty();
     if (first) start_bounds();
     for (const LloydRun* run : live_) bounded_[index_of(*run)].move_to(run->centroids);
-    scan_once([&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals, double* objective) {
-      workspace.shifted.resize(d_);
-      workspace.scores.resize(bounded_[0].score_room());
-      workspace.fixed.resize(static_cast<std::size_t>(d_));
+    const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
+                          double* objective) {
+      workspace.prepare(d_, bounded_[0].score_room());
       linalg::RowBounds* bounds = bounds_of(block.first_row);
       for (std::int64_t r = 0; r < block.n_rows; ++r, bounds += std::ssize(runs_)) {
-        label_row(block.matrix() + r * d_, bounds, first, workspace, totals, objective);
+        LazyRow row(data_, block, r, workspace);
+        label_row(row, bounds, first, workspace, totals, objective);
       }
-    });
+    };
+    scan_once(true, work);
     keep_totals(!first);
   }
 
-  void label_row(const float* row, linalg::RowBounds* bounds, bool first, Workspace& workspace,
-                 Totals& totals, double* objective) const {
-    bool shifted = false;
-    float norm = 0;
+  void label_row(LazyRow& row, linalg::RowBounds* bounds, bool first, Workspace& workspace, Totals& totals,
+                 double* objective) const {
     for (std::size_t i = 0; i < live_.size(); ++i) {
       const std::size_t run = index_of(*live_[i]);
       linalg::RowBounds& known = bounds[run];
       if (first) known.label = linalg::kUnlabelled;
       if (!bounded_[run].settled(known)) {
-        if (!shifted) {
-          linalg::kernels().shift_and_norms(row, data_.shift.data(), workspace.shifted.data(), &norm, 1, d_);
-          shifted = true;
-        }
         const std::int32_t before = known.label;
-        bounded_[run].update(row, workspace.shifted.data(), norm, known, workspace.scores.data());
-        if (known.label != before) move_row(row, i, before, known.label, workspace, totals);
+        bounded_[run].update(row.values(), row.shifted(), row.norm(), known, workspace.scores.data());
+        if (known.label != before) move_row(row.values(), i, before, known.label, workspace, totals);
       }
-      if (final_[run]) objective[i] += squared_distance(row, i, known.label);
+      if (final_[run]) objective[i] += squared_distance(row.values(), i, known.label);
     }
   }
 
@@ -434,7 +474,7 @@ core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::in
   need.block_bytes += static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs;
   need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
   need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
-                       4 * (3 * d + 2 * k) + linalg::kBlasThreadBytes;
+                       4 * (4 * d + 2 * k) + linalg::kBlasThreadBytes;
   return need;
 }
 
