@@ -155,7 +155,7 @@ PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method
   }
   const std::int64_t one = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 1);
   const std::int64_t product = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 2) - one;
-  plan.need.fixed_bytes += one - product + linalg::eigen_workspace_bytes(rows.dim(), k);
+  plan.need.fixed_bytes += one - product + linalg::eigen_method(rows.dim(), k).workspace_bytes;
   // Blocks are all read before any product is taken.
   plan.need.worker_bytes = std::max(plan.need.worker_bytes, product) + linalg::kBlasThreadBytes;
   plan_groups(GramLayout(rows.window, rows.frame_dim), threads, free_bytes, plan);
