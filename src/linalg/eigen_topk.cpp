@@ -17,6 +17,8 @@ using Eigen::VectorXd;
 constexpr double kTolerance = 1e-10;
 // Far below the tolerance: near convergence the new directions are what little is left of the residuals.
 constexpr double kDependent = 1e-14;
+constexpr int kMostPasses = 5;
+constexpr double kUnshortened = 0.7;
 constexpr std::int64_t kBlocks = 6;
 constexpr int kWideCycles = 200;
 constexpr int kMostCycles = 2000;
@@ -99,15 +101,22 @@ class Krylov {
     apply_(basis_.col(first).data(), image_.col(first).data(), columns_ - first);
   }
 
+  /// Until a pass no longer shortens the column: what it does shorten by is the basis's own error, which would
+  /// grow from column to column (Daniel, Gragg, Kaufman, Stewart 1976). False when nothing is left.
   bool orthonormalise(VectorXd& column, double least) const {
     const auto basis = basis_.leftCols(columns_);
-    for (int pass = 0; pass < 2; ++pass) {
+    double before = column.norm();
+    for (int pass = 0; pass < kMostPasses; ++pass) {
       column -= (basis * (basis.transpose() * column)).eval();
-      if (column.norm() <= least) return false;
-      if (pass == 0) least = 0.1 * column.norm();
+      const double after = column.norm();
+      if (after <= least) return false;
+      if (pass > 0 && after > kUnshortened * before) {
+        column.normalize();
+        return true;
+      }
+      before = after;
     }
-    column.normalize();
-    return true;
+    return false;
   }
 
   /// Rayleigh-Ritz: the basis becomes the best `keep` vectors of its span, with their images for free.
@@ -145,7 +154,13 @@ EigenMethod eigen_method(std::int64_t n, std::int64_t k) {
   // vectors, then beside the solver's own. With the result and what it is copied from.
   method.workspace_bytes =
       8 * n * ((method.krylov ? 2 * method.columns + method.columns / 2 : 2 * n) + 2 * k);
-  if (!method.krylov) method.width = method.columns = n;
+  if (method.krylov) {
+    method.applications_min = static_cast<double>(kBlocks);
+    method.applications_expected = 20;
+    method.applications_max = 200;
+  } else {
+    method.width = method.columns = n;
+  }
   return method;
 }
 

@@ -72,6 +72,24 @@ TEST(LargestEigenpairs, KrylovConvergesOnASlowlyFallingSpectrum) {
   EXPECT_LT(widest, n);
 }
 
+TEST(LargestEigenpairs, TheBasisStaysOrthogonalWhileMostVectorsHaveConverged) {
+  const std::int64_t n = 1000;
+  const std::int64_t k = 32;
+  Eigen::VectorXd values(n);
+  for (Eigen::Index i = 0; i < n; ++i)
+    values[i] = std::exp(-8.0 * static_cast<double>(i) / static_cast<double>(n));
+  int applications = 0;
+  const auto apply = [&](const double* x, double* y, std::int64_t count) {
+    ++applications;
+    Eigen::Map<Eigen::MatrixXd>(y, n, count) =
+        values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+  };
+  const EigenPairs pairs = largest_eigenpairs(apply, n, k);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(k); ++i)
+    EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-11);
+  EXPECT_LT(applications, 200);
+}
+
 TEST(LargestEigenpairs, CrowdedEigenvaluesTakeNoMoreMemory) {
   // A flat top: hundreds of cycles with wide blocks do not separate them.
   const std::int64_t n = 700;
