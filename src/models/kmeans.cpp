@@ -76,6 +76,21 @@ std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std
   return runs;
 }
 
+/// Runs `count` restarts at their start centroids.
+std::vector<LloydRun> seeded_runs(const KMeansData& data, const KMeansTask& task, std::int64_t first,
+                                  std::int64_t count, core::Execution& execution) {
+  const std::vector<float> start =
+      seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
+  std::vector<LloydRun> runs(static_cast<std::size_t>(count));
+  const std::int64_t size = task.k * data.rows.frame_dim();
+  for (std::int64_t r = 0; r < count; ++r) {
+    LloydRun& run = runs[static_cast<std::size_t>(r)];
+    run.restart = first + r;
+    run.centroids.assign(start.begin() + r * size, start.begin() + (r + 1) * size);
+  }
+  return runs;
+}
+
 /// All restarts, as many at a time as the budget allows; the one with the least inertia, its history marked.
 LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Execution& execution,
                       std::vector<KMeansIteration>& history) {
@@ -84,15 +99,7 @@ LloydRun best_restart(const KMeansData& data, const KMeansTask& task, core::Exec
   LloydRun best;
   for (std::int64_t first = 0; first < task.options.n_init; first += together) {
     const std::int64_t count = std::min(together, task.options.n_init - first);
-    const std::vector<float> start =
-        seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
-    std::vector<LloydRun> runs(static_cast<std::size_t>(count));
-    const std::int64_t size = task.k * data.rows.frame_dim();
-    for (std::int64_t r = 0; r < count; ++r) {
-      runs[static_cast<std::size_t>(r)].restart = first + r;
-      runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size,
-                                                         start.begin() + (r + 1) * size);
-    }
+    std::vector<LloydRun> runs = seeded_runs(data, task, first, count, execution);
     run_lloyd(data, task.k, task.options, "restart", runs, execution, task.label + ": restarts");
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
@@ -191,9 +198,9 @@ KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const 
       require(need);
     }
   }
-  const std::int64_t together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
-  consider(seeding_need(restarts, k, together), restarts);
-  consider(lloyd_need(restarts, k, together), restarts);
+  memory.runs_together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
+  consider(seeding_need(restarts, k, memory.runs_together), restarts);
+  consider(lloyd_need(restarts, k, memory.runs_together), restarts);
   require(seeding_need(restarts, k, 1));
   require(lloyd_need(restarts, k, 1));
   return memory;

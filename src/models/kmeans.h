@@ -54,6 +54,7 @@ bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::
 struct KMeansMemory {
   std::int64_t minimum_bytes = 0;
   std::int64_t planned_bytes = 0;
+  std::int64_t runs_together = 1;  ///< restarts that share scans; each group of so many takes its own
 };
 KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
                            int threads, std::int64_t free_bytes);

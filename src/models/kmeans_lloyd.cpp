@@ -20,6 +20,9 @@ struct Totals {
   std::vector<std::int64_t> sums;    ///< [runs, k, d], each value biased by count x bits(kFixedMagic)
   std::vector<std::int64_t> counts;  ///< [runs, k]
 
+  static std::int64_t bytes(std::int64_t runs, std::int64_t k, std::int64_t d) {
+    return 8 * runs * k * (d + 1);
+  }
   void reset(std::int64_t runs, std::int64_t k, std::int64_t d) {
     sums.assign(static_cast<std::size_t>(runs * k * d), 0);
     counts.assign(static_cast<std::size_t>(runs * k), 0);
@@ -54,11 +57,25 @@ class Lloyd {
         phase_(phase),
         runs_(runs),
         execution_(execution),
-        room_(execution, lloyd_need(data.rows.shape(), k, std::ssize(runs)), "k-means", data.rows.shape()),
+        room_(execution, need(data.rows.shape(), k, std::ssize(runs)), "k-means", data.rows.shape()),
         workspaces_(static_cast<std::size_t>(room_.workers())),
         totals_(static_cast<std::size_t>(room_.workers())) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
+  }
+
+  /// Of all that is held below, with `runs` runs, and of a result of earlier runs that is kept beside them.
+  static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
+    const std::int64_t d = rows.frame_dim;
+    const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+    core::ScanNeed need = data::scan_need(rows);
+    need.fixed_bytes += 4 * (runs + 1) * k * d + linalg::NearestCentroids::bytes(k, d, runs);
+    need.fixed_bytes += rows.n_blocks() * (8 * runs + 1);  // objective and `added` of a scan
+    // When a cluster is empty: the rows that lie farthest.
+    need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
+    need.worker_bytes += Totals::bytes(runs, k, d) +
+                         linalg::NearestCentroids::workspace_bytes(block, d, runs) + linalg::kBlasThreadBytes;
+    return need;
   }
 
   void iterate(const std::string& label) {
@@ -88,9 +105,10 @@ class Lloyd {
 
   linalg::NearestCentroids nearest_of_live() const {
     std::vector<float> centroids;
+    centroids.reserve(live_.size() * static_cast<std::size_t>(k_ * d_));
     for (const LloydRun* run : live_)
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
-    return {centroids, std::vector<std::int64_t>(live_.size(), k_), d_, data_.shift};
+    return {std::move(centroids), std::vector<std::int64_t>(live_.size(), k_), d_, data_.shift};
   }
 
   /// Labels every row for every live run; leaves sums and counts in totals_[0] and the objective in inertia_.
@@ -290,15 +308,7 @@ void run_lloyd(const KMeansData& data, std::int64_t k, const KMeansOptions& opti
 }
 
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
-  const std::int64_t d = rows.frame_dim;
-  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
-  core::ScanNeed need = data::scan_need(rows);
-  need.fixed_bytes += 4 * runs * k * d * 4 + rows.n_blocks() * (8 * runs + 1);
-  // When a cluster is empty: the rows that lie farthest.
-  need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
-  need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
-                       linalg::kBlasThreadBytes;
-  return need;
+  return Lloyd::need(rows, k, runs);
 }
 
 }  // namespace phase0::models

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "analysis/clusters.h"
+#include "linalg/eigen_topk.h"
 #include "models/kmeans.h"
 #include "store/file_system.h"
 
@@ -82,28 +83,36 @@ void seed(const Rows& rows, double k, double runs, Work& work) {
   work.bytes_written += rows.n * kValue * runs * rounds;
 }
 
+/// All restarts, those that fit the memory `together`.
+void restarts(const Rows& rows, double k, std::int64_t n_init, std::int64_t together, const Range& iterations,
+              Work& work) {
+  for (std::int64_t first = 0; first < n_init; first += together) {
+    const double runs = as_double(std::min(together, n_init - first));
+    seed(rows, k, runs, work);
+    lloyd(rows, k, runs, iterations, work);
+  }
+}
+
 void moments(const Rows& rows, Work& work) {
   load(rows, 1, work);
   work.add(Operation::kMoment, rows.n * rows.d);
 }
 
-void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options, Work& work) {
+void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options,
+            const models::KMeansMemory& memory, Work& work) {
   const double k = as_double(k_clusters);
-  const double runs = as_double(options.n_init);
   const double most = as_double(options.max_iter);
   const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
   moments(rows, work);
   if (!models::kmeans_uses_sample(options, static_cast<std::int64_t>(rows.n), k_clusters)) {
-    seed(rows, k, runs, work);
-    lloyd(rows, k, runs, iterations, work);
+    restarts(rows, k, options.n_init, memory.runs_together, iterations, work);
     return;
   }
   const Rows sample = stored(as_double(models::kmeans_sample_size(k_clusters)), rows.d);
   load(rows, 1, work);
   work.bytes_written += sample.n * sample.row_bytes;
   moments(sample, work);
-  seed(sample, k, runs, work);
-  lloyd(sample, k, runs, iterations, work);
+  restarts(sample, k, options.n_init, memory.runs_together, iterations, work);
   lloyd(rows, k, 1, iterations, work);
 }
 
@@ -116,30 +125,52 @@ void assign(const Rows& rows, const ConditionOptions& condition, Work& work) {
   work.add(Operation::kDistance, rows.n * rows.d);
 }
 
-/// Eigenpairs of the covariance: block Krylov of width k + 8 with 6 blocks and restarts, or, when that does
-/// not pay, all of them on one thread (linalg/eigen_topk.cpp).
-Range eigen_products(double f, double k, int threads) {
-  const double width = k + 8;
-  if (f <= 512 || 24 * width > f) return 2 * f * f * f + 10.0 * f * f * f * threads;
-  const double block = f * f * width;
-  return {12 * block, 40 * block, 200 * block};
-}
-
-/// One covariance per lag, then scores of both splits for every number of components.
-void pca(const Session& session, const Workload& workload, const std::set<std::int64_t>& dims, Work& work) {
-  const double n = as_double(workload.n_train);
+/// Sums of the covariance over the rows, a part of it in every scan, and its eigenpairs. What does not fit
+/// the memory is written to a scratch file and read again for every application of the covariance.
+void covariance(const Rows& contexts, const Session& session, const Workload& workload,
+                const models::PcaPlan& plan, std::int64_t k, Work& work) {
+  load(contexts, as_double(plan.n_scans), work);
   const double d = as_double(workload.dim);
   const double w = as_double(session.options().context.window_size);
-  const FeatureRows features(session, workload);
-  load(features.flat(n), 1, work);
   // The dense storage holds contexts, whose product is taken whole.
   const double width = workload.storage == Storage::kDense ? w * w * d * d / 2 : (w - 0.5) * d * d;
-  work.add(Operation::kFloatProduct, n * width);
-  work.add(Operation::kDoubleProduct, eigen_products(w * d, as_double(*dims.rbegin()), session.threads()));
-  const double all = n + as_double(workload.n_eval);
-  for (const std::int64_t k : dims) {
+  work.add(Operation::kFloatProduct, contexts.n * width);
+  const double f = w * d;
+  const linalg::EigenMethod eigen = linalg::eigen_method(workload.flat.dim(), k);
+  const Range applications{eigen.applications_min, eigen.applications_expected, eigen.applications_max};
+  work.add(Operation::kDoubleProduct, 2 * f * f * as_double(eigen.width) * applications);
+  // The full decomposition runs on one thread.
+  if (!eigen.krylov) work.add(Operation::kDoubleProduct, 10 * f * f * f * session.threads());
+  if (plan.n_scans == 1) return;
+  work.bytes_written += as_double(plan.scratch_bytes);
+  work.bytes_read += as_double(plan.scratch_bytes) * applications;
+}
+
+/// Products and a decomposition of a small matrix for every chunk of rows, on one thread.
+void incremental_svd(const Rows& contexts, std::int64_t k, int threads, Work& work) {
+  load(contexts, 1, work);
+  const models::IncrementalSvdSize size =
+      models::incremental_svd_size(static_cast<std::int64_t>(contexts.d), k);
+  const double stacked = as_double(size.stacked_rows);
+  const double chunks = std::ceil(contexts.n / as_double(size.chunk_rows));
+  const double products = stacked * (stacked + as_double(size.kept_rows)) * contexts.d;
+  work.add(Operation::kDoubleProduct, chunks * (products + 10 * stacked * stacked * stacked) * threads);
+}
+
+/// One PCA per lag, then scores of both splits for every number of components.
+void pca(const Session& session, const Workload& workload, const FitParts& parts, Work& work) {
+  const FeatureRows features(session, workload);
+  const Rows contexts = features.flat(as_double(workload.n_train));
+  const std::int64_t most = *parts.pca_dims.rbegin();
+  if (parts.pca->method == PcaMethod::kIncrementalSvd) {
+    incremental_svd(contexts, most, session.threads(), work);
+  } else {
+    covariance(contexts, session, workload, *parts.pca, most, work);
+  }
+  const double all = as_double(workload.n_train + workload.n_eval);
+  for (const std::int64_t k : parts.pca_dims) {
     load(features.flat(all), 1, work);
-    work.add(Operation::kDoubleProduct, all * w * d * as_double(k));
+    work.add(Operation::kDoubleProduct, all * contexts.d * as_double(k));
     work.bytes_written += all * kValue * as_double(k);
   }
 }
@@ -197,9 +228,10 @@ Work fit_work(const Session& session, const Workload& workload) {
   const double all = n + as_double(workload.n_eval);
   const FeatureRows features(session, workload);
   Work lag;
-  const auto dims = pca_dims(session);
-  if (!dims.empty()) pca(session, workload, dims, lag);
-  for (const auto& condition : clustering.conditions) {
+  const FitParts parts = fit_parts(session, workload);
+  if (parts.pca) pca(session, workload, parts, lag);
+  for (std::size_t i = 0; i < parts.kmeans.size(); ++i) {
+    const ConditionOptions& condition = clustering.conditions[i];
     const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
     const auto rows = [&](double count) {
       return on_mean ? features.mean(count) : stored(count, as_double(condition.pca_dim));
@@ -208,7 +240,7 @@ Work fit_work(const Session& session, const Workload& workload) {
       load(rows(n), 2, lag);
       lag.add(Operation::kOrder, 2 * n * as_double(condition.pca_dim));
     } else {
-      kmeans(rows(n), condition.k, clustering.kmeans, lag);
+      kmeans(rows(n), condition.k, clustering.kmeans, parts.kmeans[i], lag);
     }
     assign(rows(all), condition, lag);
   }
