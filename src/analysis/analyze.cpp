@@ -135,7 +135,8 @@ struct Analysis::Impl {
         execution(for_execution),
         slices(usable_slices(options, input, execution.observer)),
         tables(count_clusters(options, input, execution)),
-        held(execution.memory, held_bytes(input, tables, slices.size()), "the metrics"),
+        held(held_bytes(input, tables, slices.size())),
+        sums(execution.memory, held.sums, "the sums of the metrics"),
         train(split_of(data::Split::kTrain, options, input, slices, tables)),
         eval(split_of(data::Split::kEval, options, input, slices, tables)) {}
 
@@ -144,7 +145,8 @@ struct Analysis::Impl {
   core::Execution& execution;
   SliceSet slices;
   std::vector<ClusterTable> tables;
-  core::Reservation held;
+  HeldBytes held;
+  core::Reservation sums;
   SplitOutcome train, eval;
 };
 
@@ -157,7 +159,7 @@ Analysis::~Analysis() = default;
 
 AnalysisMemory Analysis::memory() const {
   const core::Execution& execution = impl_->execution;
-  return memory_of({impl_->held.bytes(),
+  return memory_of({impl_->held,
                     counting_bytes(impl_->input.cells),
                     {impl_->train.work.shape(), impl_->eval.work.shape()}},
                    execution.pool.size(), execution.memory.free_bytes());
@@ -166,7 +168,11 @@ AnalysisMemory Analysis::memory() const {
 AnalysisResult Analysis::run() {
   measure(impl_->train, impl_->execution);
   measure(impl_->eval, impl_->execution);
+  const core::Reservation rows(impl_->execution.memory, impl_->held.results, "the metrics");
   AnalysisResult result;
+  std::size_t n_clusters = 0;
+  for (const ClusterTable& table : impl_->tables) n_clusters += table.occupied().size();
+  result.clusters.reserve(n_clusters);
   for (std::size_t cell = 0; cell < impl_->input.cells.size(); ++cell) {
     append_cell(impl_->train, impl_->eval, cell, result);
   }

@@ -29,14 +29,17 @@ constexpr std::int64_t row_bytes() {
   return 2 * (static_cast<std::int64_t>(sizeof(Row)) + kRowSlack);  // twice for the growth of the vector
 }
 
-std::int64_t cell_bytes(const HeldShape& shape) {
-  const std::int64_t clusters =
-      shape.n_occupied * row_bytes<ClusterMetrics>() + 2 * 2 * 8 * shape.n_effective;
-  const std::int64_t speakers = shape.n_speakers * shape.n_slices *
-                                (row_bytes<SpeakerMetrics>() + static_cast<std::int64_t>(sizeof(GroupSums)));
-  const std::int64_t rows =
+void add_cell(const HeldShape& shape, HeldBytes& held) {
+  const std::int64_t speakers = shape.n_speakers * shape.n_slices;
+  // The variance of every effective cluster in both splits, twice while tiles are merged.
+  held.sums += cluster_table_bytes(shape.n_clusters, shape.n_occupied) + 2 * 2 * 8 * shape.n_effective +
+               speakers * static_cast<std::int64_t>(sizeof(GroupSums));
+  // Rows of clusters are reserved in one piece (analyze.cpp); their variances and counts are laid out for
+  // them.
+  held.results +=
+      shape.n_occupied * (static_cast<std::int64_t>(sizeof(ClusterMetrics)) + kRowSlack) +
+      2 * 2 * 8 * shape.n_effective + speakers * row_bytes<SpeakerMetrics>() +
       shape.n_slices * (row_bytes<CellMetrics>() + 2 * kCurvePoints * row_bytes<ConfidencePoint>());
-  return cluster_table_bytes(shape.n_clusters, shape.n_occupied) + clusters + speakers + rows;
 }
 
 std::int64_t reported_speakers(std::int64_t n_rows, std::int64_t max_speakers) {
@@ -71,25 +74,26 @@ std::int64_t counting_bytes(const std::vector<CellInput>& cells) {
   return most;
 }
 
-std::int64_t held_bytes(const AnalysisInput& input, const std::vector<ClusterTable>& tables,
-                        std::size_t n_slices) {
+HeldBytes held_bytes(const AnalysisInput& input, const std::vector<ClusterTable>& tables,
+                     std::size_t n_slices) {
   std::int64_t n_speakers = 0;
   for (const SplitInput* split : {&input.train, &input.eval}) {
     n_speakers +=
         reported_speakers(split->index->n_rows(), static_cast<std::int64_t>(input.speaker_names.size()));
   }
-  std::int64_t bytes = 0;
+  HeldBytes held;
   for (std::size_t cell = 0; cell < tables.size(); ++cell) {
-    bytes +=
-        cell_bytes({input.cells[cell].n_clusters, static_cast<std::int64_t>(tables[cell].occupied().size()),
-                    tables[cell].n_effective(), n_speakers, static_cast<std::int64_t>(n_slices)});
+    add_cell({input.cells[cell].n_clusters, std::ssize(tables[cell].occupied()), tables[cell].n_effective(),
+              n_speakers, static_cast<std::int64_t>(n_slices)},
+             held);
   }
-  return bytes;
+  return held;
 }
 
 AnalysisMemory memory_of(const AnalysisSizes& sizes, int threads, std::int64_t free_bytes) {
   AnalysisMemory memory;
-  memory.minimum_bytes = memory.one_scan_bytes = memory.planned_bytes = sizes.counting_bytes;
+  memory.minimum_bytes = memory.one_scan_bytes = memory.planned_bytes =
+      std::max(sizes.counting_bytes, sizes.held.results);
   for (const ScanShape& shape : sizes.splits) {
     const std::int64_t cuts = confidence_cuts_bytes(shape.n_rows);
     memory.minimum_bytes = std::max(memory.minimum_bytes, cuts);
@@ -112,9 +116,9 @@ AnalysisMemory memory_of(const AnalysisSizes& sizes, int threads, std::int64_t f
                                       core::planned_bytes(scan.need, shape.n_blocks(), threads, free_bytes));
     }
   }
-  memory.minimum_bytes += sizes.held_bytes;
-  memory.one_scan_bytes += sizes.held_bytes;
-  memory.planned_bytes += sizes.held_bytes;
+  memory.minimum_bytes += sizes.held.sums;
+  memory.one_scan_bytes += sizes.held.sums;
+  memory.planned_bytes += sizes.held.sums;
   return memory;
 }
 
@@ -131,11 +135,12 @@ AnalysisMemory analysis_memory(const Options& options, std::int64_t dim, std::in
   const std::size_t n_lags = options.context.lags.size();
   for (std::size_t cell = 0; cell < shape.n_clusters.size(); ++cell) {
     const std::int64_t possible = possible_clusters(options.clustering.conditions[cell / n_lags]);
-    sizes.held_bytes += cell_bytes(
-        {possible, std::min(possible, n_train + n_eval), shape.n_clusters[cell], n_speakers, shape.n_slices});
+    add_cell(
+        {possible, std::min(possible, n_train + n_eval), shape.n_clusters[cell], n_speakers, shape.n_slices},
+        sizes.held);
     sizes.counting_bytes = std::max(sizes.counting_bytes, id_counter_bytes(possible, n_train + n_eval));
   }
-  return memory_of(sizes, threads, free_bytes - sizes.held_bytes);
+  return memory_of(sizes, threads, free_bytes - sizes.held.sums);
 }
 
 }  // namespace phase0::analysis

@@ -71,7 +71,7 @@ class MemoryBudget {
   std::int64_t free_bytes() const { return bytes_ - kBaseBytes - reserved_.load(); }
 
   /// Code, libraries, thread stacks, the heap's odds and ends: counted in every plan.
-  static constexpr std::int64_t kBaseBytes = std::int64_t{34} << 20;
+  static constexpr std::int64_t kBaseBytes = std::int64_t{30} << 20;
 
  private:
   friend class Reservation;

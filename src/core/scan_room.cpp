@@ -38,7 +38,7 @@ ScanRoom::ScanRoom(Execution& execution, const ScanNeed& need, ScanKind kind)
       tuner_(tuner()) {}
 
 ScanRoom::~ScanRoom() {
-  if (execution_.tuning == nullptr) return;
+  if (execution_.tuning == nullptr || ran_out_ || std::uncaught_exceptions() > exceptions_before_) return;
   try {
     (*execution_.tuning)[key()] = tuner_.blocks();
   } catch (const std::bad_alloc&) {
@@ -73,6 +73,7 @@ void ScanRoom::report(std::int64_t blocks, std::int64_t rows, double seconds) {
 void ScanRoom::retry_smaller(std::int64_t blocks, bool tried_alone, const std::exception_ptr& error) {
   const auto failure = memory_failure(error);
   if (!failure) std::rethrow_exception(error);
+  ran_out_ = true;
   if (tuner_.halve(blocks) || !tried_alone) {
     execution_.observer.log(LogLevel::kDebug,
                             fmt::format("{}: out of memory with {} block(s) in flight, going on with {}",

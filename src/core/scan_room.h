@@ -24,7 +24,8 @@ class ScanRoom {
   /// As wide as the free memory allows (widest_scan). Throws Error (kMemory) when not even one block and one
   /// worker fit.
   ScanRoom(Execution& execution, const ScanNeed& need, ScanKind kind);
-  /// Leaves what was learnt in the tuning table.
+  /// Leaves what was learnt in the tuning table, unless memory ran out on the way or an exception ends the
+  /// scan: what fitted in a bad moment is no start for the next scan.
   ~ScanRoom();
   ScanRoom(const ScanRoom&) = delete;
   ScanRoom& operator=(const ScanRoom&) = delete;
@@ -53,6 +54,8 @@ class ScanRoom {
   Reservation reservation_;
   WorkerLimit limit_;
   ChunkTuner tuner_;
+  bool ran_out_ = false;                                ///< of memory, ever
+  int exceptions_before_ = std::uncaught_exceptions();  ///< more of them at the end: one ends the scan
 };
 
 }  // namespace phase0::core

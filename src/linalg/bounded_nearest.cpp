@@ -51,10 +51,12 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
   norms_.resize(padded_);
 }
 
+std::int64_t BoundedNearest::score_room(std::int64_t k) {
+  return groups_of(k, group_size_of(k)) * group_size_of(k);
+}
+
 std::int64_t BoundedNearest::bytes(std::int64_t k, std::int64_t d) {
-  const std::int64_t size = group_size_of(k);
-  const std::int64_t padded = groups_of(k, size) * size;
-  return 4 * (d + k * d + padded * (d + 1)) + 12 * k;
+  return 4 * (d + k * d + score_room(k) * (d + 2)) + 16 * k;
 }
 
 void BoundedNearest::move_to(std::span<const float> centroids) {

@@ -40,9 +40,9 @@ class BoundedNearest {
   bool settled(const RowBounds& bounds) const;
 
   /// Row x [d] and x - shift with its squared norm, both as Kernels::shift_and_norms gives them: finds the
-  /// label and renews the bounds that were looked at. `scores` has room for score_room().
+  /// label and renews the bounds that were looked at. `scores` has room for score_room(k).
   void update(const float* x, const float* shifted, float norm, RowBounds& bounds, float* scores) const;
-  std::int64_t score_room() const { return padded_; }
+  static std::int64_t score_room(std::int64_t k);
 
   static std::int64_t bytes(std::int64_t k, std::int64_t d);
 

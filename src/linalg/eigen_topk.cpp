@@ -2,10 +2,10 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
-#include <optional>
 
 #include "core/check.h"
 #include "core/random.h"
+#include "phase0/error.h"
 
 namespace phase0::linalg {
 namespace {
@@ -17,67 +17,73 @@ using Eigen::VectorXd;
 constexpr double kTolerance = 1e-10;
 // Far below the tolerance: near convergence the new directions are what little is left of the residuals.
 constexpr double kDependent = 1e-14;
-constexpr int kMaxCycles = 200;
+constexpr int kMostPasses = 5;
+constexpr double kUnshortened = 0.7;
 constexpr std::int64_t kBlocks = 6;
+constexpr int kWideCycles = 200;
+constexpr int kMostCycles = 2000;
+/// Vectors at once when eigenvalues crowd: longer Krylov sequences in the same basis.
+constexpr Index kNarrowWidth = 2;
 
-std::int64_t block_width(std::int64_t n, std::int64_t k) {
-  return std::min(n, k + 8);
-}
-std::int64_t basis_width(std::int64_t n, std::int64_t k) {
-  return std::min(n, kBlocks * block_width(n, k));
-}
-bool wants_krylov(std::int64_t n, std::int64_t k) {
-  return n > kDenseEigenSize && 4 * basis_width(n, k) <= n;
-}
-
-EigenPairs as_pairs(const VectorXd& values, const MatrixXd& vectors, std::int64_t k) {
+EigenPairs as_pairs(const VectorXd& values, const Eigen::Ref<const MatrixXd>& vectors) {
   EigenPairs pairs;
-  for (Index i = 0; i < k; ++i) {
-    pairs.values.push_back(std::max(values[i], 0.0));
-    const VectorXd vector = vectors.col(i);
-    pairs.vectors.insert(pairs.vectors.end(), vector.data(), vector.data() + vector.size());
-  }
+  pairs.vectors.assign(vectors.data(), vectors.data() + vectors.size());
+  for (Index i = 0; i < vectors.cols(); ++i) pairs.values.push_back(std::max(values[i], 0.0));
   return pairs;
 }
 
-EigenPairs full(const SymmetricOperator& apply, std::int64_t n, std::int64_t k) {
+/// The operator's matrix, from its products with the unit vectors.
+MatrixXd matrix_of(const SymmetricOperator& apply, std::int64_t n) {
   const MatrixXd identity = MatrixXd::Identity(n, n);
   MatrixXd matrix(n, n);
   apply(identity.data(), matrix.data(), n);
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(matrix);
+  return matrix;
+}
+
+EigenPairs full(const SymmetricOperator& apply, std::int64_t n, std::int64_t k) {
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(matrix_of(apply, n));
   PHASE0_CHECK(solver.info() == Eigen::Success);
-  return as_pairs(solver.eigenvalues().reverse(), solver.eigenvectors().rowwise().reverse(), k);
+  return as_pairs(solver.eigenvalues().reverse(), solver.eigenvectors().rightCols(k).rowwise().reverse());
 }
 
 /// An orthonormal basis V that grows column by column, with A V beside it.
 class Krylov {
  public:
-  Krylov(const SymmetricOperator& apply, std::int64_t n, std::int64_t k)
+  Krylov(const SymmetricOperator& apply, std::int64_t n, const EigenMethod& method)
       : apply_(apply),
         random_(core::derive_seed(0, "krylov")),
-        width_(block_width(n, k)),
-        basis_(n, basis_width(n, k)),
-        image_(n, basis_width(n, k)) {
-    append(MatrixXd::Zero(n, width_));
-  }
+        width_(method.width),
+        basis_(n, method.columns),
+        image_(n, method.columns) {}
 
-  std::optional<EigenPairs> solve(std::int64_t k) {
-    for (int cycle = 0; cycle < kMaxCycles; ++cycle) {
-      while (columns_ < basis_.cols()) {
-        const Index count = std::min<Index>(width_, basis_.cols() - columns_);
-        append(image_.middleCols(columns_ - std::min(width_, columns_), count));
-      }
-      restart();
-      const auto residuals = image_.leftCols(k) - basis_.leftCols(k) * ritz_.head(k).asDiagonal();
-      const double largest = std::max(ritz_[0], 0.0);
-      if (residuals.colwise().norm().maxCoeff() <= kTolerance * largest || largest == 0) {
-        return as_pairs(ritz_, basis_.leftCols(k), k);
-      }
+  EigenPairs solve(std::int64_t k) {
+    append(MatrixXd::Zero(basis_.rows(), width_));
+    for (int cycle = 0; cycle < kMostCycles; ++cycle) {
+      fill(cycle < kWideCycles ? width_ : kNarrowWidth);
+      restart(cycle + 1 < kWideCycles ? width_ : basis_.cols() / 2);
+      const VectorXd residuals =
+          (image_.leftCols(k) - basis_.leftCols(k) * ritz_.head(k).asDiagonal()).colwise().norm();
+      const double enough = kTolerance * std::max(ritz_[0], 0.0);
+      if (residuals.maxCoeff() <= enough) return as_pairs(ritz_, basis_.leftCols(k));
+      if (cycle + 1 < kWideCycles) continue;
+      Index open = 0;
+      while (residuals[open] <= enough) ++open;
+      append(image_.middleCols(open, std::min<Index>(kNarrowWidth, k - open)));
     }
-    return std::nullopt;
+    throw Error(ErrorKind::kData,
+                "the largest eigenvalues lie too close together to find their eigenvectors in " +
+                    std::to_string(kMostCycles) + " cycles");
   }
 
  private:
+  /// Krylov blocks of `width` until the basis is full.
+  void fill(Index width) {
+    while (columns_ < basis_.cols()) {
+      const Index count = std::min<Index>(width, basis_.cols() - columns_);
+      append(image_.middleCols(columns_ - std::min(width, columns_), count));
+    }
+  }
+
   /// Adds the directions of `block`, orthonormalised; a direction that is already spanned becomes a random
   /// one.
   void append(const MatrixXd& block) {
@@ -95,19 +101,26 @@ class Krylov {
     apply_(basis_.col(first).data(), image_.col(first).data(), columns_ - first);
   }
 
+  /// Until a pass no longer shortens the column: what it does shorten by is the basis's own error, which would
+  /// grow from column to column (Daniel, Gragg, Kaufman, Stewart 1976). False when nothing is left.
   bool orthonormalise(VectorXd& column, double least) const {
     const auto basis = basis_.leftCols(columns_);
-    for (int pass = 0; pass < 2; ++pass) {
+    double before = column.norm();
+    for (int pass = 0; pass < kMostPasses; ++pass) {
       column -= (basis * (basis.transpose() * column)).eval();
-      if (column.norm() <= least) return false;
-      if (pass == 0) least = 0.1 * column.norm();
+      const double after = column.norm();
+      if (after <= least) return false;
+      if (pass > 0 && after > kUnshortened * before) {
+        column.normalize();
+        return true;
+      }
+      before = after;
     }
-    column.normalize();
-    return true;
+    return false;
   }
 
-  /// Rayleigh-Ritz: the basis becomes the best `width_` vectors of its span, with their images for free.
-  void restart() {
+  /// Rayleigh-Ritz: the basis becomes the best `keep` vectors of its span, with their images for free.
+  void restart(Index keep) {
     const auto basis = basis_.leftCols(columns_);
     const auto image = image_.leftCols(columns_);
     MatrixXd projected = basis.transpose() * image;
@@ -115,10 +128,10 @@ class Krylov {
     const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(projected);
     PHASE0_CHECK(solver.info() == Eigen::Success);
     ritz_ = solver.eigenvalues().reverse();
-    const MatrixXd best = solver.eigenvectors().rowwise().reverse().leftCols(width_);
-    basis_.leftCols(width_) = (basis * best).eval();
-    image_.leftCols(width_) = (image * best).eval();
-    columns_ = width_;
+    const MatrixXd best = solver.eigenvectors().rowwise().reverse().leftCols(keep);
+    basis_.leftCols(keep) = (basis * best).eval();
+    image_.leftCols(keep) = (image * best).eval();
+    columns_ = keep;
   }
 
   const SymmetricOperator& apply_;
@@ -132,17 +145,29 @@ class Krylov {
 
 }  // namespace
 
-std::int64_t eigen_workspace_bytes(std::int64_t n, std::int64_t k) {
-  const std::int64_t columns = wants_krylov(n, k) ? 3 * basis_width(n, k) : 4 * n;
-  return 8 * n * columns;
+EigenMethod eigen_method(std::int64_t n, std::int64_t k) {
+  EigenMethod method;
+  method.width = std::min(n, k + 8);
+  method.columns = std::min(n, kBlocks * method.width);
+  method.krylov = n > kDenseEigenSize && 4 * method.columns <= n;
+  // Basis, images, and half a basis of a restart or a block being added; or the matrix beside the unit
+  // vectors, then beside the solver's own. With the result and what it is copied from.
+  method.workspace_bytes =
+      8 * n * ((method.krylov ? 2 * method.columns + method.columns / 2 : 2 * n) + 2 * k);
+  if (method.krylov) {
+    method.applications_min = static_cast<double>(kBlocks);
+    method.applications_expected = 20;
+    method.applications_max = 200;
+  } else {
+    method.width = method.columns = n;
+  }
+  return method;
 }
 
 EigenPairs largest_eigenpairs(const SymmetricOperator& apply, std::int64_t n, std::int64_t k) {
   PHASE0_CHECK(n >= 1 && k >= 1 && k <= n);
-  if (wants_krylov(n, k)) {
-    if (auto pairs = Krylov(apply, n, k).solve(k)) return *std::move(pairs);
-  }
-  return full(apply, n, k);
+  const EigenMethod method = eigen_method(n, k);
+  return method.krylov ? Krylov(apply, n, method).solve(k) : full(apply, n, k);
 }
 
 }  // namespace phase0::linalg

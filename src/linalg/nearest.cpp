@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/check.h"
 
@@ -66,14 +67,13 @@ struct NearestCentroids::TileResult {
   alignas(64) std::int32_t n_within[kMostTileRows];
 };
 
-NearestCentroids::NearestCentroids(std::span<const float> centroids,
-                                   const std::vector<std::int64_t>& set_sizes, std::int64_t d,
-                                   std::span<const float> shift, const Kernels& set)
+NearestCentroids::NearestCentroids(std::vector<float> centroids, const std::vector<std::int64_t>& set_sizes,
+                                   std::int64_t d, std::span<const float> shift, const Kernels& set)
     : kernels_(set),
       product_(set.nearest(d)),
       d_(d),
       padded_d_(round_up(d, product_.feature_group)),
-      centroids_(centroids.begin(), centroids.end()),
+      centroids_(std::move(centroids)),
       shift_(shift.begin(), shift.end()) {
   PHASE0_CHECK(product_.tile_rows <= kMostTileRows);
   std::int64_t n_centroids = 0;
@@ -111,6 +111,14 @@ void NearestCentroids::pack(Set& set) {
   set.longest = static_cast<float>(longest);
   set.error = score_error(d_, product_.product_error(d_), longest);
   product_.pack_centroids(shifted.data(), set.size, d_, packed_.data() + set.first_padded * padded_d_);
+}
+
+std::int64_t NearestCentroids::bytes(std::int64_t k, std::int64_t d, std::int64_t n_sets) {
+  const NearestKernel& product = kernels().nearest(d);
+  const std::int64_t packed =
+      round_up(k, product.centroid_group) * (round_up(d, product.feature_group) + 1);  // with the norms
+  const std::int64_t shifted = k * d;  // of the set being packed
+  return 4 * (n_sets * (k * d + packed) + shifted);
 }
 
 std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {

@@ -55,8 +55,8 @@ class NearestCentroids {
 
   /// `centroids` holds the sets one behind the other, [k_0 + k_1 + .., d]; `shift` [d] should be near the
   /// data's mean (it changes speed, never labels). `set` outlives this.
-  NearestCentroids(std::span<const float> centroids, const std::vector<std::int64_t>& set_sizes,
-                   std::int64_t d, std::span<const float> shift, const Kernels& set = kernels());
+  NearestCentroids(std::vector<float> centroids, const std::vector<std::int64_t>& set_sizes, std::int64_t d,
+                   std::span<const float> shift, const Kernels& set = kernels());
 
   std::int64_t n_sets() const { return static_cast<std::int64_t>(sets_.size()); }
   std::int64_t d() const { return d_; }
@@ -64,6 +64,8 @@ class NearestCentroids {
   /// Rows x [n, d]. Fills the workspace's labels and squared.
   void assign(const float* x, std::int64_t n, Workspace& workspace) const;
 
+  /// Bytes of an object with `n_sets` sets of k centroids under the kernels in use, while it is made.
+  static std::int64_t bytes(std::int64_t k, std::int64_t d, std::int64_t n_sets);
   /// Bytes of a workspace for blocks of `n` rows under the kernels in use.
   static std::int64_t workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets);
 

@@ -93,7 +93,7 @@ void assign_quartiles(const QuartileModel& model, const data::FeatureSource& sco
 core::ScanNeed assign_need(const data::SourceShape& rows, std::int64_t k) {
   const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
   core::ScanNeed need = assign_quartiles_need(rows);
-  need.fixed_bytes += 2 * 4 * k * rows.frame_dim;
+  need.fixed_bytes += 4 * k * rows.frame_dim + linalg::NearestCentroids::bytes(k, rows.frame_dim, 1);
   need.block_bytes += static_cast<std::int64_t>(sizeof(AssignmentSums));
   need.worker_bytes +=
       linalg::NearestCentroids::workspace_bytes(block, rows.frame_dim, 1) + linalg::kBlasThreadBytes;

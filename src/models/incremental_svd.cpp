@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "models/pca.h"
 
 namespace phase0::models {
@@ -12,13 +13,15 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 
 constexpr std::int64_t kChunkRows = 256;    // part of the result's bits
 constexpr std::int64_t kOversampling = 64;  // directions kept beyond 2 k, so that what is dropped is small
+/// Of packed panels of a product.
+constexpr std::int64_t kProductBytes = std::int64_t{2} << 20;
 
 /// Sequential Karhunen-Loeve (Ross, Lim, Lin, Yang 2008): after each chunk the leading singular directions of
 /// [kept directions; centred chunk; correction for the moved mean] are kept.
 class IncrementalSvdFitter final : public PcaFitter {
  public:
   IncrementalSvdFitter(std::int64_t dim, std::int64_t k)
-      : keep_(std::min(dim, 2 * k + kOversampling)),
+      : keep_(incremental_svd_size(dim, k).kept_rows),
         mean_(Eigen::RowVectorXd::Zero(dim)),
         squares_(Eigen::RowVectorXd::Zero(dim)),
         kept_(0, dim),
@@ -97,7 +100,7 @@ class IncrementalSvdFitter final : public PcaFitter {
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(gram);
     PHASE0_CHECK(solver.info() == Eigen::Success);
     const Eigen::Index rank = std::min<Eigen::Index>({keep_, stacked.rows(), stacked.cols()});
-    kept_ = solver.eigenvectors().rightCols(rank).rowwise().reverse().transpose() * stacked;
+    kept_.noalias() = solver.eigenvectors().rightCols(rank).rowwise().reverse().transpose() * stacked;
   }
 
   std::int64_t keep_;
@@ -110,6 +113,19 @@ class IncrementalSvdFitter final : public PcaFitter {
 };
 
 }  // namespace
+
+IncrementalSvdSize incremental_svd_size(std::int64_t dim, std::int64_t k) {
+  IncrementalSvdSize size;
+  size.chunk_rows = kChunkRows;
+  size.kept_rows = std::min(dim, 2 * k + kOversampling);
+  size.stacked_rows = size.kept_rows + kChunkRows + 1;
+  // chunk_, kept_ and the stack of update(); mean_, squares_, and the means of the chunk.
+  const std::int64_t rows = size.chunk_rows + size.kept_rows + size.stacked_rows + 4;
+  // The Gram matrix, the solver's own, its leading vectors and what is packed of them.
+  const std::int64_t small = 4 * size.stacked_rows * size.stacked_rows;
+  size.bytes = core::checked_mul(8, core::checked_mul(rows, dim, "PCA") + small, "PCA") + kProductBytes;
+  return size;
+}
 
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k) {
   return std::make_unique<IncrementalSvdFitter>(dim, k);

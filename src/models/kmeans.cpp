@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "data/scan.h"
+#include "linalg/bounded_nearest.h"
 #include "models/kmeans_data.h"
 #include "models/kmeans_lloyd.h"
 #include "models/moments.h"
@@ -18,15 +19,11 @@ namespace {
 
 constexpr std::int64_t kMinSampleRows = 16384;
 /// Runs on a sample whose result is refined on all rows: the order by inertia on few rows is not that on all.
-constexpr std::size_t kRefined = 3;
+constexpr std::int64_t kRefinedRuns = 3;
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
 /// With fewer features the whole product costs no more than looking at the bounds.
 constexpr std::int64_t kBoundedFeatures = 16;
-
-std::int64_t unbounded_iterations(std::int64_t d, const KMeansOptions& options, std::int64_t far) {
-  return d < kBoundedFeatures ? options.max_iter + 1 : far;
-}
 
 /// `size` of n rows without replacement, ascending (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S).
 std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::uint64_t seed) {
@@ -40,12 +37,6 @@ std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::ui
     }
   }
   return rows;
-}
-
-/// Whether the restarts, with their hundreds of scans, run on a copy of all rows.
-bool gathers_all(const data::SourceShape& rows, const KMeansOptions& options, std::int64_t k) {
-  return rows.computed && !kmeans_uses_sample(options, rows.n_rows, k) &&
-         rows.n_rows <= 4 * kmeans_sample_size(k);
 }
 
 /// Memory of gather.
@@ -104,27 +95,36 @@ void mark_best(std::vector<KMeansIteration>& history, std::int64_t restart) {
   for (auto& iteration : history) iteration.best = iteration.restart == restart;
 }
 
-/// All restarts, as many at a time as the budget allows; the `n_best` with the least inertia, best first.
-std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& task, std::size_t n_best,
-                                    core::Execution& execution, std::vector<KMeansIteration>& history) {
+/// Runs `count` restarts at their start centroids.
+std::vector<LloydRun> seeded_runs(const KMeansData& data, const KMeansTask& task, std::int64_t first,
+                                  std::int64_t count, core::Execution& execution) {
+  const std::vector<float> start =
+      seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
+  std::vector<LloydRun> runs(static_cast<std::size_t>(count));
+  const std::int64_t size = task.k * data.rows.frame_dim();
+  for (std::int64_t r = 0; r < count; ++r) {
+    LloydRun& run = runs[static_cast<std::size_t>(r)];
+    run.restart = first + r;
+    run.centroids.assign(start.begin() + r * size, start.begin() + (r + 1) * size);
+  }
+  return runs;
+}
+
+/// All restarts, as many at a time as the budget allows; the one or, to be refined, few with the least
+/// inertia, best first.
+std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& task,
+                                    const KMeansScheme& scheme, core::Execution& execution,
+                                    std::vector<KMeansIteration>& history) {
+  const auto n_best = static_cast<std::size_t>(std::max<std::int64_t>(scheme.refined_runs, 1));
   const std::int64_t together = runs_in_lockstep(data.rows.shape(), task.k, task.options.n_init,
                                                  execution.pool.size(), execution.memory.free_bytes());
   std::vector<LloydRun> best;
   for (std::int64_t first = 0; first < task.options.n_init; first += together) {
     const std::int64_t count = std::min(together, task.options.n_init - first);
-    const std::vector<float> start =
-        seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
-    std::vector<LloydRun> runs(static_cast<std::size_t>(count));
-    const std::int64_t size = task.k * data.rows.frame_dim();
-    for (std::int64_t r = 0; r < count; ++r) {
-      runs[static_cast<std::size_t>(r)].restart = first + r;
-      runs[static_cast<std::size_t>(r)].centroids.assign(start.begin() + r * size,
-                                                         start.begin() + (r + 1) * size);
-    }
+    std::vector<LloydRun> runs = seeded_runs(data, task, first, count, execution);
     run_lloyd(data,
-              {task.k, task.options, "restart",
-               unbounded_iterations(data.rows.frame_dim(), task.options, kFarIterations), task.scratch_folder,
-               task.label + ": restarts"},
+              {task.k, task.options, "restart", scheme.bounded ? kFarIterations : task.options.max_iter + 1,
+               task.scratch_folder, task.label + ": restarts"},
               runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
@@ -137,8 +137,9 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
 }
 
 /// Continues runs on all rows; the best of them.
-LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<LloydRun> starts,
-                core::Execution& execution, std::vector<KMeansIteration>& history) {
+LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
+                std::vector<LloydRun> starts, core::Execution& execution,
+                std::vector<KMeansIteration>& history) {
   const std::int64_t together = lloyd_in_lockstep(data.rows.shape(), task.k, std::ssize(starts),
                                                   execution.pool.size(), execution.memory.free_bytes());
   std::vector<LloydRun> best;
@@ -151,7 +152,7 @@ LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<Lloy
       run.centroids = std::move(starts[r].centroids);
     }
     run_lloyd(data,
-              {task.k, task.options, "refine", unbounded_iterations(data.rows.frame_dim(), task.options, 0),
+              {task.k, task.options, "refine", scheme.bounded ? 0 : task.options.max_iter + 1,
                task.scratch_folder, task.label + ": refining on all rows"},
               runs, execution);
     for (auto& run : runs) {
@@ -180,10 +181,29 @@ std::int64_t kmeans_sample_size(std::int64_t k) {
   return std::max(kMinSampleRows, 128 * k);
 }
 
-bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k) {
+KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options) {
   const std::int64_t size = kmeans_sample_size(k);
-  if (options.restarts_on == RestartsOn::kAll) return false;
-  return options.restarts_on == RestartsOn::kSample ? n_rows > size : n_rows > 2 * size;
+  KMeansScheme scheme;
+  scheme.sampled = options.restarts_on == RestartsOn::kSample
+                       ? rows.n_rows > size
+                       : options.restarts_on == RestartsOn::kAuto && rows.n_rows > 2 * size;
+  scheme.restart_rows = scheme.sampled ? size : rows.n_rows;
+  // A restart scans its rows hundreds of times: few of them are worth a copy when each scan computes them.
+  scheme.gathered = scheme.sampled || (rows.computed && rows.n_rows <= 4 * size);
+  scheme.refined_runs = scheme.sampled ? std::min(kRefinedRuns, options.n_init) : 0;
+  scheme.bounded = rows.frame_dim >= kBoundedFeatures;
+  return scheme;
+}
+
+std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
+                                  const KMeansOptions& options) {
+  const KMeansScheme scheme = kmeans_scheme(rows, k, options);
+  const std::int64_t distances = 4 * scheme.restart_rows * options.n_init;
+  const std::int64_t bounds =
+      static_cast<std::int64_t>(sizeof(linalg::RowBounds)) *
+      std::max(scheme.restart_rows * options.n_init, rows.n_rows * scheme.refined_runs);
+  return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) +
+         std::max(distances, scheme.bounded ? bounds : 0);
 }
 
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
@@ -195,23 +215,22 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   }
   KMeansModel model;
   LloydRun best;
-  const bool sampled = kmeans_uses_sample(task.options, rows.n_rows(), task.k);
-  if (sampled || gathers_all(rows.shape(), task.options, task.k)) {
-    const std::int64_t size = sampled ? kmeans_sample_size(task.k) : rows.n_rows();
-    const auto gathered =
-        data::matrix_source(gather(rows, sample_rows(rows.n_rows(), size, task.seed), task, execution));
+  const KMeansScheme scheme = kmeans_scheme(rows.shape(), task.k, task.options);
+  if (scheme.gathered) {
+    const auto gathered = data::matrix_source(
+        gather(rows, sample_rows(rows.n_rows(), scheme.restart_rows, task.seed), task, execution));
     std::vector<LloydRun> found = best_restarts(prepare_kmeans(*gathered, execution, task.label), task,
-                                                sampled ? kRefined : 1, execution, model.history);
-    if (sampled) {
-      model.sample_rows = size;
+                                                scheme, execution, model.history);
+    if (scheme.sampled) {
+      model.sample_rows = scheme.restart_rows;
       const KMeansData data = prepare_kmeans(rows, execution, task.label);
-      best = refine(data, task, std::move(found), execution, model.history);
+      best = refine(data, task, scheme, std::move(found), execution, model.history);
     } else {
       best = std::move(found[0]);
     }
   } else {
     const KMeansData data = prepare_kmeans(rows, execution, task.label);
-    best = std::move(best_restarts(data, task, 1, execution, model.history)[0]);
+    best = std::move(best_restarts(data, task, scheme, execution, model.history)[0]);
   }
   mark_best(model.history, best.restart);
   model.k = task.k;
@@ -224,37 +243,31 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   return model;
 }
 
-KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                           int threads, std::int64_t free_bytes) {
-  KMeansMemory memory;
-  const auto consider = [&](const core::ScanNeed& need, const data::SourceShape& of) {
-    memory.planned_bytes =
-        std::max(memory.planned_bytes, core::planned_bytes(need, of.n_blocks(), threads, free_bytes));
+KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                       int threads, std::int64_t free_bytes) {
+  KMeansPlan plan;
+  const auto consider = [&](const core::ScanNeed& need, const core::ScanNeed& least,
+                            const data::SourceShape& of) {
+    plan.planned_bytes =
+        std::max(plan.planned_bytes, core::planned_bytes(need, of.n_blocks(), threads, free_bytes));
+    plan.minimum_bytes = std::max(plan.minimum_bytes, least.minimum_bytes());
   };
-  const auto require = [&](const core::ScanNeed& need) {
-    memory.minimum_bytes = std::max(memory.minimum_bytes, need.minimum_bytes());
-  };
-  consider(moments_need(rows), rows);
-  require(moments_need(rows));
+  plan.scheme = kmeans_scheme(rows, k, options);
   data::SourceShape restarts = rows;
-  if (kmeans_uses_sample(options, rows.n_rows, k)) {
-    restarts = data::matrix_shape(kmeans_sample_size(k), rows.frame_dim);
-    const auto refined = std::min<std::int64_t>(kRefined, options.n_init);
-    consider(lloyd_need(rows, k, lloyd_in_lockstep(rows, k, refined, threads, free_bytes)), rows);
-    require(lloyd_need(rows, k, 1));
-  } else if (gathers_all(rows, options, k)) {
-    restarts = data::matrix_shape(rows.n_rows, rows.frame_dim);
+  if (plan.scheme.gathered) {
+    restarts = data::matrix_shape(plan.scheme.restart_rows, rows.frame_dim);
+    const core::ScanNeed need = gather_need(rows, restarts.n_rows);
+    consider(need, need, rows);
   }
-  if (restarts.n_rows != rows.n_rows || restarts.computed != rows.computed) {
-    consider(gather_need(rows, restarts.n_rows), rows);
-    require(gather_need(rows, restarts.n_rows));
+  consider(moments_need(rows), moments_need(rows), rows);
+  plan.restarts_together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
+  consider(seeding_need(restarts, k, plan.restarts_together), seeding_need(restarts, k, 1), restarts);
+  consider(lloyd_need(restarts, k, plan.restarts_together), lloyd_need(restarts, k, 1), restarts);
+  if (plan.scheme.refined_runs > 0) {
+    plan.refined_together = lloyd_in_lockstep(rows, k, plan.scheme.refined_runs, threads, free_bytes);
+    consider(lloyd_need(rows, k, plan.refined_together), lloyd_need(rows, k, 1), rows);
   }
-  const std::int64_t together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
-  consider(seeding_need(restarts, k, together), restarts);
-  consider(lloyd_need(restarts, k, together), restarts);
-  require(seeding_need(restarts, k, 1));
-  require(lloyd_need(restarts, k, 1));
-  return memory;
+  return plan;
 }
 
 }  // namespace phase0::models

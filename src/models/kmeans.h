@@ -48,14 +48,29 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
 
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
-bool kmeans_uses_sample(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k);
 
-/// Least memory of a fit (one restart at a time, one worker), and what it takes of `free_bytes`.
-struct KMeansMemory {
+/// How a fit goes over its rows; the data's shape and the options alone decide.
+struct KMeansScheme {
+  std::int64_t restart_rows = 0;  ///< rows that restarts see
+  bool sampled = false;           ///< those are a sample
+  bool gathered = false;          ///< those are copied to a scratch file first
+  std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
+  bool bounded = false;           ///< bounds of distances (linalg/bounded_nearest.h) spare most rows
+};
+KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);
+/// Disk for the scratch files of a fit, at most.
+std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
+                                  const KMeansOptions& options);
+
+/// Least memory of a fit (one run at a time, one worker), and how it goes within `free_bytes`.
+struct KMeansPlan {
+  KMeansScheme scheme;
   std::int64_t minimum_bytes = 0;
   std::int64_t planned_bytes = 0;
+  std::int64_t restarts_together = 1;  ///< that share scans; each group of so many takes its own
+  std::int64_t refined_together = 1;   ///< the same of runs continued on all rows
 };
-KMeansMemory kmeans_memory(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                           int threads, std::int64_t free_bytes);
+KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                       int threads, std::int64_t free_bytes);
 
 }  // namespace phase0::models

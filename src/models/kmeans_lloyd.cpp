@@ -25,6 +25,9 @@ struct Totals {
   std::vector<std::int64_t> sums;    ///< [runs, k, d], each value biased by count x bits(kFixedMagic)
   std::vector<std::int64_t> counts;  ///< [runs, k]
 
+  static std::int64_t bytes(std::int64_t runs, std::int64_t k, std::int64_t d) {
+    return 8 * runs * k * (d + 1);
+  }
   void reset(std::int64_t runs, std::int64_t k, std::int64_t d) {
     sums.assign(static_cast<std::size_t>(runs * k * d), 0);
     counts.assign(static_cast<std::size_t>(runs * k), 0);
@@ -53,9 +56,13 @@ struct Workspace {
   linalg::NearestCentroids::Workspace nearest;
   core::AlignedBuffer<float> row;      ///< [d]
   core::AlignedBuffer<float> shifted;  ///< [d]
-  core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room()]
+  core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room(k)]
   std::vector<std::int64_t> fixed;     ///< [d]
 
+  static std::int64_t bytes(std::int64_t block, std::int64_t d, std::int64_t k, std::int64_t runs) {
+    return linalg::NearestCentroids::workspace_bytes(block, d, runs) + 16 * d +
+           4 * linalg::BoundedNearest::score_room(k);
+  }
   void prepare(std::int64_t d, std::int64_t score_room) {
     row.resize(d);
     shifted.resize(d);
@@ -108,12 +115,29 @@ class Lloyd {
         d_(data.rows.frame_dim()),
         runs_(runs),
         execution_(execution),
-        room_(execution, lloyd_need(data.rows.shape(), k_, std::ssize(runs)), "k-means", data.rows.shape()),
+        room_(execution, need(data.rows.shape(), k_, std::ssize(runs)), "k-means", data.rows.shape()),
         workspaces_(static_cast<std::size_t>(room_.workers())),
         totals_(static_cast<std::size_t>(room_.workers())) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
     kept_.reset(std::ssize(runs_), k_, d_);
+  }
+
+  /// Of all that is held below, with `runs` runs, and of a result of earlier runs that is kept beside them.
+  static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
+    const std::int64_t d = rows.frame_dim;
+    const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+    core::ScanNeed need = data::scan_need(rows);
+    need.fixed_bytes += 4 * (runs + 1) * k * d + Totals::bytes(runs, k, d);
+    need.fixed_bytes +=
+        std::max(linalg::NearestCentroids::bytes(k, d, runs), runs * linalg::BoundedNearest::bytes(k, d));
+    need.fixed_bytes += rows.n_blocks() * (8 * runs + 1);  // objective and `added` of a scan
+    // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
+    need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
+                                 static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k));
+    need.worker_bytes +=
+        Totals::bytes(runs, k, d) + Workspace::bytes(block, d, k, runs) + linalg::kBlasThreadBytes;
+    return need;
   }
 
   void iterate() {
@@ -184,9 +208,10 @@ class Lloyd {
   /// Labels every row afresh for every live run; kept_ has their sums and counts afterwards.
   void label_all() {
     std::vector<float> centroids;
+    centroids.reserve(live_.size() * static_cast<std::size_t>(k_ * d_));
     for (const LloydRun* run : live_)
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
-    const linalg::NearestCentroids nearest(centroids, std::vector<std::int64_t>(live_.size(), k_), d_,
+    const linalg::NearestCentroids nearest(std::move(centroids), std::vector<std::int64_t>(live_.size(), k_), d_,
                                            data_.shift);
     const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
                           double* objective) {
@@ -212,7 +237,7 @@ class Lloyd {
     for (const LloydRun* run : live_) bounded_[index_of(*run)].move_to(run->centroids);
     const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
                           double* objective) {
-      workspace.prepare(d_, bounded_[0].score_room());
+      workspace.prepare(d_, linalg::BoundedNearest::score_room(k_));
       linalg::RowBounds* bounds = bounds_of(block.first_row);
       for (std::int64_t r = 0; r < block.n_rows; ++r, bounds += std::ssize(runs_)) {
         LazyRow row(data_, block, r, workspace);
@@ -465,17 +490,7 @@ void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydR
 }
 
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
-  const std::int64_t d = rows.frame_dim;
-  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
-  core::ScanNeed need = data::scan_need(rows);
-  need.fixed_bytes += runs * (4 * k * d * 4 + k * (d + 1) * 8 + linalg::BoundedNearest::bytes(k, d)) +
-                      rows.n_blocks() * (8 * runs + 1);
-  // When a cluster is empty: the rows that lie farthest.
-  need.block_bytes += static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs;
-  need.block_bytes += static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k);
-  need.worker_bytes += runs * k * (d + 1) * 8 + linalg::NearestCentroids::workspace_bytes(block, d, runs) +
-                       4 * (4 * d + 2 * k) + linalg::kBlasThreadBytes;
-  return need;
+  return Lloyd::need(rows, k, runs);
 }
 
 }  // namespace phase0::models

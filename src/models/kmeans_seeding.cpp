@@ -76,7 +76,7 @@ class Seeding {
         restarts_(restarts),
         trials_(local_trials(k)),
         d_(data.rows.frame_dim()),
-        room_(execution, seeding_need(data.rows.shape(), k, restarts), "k-means seeding", data.rows.shape()),
+        room_(execution, need(data.rows.shape(), k, restarts), "k-means seeding", data.rows.shape()),
         nearest_(store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, data.rows.n_rows(),
                                        restarts)),
         workspaces_(static_cast<std::size_t>(room_.workers())),
@@ -85,6 +85,20 @@ class Seeding {
       random_.emplace_back(
           core::derive_seed(seed, "k-means++", static_cast<std::uint64_t>(first_restart + r)));
     }
+  }
+
+  /// Of all that is held below, and of a result of earlier restarts that is kept beside it.
+  static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts) {
+    const std::int64_t d = rows.frame_dim;
+    const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+    const std::int64_t columns = restarts * local_trials(k);
+    core::ScanNeed need = data::scan_need(rows);
+    need.fixed_bytes += 4 * (restarts + 1) * k * d;          // centroids
+    need.fixed_bytes += 4 * 3 * columns * d;                 // points, those they grew from, and shifted
+    need.fixed_bytes += 8 * rows.n_blocks() * restarts;      // sums of a scan
+    need.block_bytes += 8 * columns + 4 * block * restarts;  // partial sums; mapped distances
+    need.worker_bytes += 4 * block * (d + 1 + columns) + linalg::kBlasThreadBytes;
+    return need;
   }
 
   std::vector<float> run(const std::string& label) {
@@ -279,13 +293,7 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
 }
 
 core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts) {
-  const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
-  const std::int64_t columns = restarts * local_trials(k);
-  core::ScanNeed need = data::scan_need(rows);
-  need.fixed_bytes += 4 * rows.frame_dim * (restarts * k + 3 * columns) + 8 * rows.n_blocks() * restarts;
-  need.block_bytes += 8 * columns + 4 * block * restarts;  // sums; mapped distances
-  need.worker_bytes += 4 * block * (rows.frame_dim + 1 + columns) + linalg::kBlasThreadBytes;
-  return need;
+  return Seeding::need(rows, k, restarts);
 }
 
 std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,

@@ -13,6 +13,7 @@
 #include "linalg/eigen_topk.h"
 #include "models/windowed_covariance.h"
 #include "models/windowed_gram.h"
+#include "store/file_system.h"
 
 namespace phase0::models {
 namespace {
@@ -109,19 +110,20 @@ PcaMethod choose_method(const data::SourceShape& rows) {
 }
 
 /// Groups of panels for the memory, beside what `plan.need` states without them.
-void plan_groups(const GramLayout& layout, int threads, std::int64_t free_bytes, PcaPlan& plan) {
+void plan_groups(const GramLayout& layout, const PcaRoom& room, PcaPlan& plan) {
   const std::int64_t all_bytes = 8 * layout.size(layout.all());
   core::ScanNeed in_parts = plan.need;
   in_parts.fixed_bytes += WindowedCovariance::kCopyBytes;
   plan.need.fixed_bytes += all_bytes;
-  const std::int64_t least_in_parts = in_parts.minimum_bytes() + layout.smallest_group_bytes();
-  plan.minimum_bytes = std::min(plan.need.minimum_bytes(), least_in_parts);
   plan.group_bytes = all_bytes;
-  if (plan.need.minimum_bytes() <= std::max(free_bytes, plan.minimum_bytes)) return;
+  plan.minimum_bytes = plan.need.minimum_bytes();
+  if (room.scratch_in_memory) return;
+  plan.minimum_bytes = std::min(plan.minimum_bytes, in_parts.minimum_bytes() + layout.smallest_group_bytes());
+  if (plan.need.minimum_bytes() <= std::max(room.free_bytes, plan.minimum_bytes)) return;
   // A block for every thread first, then as much of the covariance as fits.
-  plan.group_bytes = free_bytes - in_parts.bytes(threads, threads);
+  plan.group_bytes = room.free_bytes - in_parts.bytes(room.threads, room.threads);
   if (plan.group_bytes < layout.smallest_group_bytes()) {
-    plan.group_bytes = std::max(layout.smallest_group_bytes(), free_bytes - in_parts.minimum_bytes());
+    plan.group_bytes = std::max(layout.smallest_group_bytes(), room.free_bytes - in_parts.minimum_bytes());
   }
   plan.need = in_parts;
   plan.need.fixed_bytes += plan.group_bytes;
@@ -141,24 +143,21 @@ void fix_signs(std::vector<double>& components, std::int64_t k) {
   }
 }
 
-PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads,
-                 std::int64_t free_bytes) {
+PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, const PcaRoom& room) {
   PcaPlan plan;
   plan.method = method == PcaMethod::kAuto ? choose_method(rows) : method;
   plan.need = data::scan_chunks_need(rows);
   if (plan.method == PcaMethod::kIncrementalSvd) {
-    constexpr std::int64_t kRows = 256 + 64 + 1;
-    plan.need.fixed_bytes +=
-        8 * rows.dim() * (2 * (kRows + 2 * k) + 2) + 8 * 4 * (kRows + 2 * k) * (kRows + 2 * k);
+    plan.need.fixed_bytes += incremental_svd_size(rows.dim(), k).bytes;
     plan.minimum_bytes = plan.need.minimum_bytes();
     return plan;
   }
   const std::int64_t one = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 1);
   const std::int64_t product = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 2) - one;
-  plan.need.fixed_bytes += one - product + linalg::eigen_workspace_bytes(rows.dim(), k);
+  plan.need.fixed_bytes += one - product + linalg::eigen_method(rows.dim(), k).workspace_bytes;
   // Blocks are all read before any product is taken.
   plan.need.worker_bytes = std::max(plan.need.worker_bytes, product) + linalg::kBlasThreadBytes;
-  plan_groups(GramLayout(rows.window, rows.frame_dim), threads, free_bytes, plan);
+  plan_groups(GramLayout(rows.window, rows.frame_dim), room, plan);
   return plan;
 }
 
@@ -171,7 +170,9 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
                             k, std::max<std::int64_t>(k, 2), rows.n_rows(), rows.dim()));
   }
   const data::SourceShape shape = rows.shape();
-  const PcaPlan plan = plan_pca(shape, k, method, execution.pool.size(), execution.memory.free_bytes());
+  const PcaPlan plan =
+      plan_pca(shape, k, method,
+               {execution.pool.size(), execution.memory.free_bytes(), store::lies_in_memory(scratch_folder)});
   data::ScanRoom room(execution, plan.need, "PCA", shape);
   const bool exact = plan.method == PcaMethod::kCovariance;
   const auto fitter =

@@ -47,6 +47,15 @@ std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<fl
 /// Approximate: keeps 2 k + 64 directions and a chunk of rows (Ross, Lim, Lin, Yang 2008). `k` bounds the k
 /// of finish().
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k);
+/// What that fitter works on: for every chunk of rows, the singular directions of a stack of them and of
+/// those kept.
+struct IncrementalSvdSize {
+  std::int64_t chunk_rows = 0;
+  std::int64_t kept_rows = 0;
+  std::int64_t stacked_rows = 0;
+  std::int64_t bytes = 0;  ///< held at most
+};
+IncrementalSvdSize incremental_svd_size(std::int64_t dim, std::int64_t k);
 
 /// PcaMethod::kAuto takes the covariance while its blocks, W (W + 1) / 2 of D x D float64, are at most this:
 /// a scratch file that any laptop has room for. Beyond it, the incremental SVD needs a few rows of F values.
@@ -62,9 +71,16 @@ struct PcaPlan {
   std::int64_t group_bytes = 0;    ///< of the covariance held at once
   std::int64_t scratch_bytes = 0;  ///< on disk
 };
-/// For `free_bytes` of memory; for the minimum when it is more.
-PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, int threads,
-                 std::int64_t free_bytes);
+/// What a fit may use.
+struct PcaRoom {
+  int threads = 1;
+  std::int64_t free_bytes = 0;
+  /// Scratch files lie in memory (tmpfs): the covariance is then never divided, as its scratch file would
+  /// take the memory that the division is to save.
+  bool scratch_in_memory = false;
+};
+/// For the room; for the minimum when that is more.
+PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, const PcaRoom& room);
 
 /// Fits on all rows. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when the budget is
 /// below the plan's minimum. The same bits for any thread count and budget.

@@ -68,7 +68,7 @@ Step nearest_step(std::int64_t d, std::int64_t k) {
   auto x = std::make_shared<std::vector<float>>(normal_values(std::max(kRows, k) * d));
   const std::vector<float> zero(static_cast<std::size_t>(d), 0.0f);
   auto nearest = std::make_shared<linalg::NearestCentroids>(
-      std::span(*x).first(static_cast<std::size_t>(k * d)), std::vector<std::int64_t>{k}, d, zero);
+      std::vector<float>(x->begin(), x->begin() + k * d), std::vector<std::int64_t>{k}, d, zero);
   auto workspace = std::make_shared<linalg::NearestCentroids::Workspace>();
   return [=] {
     nearest->assign(x->data(), kRows, *workspace);

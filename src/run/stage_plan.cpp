@@ -4,20 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "core/checked.h"
-#include "models/assign.h"
-#include "models/kmeans.h"
-#include "models/moments.h"
-#include "models/pca.h"
-#include "models/quartile.h"
+#include "run/peak.h"
 #include "run/plan_work.h"
 
 namespace phase0::run {
 namespace {
-
-using core::MemoryBudget;
 
 /// Names, offsets and rows of an utterance, in the tables that hold them while they are read.
 constexpr std::int64_t kUtteranceBytes = 512;
@@ -47,102 +40,6 @@ void set_shapes(Workload& workload, const data::SampleIndex& train, const data::
                         data::mean_shape(eval, window, dim, frame_bytes));
   workload.flat = wider(data::flat_shape(train, window, dim, frame_bytes),
                         data::flat_shape(eval, window, dim, frame_bytes));
-}
-
-/// The largest of several needs that do not add up, beside what the stage holds all the time.
-class Peak {
- public:
-  /// `files_bytes`: of the run directory, where it lies in memory.
-  Peak(const Session& session, std::int64_t held_bytes, std::int64_t files_bytes)
-      : threads_(session.threads()),
-        held_(held_bytes),
-        files_(files_bytes),
-        free_(session.memory().bytes() - MemoryBudget::kBaseBytes - held_bytes - files_bytes) {}
-
-  std::int64_t free_bytes() const { return free_; }
-  int threads() const { return threads_; }
-  void consider(const std::string& name, std::int64_t bytes, std::int64_t minimum) {
-    minimum_ = std::max(minimum_, minimum);
-    if (bytes <= bytes_) return;
-    bytes_ = bytes;
-    name_ = name;
-  }
-  void consider(const std::string& name, const core::ScanNeed& need, std::int64_t n_blocks) {
-    consider(name, core::planned_bytes(need, n_blocks, threads_, free_), need.minimum_bytes());
-  }
-  void fill(StagePlan& plan) const {
-    plan.memory = {{"program", MemoryBudget::kBaseBytes}, {"row index and models", held_}, {name_, bytes_}};
-    if (files_ > 0) plan.memory.push_back({"output on tmpfs", files_});
-    plan.output_in_memory_bytes = files_;
-    const std::int64_t always = MemoryBudget::kBaseBytes + held_ + files_;
-    plan.peak_memory_bytes = always + bytes_;
-    plan.minimum_memory_bytes = always + minimum_;
-  }
-
- private:
-  int threads_;
-  std::int64_t held_;
-  std::int64_t files_;
-  std::int64_t free_;
-  std::string name_ = "blocks in flight";
-  std::int64_t bytes_ = 0;
-  std::int64_t minimum_ = 0;
-};
-
-struct Passes {
-  std::int64_t min = 0, max = 0;
-};
-
-/// Scans over all train rows of one k-means fit, its assignment included.
-Passes kmeans_passes(const KMeansOptions& options, std::int64_t n_rows, std::int64_t k) {
-  const std::int64_t moments = 1;
-  const std::int64_t assignment = 1;
-  if (models::kmeans_uses_sample(options, n_rows, k)) {
-    return {moments + 1 + 2 + assignment, moments + 1 + options.max_iter + 1 + assignment};
-  }
-  const std::int64_t seeding = 2 * (k - 1);
-  return {moments + seeding + 2 + assignment, moments + seeding + options.max_iter + 1 + assignment};
-}
-
-/// Memory of the PCA of one lag; returns how it will go.
-models::PcaPlan add_pca(const Options& options, const Workload& workload, std::int64_t k, Peak& peak) {
-  const models::PcaPlan fit =
-      models::plan_pca(workload.flat, k, options.clustering.pca_method, peak.threads(), peak.free_bytes());
-  const std::int64_t n_blocks = workload.flat.n_blocks();
-  peak.consider(fit.method == PcaMethod::kCovariance ? "PCA covariance" : "PCA incremental SVD",
-                core::planned_bytes(fit.need, n_blocks, peak.threads(), peak.free_bytes()),
-                fit.minimum_bytes);
-  peak.consider("PCA scores", models::pca_scores_need(workload.flat, k), n_blocks);
-  return fit;
-}
-
-/// Rows of a condition: `mean`, or scores.
-data::SourceShape condition_rows(const Options& options, const Workload& workload,
-                                 const ConditionOptions& condition) {
-  data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
-                               ? workload.mean
-                               : data::matrix_shape(workload.n_train, condition.pca_dim);
-  if (condition.type != ConditionType::kPcaQuartile &&
-      options.clustering.holdout == HoldoutPolicy::kExclude) {
-    rows.block_bytes += rows.block_rows * rows.frame_dim * 4;  // put together from ranges
-  }
-  return rows;
-}
-
-void add_kmeans(const Options& options, const Workload& workload, const ConditionOptions& condition,
-                Peak& peak) {
-  const data::SourceShape rows = condition_rows(options, workload, condition);
-  const models::KMeansMemory memory =
-      models::kmeans_memory(rows, condition.k, options.clustering.kmeans, peak.threads(), peak.free_bytes());
-  peak.consider("k-means of " + condition.name, memory.planned_bytes, memory.minimum_bytes);
-  peak.consider("assignment of " + condition.name, models::assign_need(rows, condition.k), rows.n_blocks());
-}
-
-void add_quartile(const Options& options, const Workload& workload, const ConditionOptions& condition,
-                  Peak& peak) {
-  const data::SourceShape rows = condition_rows(options, workload, condition);
-  peak.consider("quartile edges of " + condition.name, models::quartile_need(rows), rows.n_blocks());
-  peak.consider("quartile ids of " + condition.name, models::assign_quartiles_need(rows), rows.n_blocks());
 }
 
 }  // namespace
@@ -241,46 +138,9 @@ StagePlan plan_collect(const Session& session, const Workload& workload) {
   return plan;
 }
 
-StagePlan plan_fit(const Session& session, const Workload& workload) {
-  const Options& options = session.options();
-  StagePlan plan;
-  plan.stage = "fit";
-  plan.rows = workload.n_train + workload.n_eval;
-  const std::int64_t n_lags = std::ssize(options.context.lags);
-  plan.passes_min = plan.passes_max = 1;
-  std::set<std::int64_t> pca_dims;
-  plan.disk_bytes = fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
-  Peak peak(session, index_bytes(workload) + models_bytes(options, workload),
-            fit_files_in_memory(session, workload));
-  peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
-  for (const auto& condition : options.clustering.conditions) {
-    if (condition.pca_dim > 0) pca_dims.insert(condition.pca_dim);
-    if (condition.type == ConditionType::kPcaQuartile) {
-      add_quartile(options, workload, condition, peak);
-      continue;
-    }
-    add_kmeans(options, workload, condition, peak);
-    if (condition.type != ConditionType::kMeanPoolVq) continue;
-    const Passes passes = kmeans_passes(options.clustering.kmeans, workload.n_train, condition.k);
-    plan.passes_min += n_lags * passes.min;
-    plan.passes_max += n_lags * passes.max;
-  }
-  if (!pca_dims.empty()) {
-    const models::PcaPlan pca = add_pca(options, workload, *pca_dims.rbegin(), peak);
-    const std::int64_t passes = n_lags * (pca.n_scans + std::ssize(pca_dims));
-    plan.passes_min += passes;
-    plan.passes_max += passes;
-    // The covariance's scratch file is gone before the scores are written.
-    plan.disk_bytes = std::max(plan.disk_bytes, fit_output_bytes(session, workload) + pca.scratch_bytes);
-  }
-  peak.fill(plan);
-  set_traffic(fit_work(session, workload), plan);
-  return plan;
-}
-
 StagePlan plan_analyze(const Session& session, const Workload& workload) {
-  const std::int64_t free = session.memory().bytes() - MemoryBudget::kBaseBytes - index_bytes(workload) -
-                            analyze_files_in_memory(session, workload);
+  const std::int64_t free = session.memory().bytes() - core::MemoryBudget::kBaseBytes -
+                            index_bytes(workload) - analyze_files_in_memory(session, workload);
   return plan_analyze(
       session, workload,
       analysis::analysis_memory(session.options(), workload.dim, workload.n_train, workload.n_eval,

@@ -1,10 +1,16 @@
 #pragma once
 
+#include <optional>
+#include <set>
+#include <vector>
+
 #include "analysis/analyze.h"
 #include "data/feature_source.h"
 #include "data/features_file.h"
 #include "data/latents.h"
 #include "data/splits.h"
+#include "models/kmeans.h"
+#include "models/pca.h"
 #include "phase0/pipeline.h"
 #include "run/session.h"
 
@@ -40,6 +46,14 @@ void check_against_input(const Options& options, const data::Latents& latents, c
 std::int64_t index_bytes(const Workload& workload);
 /// What fit holds besides: the PCA models of a lag.
 std::int64_t models_bytes(const Options& options, const Workload& workload);
+
+/// How the parts of fit go within the session's memory: what its memory, passes and work are counted from.
+struct FitParts {
+  std::set<std::int64_t> pca_dims;
+  std::optional<models::PcaPlan> pca;      ///< of a lag; none without components
+  std::vector<models::KMeansPlan> kmeans;  ///< of each condition, empty for one without k-means
+};
+FitParts fit_parts(const Session& session, const Workload& workload);
 
 StagePlan plan_collect(const Session& session, const Workload& workload);
 StagePlan plan_fit(const Session& session, const Workload& workload);

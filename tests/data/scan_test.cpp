@@ -189,6 +189,33 @@ TEST_F(ScanTest, TheTableGivesTheStartAndKeepsWhatWasLearnt) {
   EXPECT_EQ(blocks("a"), 13);
 }
 
+TEST_F(ScanTest, TheTableKeepsItsStartWhenMemoryRanOutOrTheScanFailed) {
+  Machine machine(1, kPlenty);
+  {
+    ScanRoom room(machine.execution, {0, 1000, 0}, "test", source_->shape());
+    EXPECT_EQ(sum(*source_, room), expected());
+  }
+  ASSERT_EQ(machine.tuning.size(), 1u);
+  machine.tuning.begin()->second = 8;
+  {
+    const test::FailingSource failing(*source_, [](std::int64_t load) { return load < 2; });
+    ScanRoom room(machine.execution, {0, 1000, 0}, "test", source_->shape());
+    EXPECT_EQ(sum(failing, room), expected());
+    EXPECT_LT(room.blocks(), 8);  // for this scan
+  }
+  EXPECT_EQ(machine.tuning.begin()->second, 8);
+  machine.tuning.begin()->second = 1'000'000;  // would be clipped to the ceiling
+  EXPECT_THROW(
+      {
+        ScanRoom room(machine.execution, {0, 1000, 0}, "test", source_->shape());
+        scan_chunks(*source_, room, "test", [](std::int64_t, std::vector<FeatureBlock>&) {
+          throw Error(ErrorKind::kInterrupted, "test");
+        });
+      },
+      Error);
+  EXPECT_EQ(machine.tuning.begin()->second, 1'000'000);
+}
+
 TEST_F(ScanTest, KeepsLessInFlightUnderPressure) {
   core::MemoryMonitor monitor(100, [] { return core::MemoryReading{.rss_anon = 90}; });
   monitor.sample();

@@ -34,7 +34,7 @@ class Walk {
         bounds_(x_.size() / static_cast<std::size_t>(d)) {
     for (RowBounds& each : bounds_) each.label = kUnlabelled;
     shifted_.resize(d);
-    scores_.resize(bounded_.score_room());
+    scores_.resize(BoundedNearest::score_room(std::ssize(centroids_) / d));
   }
 
   std::vector<float>& centroids() { return centroids_; }

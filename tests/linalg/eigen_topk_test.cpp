@@ -5,6 +5,8 @@
 #include <Eigen/Dense>
 #include <cmath>
 
+#include "phase0/error.h"
+
 namespace phase0::linalg {
 namespace {
 
@@ -68,6 +70,63 @@ TEST(LargestEigenpairs, KrylovConvergesOnASlowlyFallingSpectrum) {
   for (std::size_t i = 0; i < 8; ++i)
     EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-9 * values[0]);
   EXPECT_LT(widest, n);
+}
+
+TEST(LargestEigenpairs, TheBasisStaysOrthogonalWhileMostVectorsHaveConverged) {
+  const std::int64_t n = 1000;
+  const std::int64_t k = 32;
+  Eigen::VectorXd values(n);
+  for (Eigen::Index i = 0; i < n; ++i)
+    values[i] = std::exp(-8.0 * static_cast<double>(i) / static_cast<double>(n));
+  int applications = 0;
+  const auto apply = [&](const double* x, double* y, std::int64_t count) {
+    ++applications;
+    Eigen::Map<Eigen::MatrixXd>(y, n, count) =
+        values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+  };
+  const EigenPairs pairs = largest_eigenpairs(apply, n, k);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(k); ++i)
+    EXPECT_NEAR(pairs.values[i], values[static_cast<Eigen::Index>(i)], 1e-11);
+  EXPECT_LT(applications, 200);
+}
+
+TEST(LargestEigenpairs, CrowdedEigenvaluesTakeNoMoreMemory) {
+  // A flat top: hundreds of cycles with wide blocks do not separate them.
+  const std::int64_t n = 700;
+  Eigen::VectorXd values(n);
+  for (Eigen::Index i = 0; i < n; ++i)
+    values[i] = 1.0 - std::pow(static_cast<double>(i) / static_cast<double>(n), 2);
+  for (const std::int64_t k : {1, 4}) {
+    const EigenMethod method = eigen_method(n, k);
+    ASSERT_TRUE(method.krylov);
+    std::int64_t widest = 0;
+    const auto apply = [&](const double* x, double* y, std::int64_t count) {
+      widest = std::max(widest, count);
+      Eigen::Map<Eigen::MatrixXd>(y, n, count) =
+          values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+    };
+    const EigenPairs pairs = largest_eigenpairs(apply, n, k);
+    for (std::int64_t i = 0; i < k; ++i)
+      EXPECT_NEAR(pairs.values[static_cast<std::size_t>(i)], values[i], 1e-9);
+    EXPECT_EQ(widest, method.width);
+  }
+}
+
+TEST(LargestEigenpairs, SaysWhenEigenvaluesCannotBeTold) {
+  const std::int64_t n = kDenseEigenSize + 1;
+  Eigen::VectorXd values(n);
+  for (Eigen::Index i = 0; i < n; ++i)
+    values[i] = 1.0 - std::pow(static_cast<double>(i) / static_cast<double>(n), 5);
+  const auto apply = [&](const double* x, double* y, std::int64_t count) {
+    Eigen::Map<Eigen::MatrixXd>(y, n, count) =
+        values.asDiagonal() * Eigen::Map<const Eigen::MatrixXd>(x, n, count);
+  };
+  try {
+    largest_eigenpairs(apply, n, 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+  }
 }
 
 TEST(LargestEigenpairs, RepeatedEigenvaluesLowRankAndZero) {

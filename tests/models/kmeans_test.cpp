@@ -122,7 +122,7 @@ TEST(KMeans, SameBitsForAnyThreadCountBudgetAndKernels) {
     expect_same(machine);
   }
   const auto needed = [&](int threads, std::int64_t free_bytes) {
-    return kmeans_memory(source->shape(), 30, task_for(30).options, threads, free_bytes);
+    return plan_kmeans(source->shape(), 30, task_for(30).options, threads, free_bytes);
   };
   const std::int64_t minimum = needed(1, 0).minimum_bytes;
   EXPECT_EQ(needed(8, 0).minimum_bytes, minimum);  // more threads never mean more than the budget
@@ -166,8 +166,9 @@ TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
   EXPECT_EQ(sampled.history.back().phase, "refine");
   EXPECT_EQ(sampled.history.back().n_rows, n);
   EXPECT_NEAR(sampled.inertia, all.inertia, 1e-3 * all.inertia);
-  EXPECT_FALSE(kmeans_uses_sample({}, 2 * kmeans_sample_size(8), 8));
-  EXPECT_TRUE(kmeans_uses_sample({}, 2 * kmeans_sample_size(8) + 1, 8));
+  const auto scheme = [](std::int64_t rows) { return kmeans_scheme(data::matrix_shape(rows, 3), 8, {}); };
+  EXPECT_FALSE(scheme(2 * kmeans_sample_size(8)).sampled);
+  EXPECT_TRUE(scheme(2 * kmeans_sample_size(8) + 1).sampled);
 }
 
 TEST(KMeans, EmptyClustersAreReseededWithFarRows) {

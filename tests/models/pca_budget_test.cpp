@@ -2,6 +2,7 @@
 
 #include "models/pca_reference.h"
 #include "models/sources.h"
+#include "store/file_system.h"
 
 namespace phase0::models {
 namespace {
@@ -13,10 +14,14 @@ constexpr std::int64_t kRoomy = std::int64_t{8} << 30;
 /// Contexts whose covariance (4.5 MB) is several times the smallest group.
 class PcaBudget : public ::testing::Test {
  protected:
+  void SetUp() override {
+    if (store::lies_in_memory(testing::scratch_folder())) GTEST_SKIP() << "scratch files lie in memory";
+  }
+
   static constexpr std::int64_t kColumns = 64, kWindow = 16, kComponents = 4;
 
   PcaPlan plan(int threads, std::int64_t free_bytes, PcaMethod method = PcaMethod::kAuto) const {
-    return plan_pca(source_->shape(), kComponents, method, threads, free_bytes);
+    return plan_pca(source_->shape(), kComponents, method, {threads, free_bytes});
   }
   PcaModel fit(int threads, std::int64_t free_bytes, PcaMethod method = PcaMethod::kAuto) const {
     Machine machine(threads, core::MemoryBudget::kBaseBytes + free_bytes);
@@ -70,6 +75,23 @@ TEST_F(PcaBudget, PlansSayScansAndScratchSpace) {
   EXPECT_EQ(least.scratch_bytes, kWindow * (kWindow + 1) / 2 * kColumns * kColumns * 8);
 }
 
+TEST_F(PcaBudget, TheCovarianceIsNotDividedWhereScratchFilesAreMemory) {
+  const PcaPlan on_disk = plan(2, kRoomy);
+  for (const std::int64_t free : {kRoomy, on_disk.need.minimum_bytes(), std::int64_t{0}}) {
+    const PcaPlan in_memory = plan_pca(source_->shape(), kComponents, PcaMethod::kAuto, {2, free, true});
+    EXPECT_EQ(in_memory.n_scans, 1);
+    EXPECT_EQ(in_memory.scratch_bytes, 0);
+    EXPECT_EQ(in_memory.minimum_bytes, on_disk.need.minimum_bytes());
+  }
+  if (!store::lies_in_memory("/dev/shm")) GTEST_SKIP() << "/dev/shm is not tmpfs";
+  const auto fit_there = [&](std::int64_t free_bytes) {
+    Machine machine(1, core::MemoryBudget::kBaseBytes + free_bytes);
+    return fit_pca(*source_, kComponents, machine.execution, "/dev/shm");
+  };
+  EXPECT_EQ(fit_there(on_disk.need.minimum_bytes()).components, fit(1, kRoomy).components);
+  EXPECT_THROW(fit_there(on_disk.need.minimum_bytes() - 1), Error);
+}
+
 TEST_F(PcaBudget, LessThanTheMinimumIsRefusedWithTheFigure) {
   for (const PcaMethod method : {PcaMethod::kCovariance, PcaMethod::kIncrementalSvd}) {
     const std::int64_t least = plan(1, 0, method).minimum_bytes;
@@ -110,7 +132,7 @@ TEST(PcaMethodChoice, DependsOnTheShapeAlone) {
   const auto method = [](std::int64_t window, std::int64_t d, std::int64_t free_bytes) {
     data::SourceShape shape{
         .n_rows = 1000, .window = window, .frame_dim = d, .block_rows = 64, .block_bytes = 1};
-    return plan_pca(shape, 2, PcaMethod::kAuto, 1, free_bytes).method;
+    return plan_pca(shape, 2, PcaMethod::kAuto, {1, free_bytes}).method;
   };
   for (const std::int64_t free_bytes : {std::int64_t{0}, std::int64_t{1} << 20, std::int64_t{1} << 50}) {
     EXPECT_EQ(method(8, 512, free_bytes), PcaMethod::kCovariance);

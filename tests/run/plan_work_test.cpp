@@ -19,6 +19,9 @@ Workload small_workload() {
   workload.frame_bytes = 20;  // float16
   workload.input_frame_bytes = 20;
   workload.features_bytes = 40000;
+  workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
+  workload.flat = data::matrix_shape(workload.n_train, workload.dim);
+  workload.flat.window = 4;
   return workload;
 }
 
@@ -71,6 +74,93 @@ TEST_F(PlanWorkTest, LagsMultiplyAllButTheNormaliser) {
   EXPECT_EQ(three.bytes_written.max, 3 * one.bytes_written.max);
 }
 
+/// Contexts of 8 x 512 values, whose covariance takes 68 MiB.
+Workload wide_workload() {
+  Workload workload = small_workload();
+  workload.dim = 512;
+  workload.n_train = 100'000;
+  workload.frame_bytes = 4 * workload.dim;
+  workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
+  workload.flat = workload.mean;
+  workload.flat.window = 8;
+  return workload;
+}
+
+TEST_F(PlanWorkTest, PcaInPartsLoadsTheRowsForEachAndReadsItsScratchFileOften) {
+  options_.context.window_size = 8;
+  options_.clustering.conditions = {{"bins", ConditionType::kPcaQuartile, 0, 8}};
+  const Workload workload = wide_workload();
+  options_.memory.budget_bytes = std::int64_t{1} << 30;
+  const StagePlan whole = plan_fit(Session(options_, observer_), workload);
+  const Work of_whole = fit(options_, workload);
+  options_.memory.budget_bytes = whole.minimum_memory_bytes;
+  const Session session(options_, observer_);
+  if (store::lies_in_memory(session.directory().path)) GTEST_SKIP() << "not divided on tmpfs";
+  const models::PcaPlan pca = *fit_parts(session, workload).pca;
+  ASSERT_GT(pca.n_scans, 3);
+  const Work in_parts = fit_work(session, workload);
+  const auto rows = static_cast<double>((pca.n_scans - 1) * workload.n_train * workload.frame_bytes);
+  const auto scratch = static_cast<double>(pca.scratch_bytes);
+  EXPECT_EQ(in_parts.bytes_read.min, of_whole.bytes_read.min + rows + 6 * scratch);
+  EXPECT_GT(in_parts.bytes_read.expected, of_whole.bytes_read.expected + rows + 6 * scratch);
+  EXPECT_EQ(in_parts.bytes_written.max, of_whole.bytes_written.max + scratch);
+  const StagePlan plan = plan_fit(session, workload);
+  EXPECT_EQ(plan.passes_max, whole.passes_max + pca.n_scans - 1);
+  EXPECT_EQ(plan.peak_memory_bytes, plan.minimum_memory_bytes);
+}
+
+TEST_F(PlanWorkTest, TheCovarianceIsWholeOnTmpfs) {
+  if (!store::lies_in_memory("/dev/shm")) GTEST_SKIP() << "/dev/shm is not tmpfs";
+  options_.context.window_size = 8;
+  options_.clustering.conditions = {{"bins", ConditionType::kPcaQuartile, 0, 8}};
+  options_.memory.budget_bytes = std::int64_t{1} << 30;
+  const Workload workload = wide_workload();
+  const StagePlan roomy_on_disk = plan_fit(Session(options_, observer_), workload);
+  options_.output.dir = "/dev/shm/run";
+  const Session roomy(options_, observer_);
+  const std::int64_t files = fit_files_in_memory(roomy, workload);
+  const std::int64_t least = plan_fit(roomy, workload).minimum_memory_bytes;
+  // Dividing would save the covariance and cost a scratch file of its size.
+  EXPECT_GT(least - files, roomy_on_disk.minimum_memory_bytes);
+  options_.memory.budget_bytes = least;
+  const Session tight(options_, observer_);
+  EXPECT_EQ(fit_parts(tight, workload).pca->scratch_bytes, 0);
+  EXPECT_EQ(plan_fit(tight, workload).peak_memory_bytes, least);
+}
+
+TEST_F(PlanWorkTest, TheIncrementalSvdIsCountedByChunks) {
+  options_.context.window_size = 8;
+  options_.clustering.conditions = {{"bins", ConditionType::kPcaQuartile, 0, 8}};
+  options_.clustering.pca_method = PcaMethod::kIncrementalSvd;
+  const Workload workload = wide_workload();
+  const Work work = fit(options_, workload);
+  EXPECT_EQ(units(work, Operation::kFloatProduct), 0);
+  // 391 chunks; a stack of 256 + 80 + 1 rows of 4096 values, on one of two threads at half the rate.
+  const double stack = 337;
+  const double svd = 2 * 391 * 2 * (stack * (stack + 80) * 4096 + 10 * stack * stack * stack);
+  EXPECT_EQ(units(work, Operation::kDoubleProduct), svd + 100'500.0 * 4096 * 8);
+}
+
+TEST_F(PlanWorkTest, GroupsOfRestartsTakePassesOfTheirOwn) {
+  options_.clustering.conditions = {{"vq", ConditionType::kMeanPoolVq, 64, 0}};
+  options_.clustering.kmeans.n_init = 8;
+  const Workload workload = wide_workload();
+  options_.memory.budget_bytes = std::int64_t{1} << 30;
+  const StagePlan together = plan_fit(Session(options_, observer_), workload);
+  const Work of_together = fit(options_, workload);
+  options_.memory.budget_bytes = together.minimum_memory_bytes;
+  const Session session(options_, observer_);
+  ASSERT_EQ(fit_parts(session, workload).kmeans[0].restarts_together, 1);
+  const StagePlan plan = plan_fit(session, workload);
+  // Normaliser, moments and assignment once; for every group 2 x 63 of seeding, then Lloyd.
+  EXPECT_EQ(together.passes_max, 3 + 126 + 11);
+  EXPECT_EQ(plan.passes_max, 3 + 8 * (126 + 11));
+  EXPECT_EQ(plan.passes_min, 3 + 8 * (126 + 2));
+  const auto more = static_cast<double>(7 * (126 + 11) * workload.n_train * workload.frame_bytes);
+  EXPECT_EQ(fit_work(session, workload).bytes_read.max, of_together.bytes_read.max + more);
+  EXPECT_EQ(fit_work(session, workload).bytes_written.max, of_together.bytes_written.max);
+}
+
 TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
   const Session session(options_, observer_);
   Workload workload = small_workload();
@@ -82,8 +172,6 @@ TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
 
 TEST_F(PlanWorkTest, OutputOnTmpfsIsMemory) {
   Workload workload = small_workload();
-  workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
-  workload.flat = data::matrix_shape(workload.n_train, 4 * workload.dim);
   const StagePlan on_disk =
       plan_fit(Session(test::session_options("/sys/run", 1 << 30), observer_), workload);
   EXPECT_EQ(on_disk.output_in_memory_bytes, 0);

@@ -1,0 +1,129 @@
+#include <algorithm>
+
+#include "core/checked.h"
+#include "models/assign.h"
+#include "models/moments.h"
+#include "models/quartile.h"
+#include "run/peak.h"
+#include "run/plan_work.h"
+#include "run/stage_plan.h"
+#include "store/file_system.h"
+
+namespace phase0::run {
+namespace {
+
+/// What fit holds from its start to its end.
+std::int64_t held_bytes(const Session& session, const Workload& workload) {
+  return index_bytes(workload) + models_bytes(session.options(), workload);
+}
+
+struct Passes {
+  std::int64_t min = 0, max = 0;
+};
+
+/// Scans over all train rows of one k-means fit, its assignment included. Looking for far rows, when a
+/// cluster is empty, is on top.
+Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models::KMeansPlan& plan) {
+  const std::int64_t lloyd_min = 2;  // the last pass is for the objective
+  const std::int64_t lloyd_max = options.max_iter + 1;
+  const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);  // moments, assignment, copying
+  if (plan.scheme.sampled) {
+    const std::int64_t groups = core::ceil_div(plan.scheme.refined_runs, plan.refined_together);
+    return {once + groups * lloyd_min, once + groups * lloyd_max};
+  }
+  const std::int64_t groups = core::ceil_div(options.n_init, plan.restarts_together);
+  const std::int64_t seeding = 2 * (k - 1);
+  return {once + groups * (seeding + lloyd_min), once + groups * (seeding + lloyd_max)};
+}
+
+/// Rows of a condition: `mean`, or scores.
+data::SourceShape condition_rows(const Options& options, const Workload& workload,
+                                 const ConditionOptions& condition) {
+  data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
+                               ? workload.mean
+                               : data::matrix_shape(workload.n_train, condition.pca_dim);
+  if (condition.type != ConditionType::kPcaQuartile &&
+      options.clustering.holdout == HoldoutPolicy::kExclude) {
+    rows.block_bytes += rows.block_rows * rows.frame_dim * 4;  // put together from ranges
+  }
+  return rows;
+}
+
+/// Memory of the PCA of one lag.
+void add_pca(const FitParts& parts, const Workload& workload, Peak& peak) {
+  const models::PcaPlan& fit = *parts.pca;
+  peak.consider(fit.method == PcaMethod::kCovariance ? "PCA covariance" : "PCA incremental SVD",
+                core::planned_bytes(fit.need, workload.flat.n_blocks(), peak.threads(), peak.free_bytes()),
+                fit.minimum_bytes);
+  peak.consider("PCA scores", models::pca_scores_need(workload.flat, *parts.pca_dims.rbegin()),
+                workload.flat.n_blocks());
+}
+
+void add_condition(const Options& options, const Workload& workload, const ConditionOptions& condition,
+                   const models::KMeansPlan& kmeans, Peak& peak) {
+  const data::SourceShape rows = condition_rows(options, workload, condition);
+  if (condition.type == ConditionType::kPcaQuartile) {
+    peak.consider("quartile edges of " + condition.name, models::quartile_need(rows), rows.n_blocks());
+    peak.consider("quartile ids of " + condition.name, models::assign_quartiles_need(rows), rows.n_blocks());
+    return;
+  }
+  peak.consider("k-means of " + condition.name, kmeans.planned_bytes, kmeans.minimum_bytes);
+  peak.consider("assignment of " + condition.name, models::assign_need(rows, condition.k), rows.n_blocks());
+}
+
+}  // namespace
+
+FitParts fit_parts(const Session& session, const Workload& workload) {
+  const Options& options = session.options();
+  FitParts parts;
+  const std::int64_t free_bytes = session.memory().bytes() - core::MemoryBudget::kBaseBytes -
+                                  held_bytes(session, workload) - fit_files_in_memory(session, workload);
+  for (const auto& condition : options.clustering.conditions) {
+    if (condition.pca_dim > 0) parts.pca_dims.insert(condition.pca_dim);
+    parts.kmeans.emplace_back();
+    if (condition.type == ConditionType::kPcaQuartile) continue;
+    parts.kmeans.back() = models::plan_kmeans(condition_rows(options, workload, condition), condition.k,
+                                              options.clustering.kmeans, session.threads(), free_bytes);
+  }
+  if (!parts.pca_dims.empty()) {
+    parts.pca =
+        models::plan_pca(workload.flat, *parts.pca_dims.rbegin(), options.clustering.pca_method,
+                         {session.threads(), free_bytes, store::lies_in_memory(session.directory().path)});
+  }
+  return parts;
+}
+
+StagePlan plan_fit(const Session& session, const Workload& workload) {
+  const Options& options = session.options();
+  const FitParts parts = fit_parts(session, workload);
+  StagePlan plan;
+  plan.stage = "fit";
+  plan.rows = workload.n_train + workload.n_eval;
+  const std::int64_t n_lags = std::ssize(options.context.lags);
+  plan.passes_min = plan.passes_max = 1;
+  plan.disk_bytes = fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  Peak peak(session, held_bytes(session, workload), fit_files_in_memory(session, workload));
+  peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
+  for (std::size_t i = 0; i < parts.kmeans.size(); ++i) {
+    const ConditionOptions& condition = options.clustering.conditions[i];
+    add_condition(options, workload, condition, parts.kmeans[i], peak);
+    if (condition.type != ConditionType::kMeanPoolVq) continue;
+    const Passes passes = kmeans_passes(options.clustering.kmeans, condition.k, parts.kmeans[i]);
+    plan.passes_min += n_lags * passes.min;
+    plan.passes_max += n_lags * passes.max;
+  }
+  if (parts.pca) {
+    add_pca(parts, workload, peak);
+    const std::int64_t passes = n_lags * (parts.pca->n_scans + std::ssize(parts.pca_dims));
+    plan.passes_min += passes;
+    plan.passes_max += passes;
+    // The covariance's scratch file is gone before the scores are written.
+    plan.disk_bytes =
+        std::max(plan.disk_bytes, fit_output_bytes(session, workload) + parts.pca->scratch_bytes);
+  }
+  peak.fill(plan);
+  set_traffic(fit_work(session, workload), plan);
+  return plan;
+}
+
+}  // namespace phase0::run
