@@ -36,7 +36,8 @@ struct StagePlan {
   std::string stage;
   std::int64_t rows = 0;        ///< sample rows it works on, train and eval
   std::int64_t passes_min = 0;  ///< scans over the frames at least
-  std::int64_t passes_max = 0;  ///< and at most (k-means may stop early)
+  std::int64_t passes_max =
+      0;  ///< and at most (k-means may stop early); empty clusters cost one more each time
   /// Bytes of files that it goes through, scratch files included and every pass counted. What the page cache
   /// holds comes from there.
   std::int64_t bytes_read_min = 0, bytes_read_max = 0;

@@ -60,8 +60,8 @@ int run_command(const CommandLine& line) {
 }
 
 /// Large buffers go back to the kernel when they are freed, and small ones come from one place instead of an
-/// arena for each thread, which would all keep what was freed: the budget counts what is resident, not what is
-/// in use. Workers allocate too little for a single arena to slow them down.
+/// arena for each thread, which would all keep what was freed: the budget counts what is resident, not what
+/// is in use. Workers allocate too little for a single arena to slow them down.
 void give_memory_back_at_once() {
   constexpr int kLargeBytes = 1 << 20;
   mallopt(M_MMAP_THRESHOLD, kLargeBytes);

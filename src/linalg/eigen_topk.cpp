@@ -101,8 +101,8 @@ class Krylov {
     apply_(basis_.col(first).data(), image_.col(first).data(), columns_ - first);
   }
 
-  /// Until a pass no longer shortens the column: what it does shorten by is the basis's own error, which would
-  /// grow from column to column (Daniel, Gragg, Kaufman, Stewart 1976). False when nothing is left.
+  /// Until a pass no longer shortens the column: what it does shorten by is the basis's own error, which
+  /// would grow from column to column (Daniel, Gragg, Kaufman, Stewart 1976). False when nothing is left.
   bool orthonormalise(VectorXd& column, double least) const {
     const auto basis = basis_.leftCols(columns_);
     double before = column.norm();
