@@ -1,5 +1,7 @@
 #include "data/scan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <exception>
 #include <optional>
@@ -45,6 +47,7 @@ class Walk {
     for (std::int64_t first = 0; first < source_.n_blocks();) {
       room_.execution().check_stop();
       const std::int64_t n = std::min(room_.blocks(), source_.n_blocks() - first);
+      if (room_.execution().under_pressure()) ease_pressure(n);
       const double start = core::now_seconds();
       try {
         load(first, n);
@@ -75,8 +78,19 @@ class Walk {
                        room_.workers() * source_.ahead_bytes());
   }
 
+  /// Once in a scan: the heap's free pages go back to the kernel. ScanRoom keeps less in flight.
+  void ease_pressure(std::int64_t blocks) {
+    if (eased_) return;
+    eased_ = true;
+    core::trim_heap();
+    room_.execution().observer.log(
+        LogLevel::kDebug,
+        fmt::format("memory is short: going on with at most {} block(s) in flight", blocks));
+  }
+
   const FeatureSource& source_;
   ScanRoom& room_;
+  bool eased_ = false;
   std::int64_t ahead_ = 0;  ///< blocks that are read ahead of the workers; 0: the page cache does it
   std::optional<core::TaskScope> scope_;
 };
