@@ -6,7 +6,6 @@
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "data/scan.h"
-#include "linalg/blas.h"
 #include "linalg/bounded_nearest.h"
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
@@ -135,8 +134,7 @@ class Lloyd {
     // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
     need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
                                  static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k));
-    need.worker_bytes +=
-        Totals::bytes(runs, k, d) + Workspace::bytes(block, d, k, runs) + linalg::kBlasThreadBytes;
+    need.worker_bytes += Totals::bytes(runs, k, d) + Workspace::bytes(block, d, k, runs);
     return need;
   }
 
@@ -211,8 +209,8 @@ class Lloyd {
     centroids.reserve(live_.size() * static_cast<std::size_t>(k_ * d_));
     for (const LloydRun* run : live_)
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
-    const linalg::NearestCentroids nearest(std::move(centroids), std::vector<std::int64_t>(live_.size(), k_), d_,
-                                           data_.shift);
+    const linalg::NearestCentroids nearest(std::move(centroids), std::vector<std::int64_t>(live_.size(), k_),
+                                           d_, data_.shift);
     const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
                           double* objective) {
       nearest.assign(block.matrix(), block.n_rows, workspace.nearest);

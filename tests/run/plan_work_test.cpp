@@ -166,8 +166,12 @@ TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
   Workload workload = small_workload();
   EXPECT_EQ(fit_scratch_bytes(session, workload), 4 * 3 * 1500 + 4 * 1000 * 2);
   options_.clustering.kmeans.restarts_on = RestartsOn::kSample;
-  workload.n_train = 100000;
-  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload), 4 * 3 * 100500 + 4 * 65536 * (2 + 10));
+  workload.n_train = workload.mean.n_rows = 100000;
+  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload),
+            4 * 3 * 100500 + 4 * models::kmeans_sample_size(1) * (2 + 10));
+  workload.mean.frame_dim = 64;  // wide rows have bounds: of three runs, on all rows
+  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload),
+            4 * 3 * 100500 + 4 * models::kmeans_sample_size(1) * 64 + 40 * 2 * 100000);
 }
 
 TEST_F(PlanWorkTest, OutputOnTmpfsIsMemory) {
