@@ -1,7 +1,6 @@
 #include "models/kmeans_lloyd.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "core/aligned_buffer.h"
 #include "core/check.h"
@@ -9,71 +8,33 @@
 #include "linalg/bounded_nearest.h"
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
+#include "models/cluster_sums.h"
+#include "models/kmeans_empty.h"
 #include "store/mapped.h"
 
 namespace phase0::models {
 namespace {
 
-std::int64_t wrapping_add(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-
-/// Sums of the rows of each cluster of each run, as wrapping 64-bit integers: exact, so any order gives the
-/// same bits.
-struct Totals {
-  std::vector<std::int64_t> sums;    ///< [runs, k, d], each value biased by count x bits(kFixedMagic)
-  std::vector<std::int64_t> counts;  ///< [runs, k]
-
-  static std::int64_t bytes(std::int64_t runs, std::int64_t k, std::int64_t d) {
-    return 8 * runs * k * (d + 1);
-  }
-  void reset(std::int64_t runs, std::int64_t k, std::int64_t d) {
-    sums.assign(static_cast<std::size_t>(runs * k * d), 0);
-    counts.assign(static_cast<std::size_t>(runs * k), 0);
-  }
-  void add(const Totals& other) {
-    std::transform(sums.begin(), sums.end(), other.sums.begin(), sums.begin(), wrapping_add);
-    std::transform(counts.begin(), counts.end(), other.counts.begin(), counts.begin(), wrapping_add);
-  }
-};
-
-/// A row that an empty cluster may be moved to.
-struct FarRow {
-  double squared = 0;
-  std::int64_t row = 0;
-  std::int32_t label = 0;
-};
-bool farther(const FarRow& a, const FarRow& b) {
-  return a.squared != b.squared ? a.squared > b.squared : a.row < b.row;
-}
-
-std::uint64_t fixed_bias(std::int64_t count) {
-  return static_cast<std::uint64_t>(count) * std::bit_cast<std::uint64_t>(linalg::kFixedMagic);
-}
-
-struct Workspace {
-  linalg::NearestCentroids::Workspace nearest;
+/// For one row at a time.
+struct RowWorkspace {
   core::AlignedBuffer<float> row;      ///< [d]
   core::AlignedBuffer<float> shifted;  ///< [d]
   core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room(k)]
-  std::vector<std::int64_t> fixed;     ///< [d]
 
-  static std::int64_t bytes(std::int64_t block, std::int64_t d, std::int64_t k, std::int64_t runs) {
-    return linalg::NearestCentroids::workspace_bytes(block, d, runs) + 16 * d +
-           4 * linalg::BoundedNearest::score_room(k);
+  static std::int64_t bytes(std::int64_t d, std::int64_t k) {
+    return 4 * (2 * d + linalg::BoundedNearest::score_room(k));
   }
   void prepare(std::int64_t d, std::int64_t score_room) {
     row.resize(d);
     shifted.resize(d);
     scores.resize(score_room);
-    fixed.resize(static_cast<std::size_t>(d));
   }
 };
 
 /// A row that most often nobody looks at.
 class LazyRow {
  public:
-  LazyRow(const KMeansData& data, const data::FeatureBlock& block, std::int64_t r, Workspace& workspace)
+  LazyRow(const KMeansData& data, const data::FeatureBlock& block, std::int64_t r, RowWorkspace& workspace)
       : data_(data), block_(block), r_(r), workspace_(workspace) {}
 
   const float* values() {
@@ -98,7 +59,7 @@ class LazyRow {
   const KMeansData& data_;
   const data::FeatureBlock& block_;
   std::int64_t r_;
-  Workspace& workspace_;
+  RowWorkspace& workspace_;
   const float* values_ = nullptr;
   bool is_shifted_ = false;
   float norm_ = 0;
@@ -116,10 +77,12 @@ class Lloyd {
         execution_(execution),
         room_(execution, need(data.rows.shape(), k_, std::ssize(runs)), "k-means", data.rows.shape()),
         workspaces_(static_cast<std::size_t>(room_.workers())),
-        totals_(static_cast<std::size_t>(room_.workers())) {
+        nearest_(static_cast<std::size_t>(room_.workers())),
+        totals_(static_cast<std::size_t>(room_.workers()), ClusterSums(data, k_)),
+        kept_(data, k_) {
     for (auto& run : runs_) live_.push_back(&run);
     final_.assign(runs_.size(), false);
-    kept_.reset(std::ssize(runs_), k_, d_);
+    kept_.reset(std::ssize(runs_));
   }
 
   /// Of all that is held below, with `runs` runs, and of a result of earlier runs that is kept beside them.
@@ -127,14 +90,15 @@ class Lloyd {
     const std::int64_t d = rows.frame_dim;
     const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
     core::ScanNeed need = data::scan_need(rows);
-    need.fixed_bytes += 4 * (runs + 1) * k * d + Totals::bytes(runs, k, d);
+    need.fixed_bytes += 4 * (runs + 1) * k * d + ClusterSums::bytes(runs + 1, k, d);
     need.fixed_bytes +=
         std::max(linalg::NearestCentroids::bytes(k, d, runs), runs * linalg::BoundedNearest::bytes(k, d));
     need.fixed_bytes += rows.n_blocks() * (8 * runs + 1);  // objective and `added` of a scan
     // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
     need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
-                                 static_cast<std::int64_t>(sizeof(FarRow)) * (block + 2 * k));
-    need.worker_bytes += Totals::bytes(runs, k, d) + Workspace::bytes(block, d, k, runs);
+                                 reseeding_block_bytes(rows, k));
+    need.worker_bytes += ClusterSums::bytes(runs, k, d) + RowWorkspace::bytes(d, k) +
+                         linalg::NearestCentroids::workspace_bytes(block, d, runs);
     return need;
   }
 
@@ -149,11 +113,12 @@ class Lloyd {
       std::vector<LloydRun*> still_live;
       for (std::size_t i = 0; i < live_.size(); ++i) {
         LloydRun& run = *live_[i];
-        if (is_final(i)) {
-          run.counts.assign(counts_of(run), counts_of(run) + k_);
+        if (is_final(run)) {
+          const std::int64_t* counts = kept_.counts(index_of(run));
+          run.counts.assign(counts, counts + k_);
           run.inertia = exact_inertia_[i];
         } else {
-          final_[index_of(run)] = update(run);
+          final_[static_cast<std::size_t>(index_of(run))] = update(run);
           still_live.push_back(&run);
         }
       }
@@ -163,22 +128,16 @@ class Lloyd {
   }
 
  private:
-  std::size_t index_of(const LloydRun& run) const { return static_cast<std::size_t>(&run - runs_.data()); }
-  bool is_final(std::size_t i) const { return final_[index_of(*live_[i])]; }
-  std::int64_t* counts_of(const LloydRun& run) {
-    return kept_.counts.data() + static_cast<std::int64_t>(index_of(run)) * k_;
-  }
-  std::int64_t* sums_of(const LloydRun& run) {
-    return kept_.sums.data() + static_cast<std::int64_t>(index_of(run)) * k_ * d_;
-  }
+  std::int64_t index_of(const LloydRun& run) const { return &run - runs_.data(); }
+  bool is_final(const LloydRun& run) const { return final_[static_cast<std::size_t>(index_of(run))]; }
 
-  /// Calls `work(block, workspace, totals, objective)` once for every block: `totals` [live, k, d] of the
+  /// Calls `work(block, worker, totals, objective)` once for every block: `totals` of the live runs and the
   /// worker, `objective` [live] of the block. Adds the totals up in totals_[0] and the objectives, in block
   /// order, in exact_inertia_.
   template <typename Work>
   void scan_once(bool lazily, const Work& work) {
     const auto n_live = static_cast<std::int64_t>(live_.size());
-    for (auto& totals : totals_) totals.reset(n_live, k_, d_);
+    for (auto& totals : totals_) totals.reset(n_live);
     std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live), 0.0);
     // The totals take every block once, also when its chunk is tried again.
     std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
@@ -188,8 +147,8 @@ class Lloyd {
         data_.rows, room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
           if (added[static_cast<std::size_t>(b)] != 0) return;
-          work(block, workspaces_[static_cast<std::size_t>(worker)],
-               totals_[static_cast<std::size_t>(worker)], objective.data() + b * n_live);
+          work(block, static_cast<std::size_t>(worker), totals_[static_cast<std::size_t>(worker)],
+               objective.data() + b * n_live);
           added[static_cast<std::size_t>(b)] = 1;
         },
         [&](std::int64_t first, std::int64_t n) {
@@ -211,16 +170,16 @@ class Lloyd {
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
     const linalg::NearestCentroids nearest(std::move(centroids), std::vector<std::int64_t>(live_.size(), k_),
                                            d_, data_.shift);
-    const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
+    const auto work = [&](const data::FeatureBlock& block, std::size_t worker, ClusterSums& totals,
                           double* objective) {
-      nearest.assign(block.matrix(), block.n_rows, workspace.nearest);
-      for (std::size_t i = 0; i < live_.size(); ++i) {
-        const std::int32_t* labels =
-            workspace.nearest.labels.data() + static_cast<std::int64_t>(i) * block.n_rows;
-        for (std::int64_t r = 0; r < block.n_rows; ++r) {
+      nearest.assign(block.matrix(), block.n_rows, nearest_[worker]);
+      const std::int32_t* label = nearest_[worker].labels.data();
+      for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
+        const LloydRun& run = *live_[static_cast<std::size_t>(i)];
+        for (std::int64_t r = 0; r < block.n_rows; ++r, ++label) {
           const float* row = block.matrix() + r * d_;
-          add_row(row, i, labels[r], totals);
-          if (is_final(i)) objective[i] += squared_distance(row, i, labels[r]);
+          totals.add_row(row, i, *label);
+          if (is_final(run)) objective[i] += squared_distance(row, run, *label);
         }
       }
     };
@@ -232,79 +191,52 @@ class Lloyd {
   void label_unsettled() {
     const bool first = bounded_.empty();
     if (first) start_bounds();
-    for (const LloydRun* run : live_) bounded_[index_of(*run)].move_to(run->centroids);
-    const auto work = [&](const data::FeatureBlock& block, Workspace& workspace, Totals& totals,
+    for (const LloydRun* run : live_) bounded_of(*run).move_to(run->centroids);
+    const auto work = [&](const data::FeatureBlock& block, std::size_t worker, ClusterSums& totals,
                           double* objective) {
+      RowWorkspace& workspace = workspaces_[worker];
       workspace.prepare(d_, linalg::BoundedNearest::score_room(k_));
       linalg::RowBounds* bounds = bounds_of(block.first_row);
       for (std::int64_t r = 0; r < block.n_rows; ++r, bounds += std::ssize(runs_)) {
         LazyRow row(data_, block, r, workspace);
-        label_row(row, bounds, first, workspace, totals, objective);
+        for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
+          const LloydRun& run = *live_[static_cast<std::size_t>(i)];
+          linalg::RowBounds& known = bounds[index_of(run)];
+          if (first) known.label = linalg::kUnlabelled;
+          label_row(row, run, i, known, workspace, totals);
+          if (is_final(run)) objective[i] += squared_distance(row.values(), run, known.label);
+        }
       }
     };
     scan_once(true, work);
     keep_totals(!first);
   }
 
-  void label_row(LazyRow& row, linalg::RowBounds* bounds, bool first, Workspace& workspace, Totals& totals,
-                 double* objective) const {
-    for (std::size_t i = 0; i < live_.size(); ++i) {
-      const std::size_t run = index_of(*live_[i]);
-      linalg::RowBounds& known = bounds[run];
-      if (first) known.label = linalg::kUnlabelled;
-      if (!bounded_[run].settled(known)) {
-        const std::int32_t before = known.label;
-        bounded_[run].update(row.values(), row.shifted(), row.norm(), known, workspace.scores.data());
-        if (known.label != before) move_row(row.values(), i, before, known.label, workspace, totals);
-      }
-      if (final_[run]) objective[i] += squared_distance(row.values(), i, known.label);
-    }
+  void label_row(LazyRow& row, const LloydRun& run, std::int64_t i, linalg::RowBounds& known,
+                 RowWorkspace& workspace, ClusterSums& totals) {
+    const linalg::BoundedNearest& bounded = bounded_of(run);
+    if (bounded.settled(known)) return;
+    const std::int32_t before = known.label;
+    bounded.update(row.values(), row.shifted(), row.norm(), known, workspace.scores.data());
+    if (known.label == before) return;
+    totals.add_row(row.values(), i, known.label);
+    if (before != linalg::kUnlabelled) totals.remove_row(row.values(), i, before);
   }
 
-  double squared_distance(const float* row, std::size_t i, std::int32_t label) const {
-    return linalg::kernels().squared_distance(row, live_[i]->centroids.data() + label * d_, d_);
-  }
-
-  void add_row(const float* row, std::size_t i, std::int32_t label, Totals& totals) const {
-    const std::int64_t cluster = static_cast<std::int64_t>(i) * k_ + label;
-    ++totals.counts[static_cast<std::size_t>(cluster)];
-    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale,
-                                       totals.sums.data() + cluster * d_, d_);
-  }
-
-  void move_row(const float* row, std::size_t i, std::int32_t from, std::int32_t to, Workspace& workspace,
-                Totals& totals) const {
-    add_row(row, i, to, totals);
-    if (from == linalg::kUnlabelled) return;
-    const std::int64_t cluster = static_cast<std::int64_t>(i) * k_ + from;
-    --totals.counts[static_cast<std::size_t>(cluster)];
-    std::fill(workspace.fixed.begin(), workspace.fixed.end(), 0);
-    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale, workspace.fixed.data(),
-                                       d_);
-    subtract(totals.sums.data() + cluster * d_, workspace.fixed.data());
-  }
-
-  void subtract(std::int64_t* sum, const std::int64_t* part) const {
-    for (std::int64_t j = 0; j < d_; ++j) {
-      sum[j] =
-          static_cast<std::int64_t>(static_cast<std::uint64_t>(sum[j]) - static_cast<std::uint64_t>(part[j]));
-    }
+  double squared_distance(const float* row, const LloydRun& run, std::int32_t label) const {
+    return linalg::kernels().squared_distance(row, run.centroids.data() + label * d_, d_);
   }
 
   /// Takes totals_[0] into kept_: what was there plus what has moved, or all afresh.
   void keep_totals(bool only_changes) {
-    for (std::size_t i = 0; i < live_.size(); ++i) {
-      const LloydRun& run = *live_[i];
-      const auto at = static_cast<std::int64_t>(i);
-      const auto take = [only_changes](std::int64_t* to, const std::int64_t* from, std::int64_t n) {
-        if (!only_changes) std::fill_n(to, n, 0);
-        std::transform(to, to + n, from, to, wrapping_add);
-      };
-      take(sums_of(run), totals_[0].sums.data() + at * k_ * d_, k_ * d_);
-      take(counts_of(run), totals_[0].counts.data() + at * k_, k_);
+    for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
+      kept_.add_run(index_of(*live_[static_cast<std::size_t>(i)]), totals_[0], i, !only_changes);
     }
   }
 
+  linalg::BoundedNearest& bounded_of(const LloydRun& run) {
+    return bounded_[static_cast<std::size_t>(index_of(run))];
+  }
   void start_bounds() {
     constexpr auto kFloats = static_cast<std::int64_t>(sizeof(linalg::RowBounds) / sizeof(float));
     bounds_ = store::scratch_matrix(task_.scratch_folder, store::ElementType::kFloat32, data_.rows.n_rows(),
@@ -322,18 +254,16 @@ class Lloyd {
 
   /// Moves the centroids of a run to their means. True when the run has come to its end.
   bool update(LloydRun& run) {
-    Clusters clusters{sums_of(run), counts_of(run)};
     KMeansIteration iteration;
-    iteration.inertia = inertia_of(run, clusters);
-    std::vector<std::int64_t> sums, counts;  // when an empty cluster takes a row for this once
-    if (std::count(clusters.counts, clusters.counts + k_, 0) > 0) {
-      sums.assign(clusters.sums, clusters.sums + k_ * d_);
-      counts.assign(clusters.counts, clusters.counts + k_);
-      clusters = {sums.data(), counts.data()};
-      iteration.n_reseeded = reseed_empty(run, clusters);
-    }
+    iteration.inertia = kept_.inertia(index_of(run), run.centroids);
     std::vector<float> centroids = run.centroids;
-    for (std::int64_t c = 0; c < k_; ++c) mean_of(clusters, c, centroids.data() + c * d_);
+    if (kept_.n_empty(index_of(run)) == 0) {
+      move_to_means(kept_, index_of(run), centroids);
+    } else {  // an empty cluster takes a row for this once
+      ClusterSums sums = kept_.copy_of_run(index_of(run));
+      iteration.n_reseeded = reseed_empty(data_, run.centroids, sums, room_, nearest_);
+      move_to_means(sums, 0, centroids);
+    }
     double shift = 0;
     for (std::size_t e = 0; e < centroids.size(); ++e) {
       const double moved = static_cast<double>(centroids[e]) - static_cast<double>(run.centroids[e]);
@@ -357,110 +287,11 @@ class Lloyd {
     return stop;
   }
 
-  /// Sums and counts of one run.
-  struct Clusters {
-    std::int64_t* sums;    ///< [k, d], biased by count x bits(kFixedMagic)
-    std::int64_t* counts;  ///< [k]
-  };
-
-  /// The sum of the shifted rows of cluster c.
-  template <typename Visit>
-  void each_sum(const Clusters& clusters, std::int64_t c, const Visit& visit) const {
-    const std::uint64_t bias = fixed_bias(clusters.counts[c]);
-    const double scale = 1.0 / data_.fixed_scale;
-    for (std::int64_t j = 0; j < d_; ++j) {
-      const auto sum =
-          static_cast<std::int64_t>(static_cast<std::uint64_t>(clusters.sums[c * d_ + j]) - bias);
-      visit(j, static_cast<double>(sum) * scale);
-    }
-  }
-
-  /// The mean of cluster c, or nothing when it is empty.
-  void mean_of(const Clusters& clusters, std::int64_t c, float* centroid) const {
-    if (clusters.counts[c] == 0) return;
-    const auto count = static_cast<double>(clusters.counts[c]);
-    each_sum(clusters, c, [&](std::int64_t j, double sum) {
-      centroid[j] =
-          static_cast<float>(static_cast<double>(data_.shift[static_cast<std::size_t>(j)]) + sum / count);
-    });
-  }
-
-  /// sum |x - c|^2 = sum |x|^2 - 2 c . (sum of the cluster's x) + n |c|^2, of shifted x and c.
-  double inertia_of(const LloydRun& run, const Clusters& clusters) const {
-    double inertia = data_.sum_of_squares;
+  /// Of clusters that are not empty.
+  void move_to_means(const ClusterSums& sums, std::int64_t run, std::vector<float>& centroids) const {
     for (std::int64_t c = 0; c < k_; ++c) {
-      const auto count = static_cast<double>(clusters.counts[c]);
-      each_sum(clusters, c, [&](std::int64_t j, double sum) {
-        const double centroid = static_cast<double>(run.centroids[static_cast<std::size_t>(c * d_ + j)]) -
-                                static_cast<double>(data_.shift[static_cast<std::size_t>(j)]);
-        inertia += centroid * (count * centroid - 2.0 * sum);
-      });
+      if (sums.counts(run)[c] > 0) sums.mean(run, c, centroids.data() + c * d_);
     }
-    return std::max(inertia, 0.0);
-  }
-
-  /// Gives each empty cluster the farthest row of a cluster that can spare one. Returns how many were moved.
-  std::int64_t reseed_empty(const LloydRun& run, const Clusters& clusters) {
-    const std::int64_t n_empty = std::count(clusters.counts, clusters.counts + k_, 0);
-    const std::vector<FarRow> far = farthest_rows(run, n_empty + k_);
-    std::int64_t moved = 0;
-    auto next = far.begin();
-    data::FeatureBlock block;
-    for (std::int64_t c = 0; c < k_ && moved < n_empty; ++c) {
-      if (clusters.counts[c] != 0) continue;
-      while (next != far.end() && clusters.counts[next->label] < 2) ++next;
-      if (next == far.end()) break;
-      data_.rows.load(next->row, 1, block);
-      give_row(clusters, next->label, c, block.matrix());
-      ++next;
-      ++moved;
-    }
-    return moved;
-  }
-
-  void give_row(const Clusters& clusters, std::int64_t from, std::int64_t to, const float* row) const {
-    std::int64_t* taker = clusters.sums + to * d_;
-    linalg::kernels().accumulate_fixed(row, data_.shift.data(), data_.fixed_scale, taker, d_);
-    subtract(clusters.sums + from * d_, taker);
-    --clusters.counts[from];
-    ++clusters.counts[to];
-  }
-
-  /// The `n` rows farthest from their centroid, not counting rows that lie on it; farthest first.
-  std::vector<FarRow> farthest_rows(const LloydRun& run, std::int64_t n) {
-    const linalg::NearestCentroids nearest(run.centroids, {k_}, d_, data_.shift);
-    std::vector<std::vector<FarRow>> partial(static_cast<std::size_t>(room_.slots()));
-    std::vector<FarRow> best;
-    const auto keep = [n](std::vector<FarRow>& rows) {
-      const auto count = std::min<std::ptrdiff_t>(n, std::ssize(rows));
-      std::partial_sort(rows.begin(), rows.begin() + count, rows.end(), farther);
-      rows.resize(static_cast<std::size_t>(count));
-    };
-    data::scan(
-        data_.rows, room_, "",
-        [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          auto& workspace = workspaces_[static_cast<std::size_t>(worker)].nearest;
-          nearest.assign(block.matrix(), block.n_rows, workspace);
-          auto& rows = partial[static_cast<std::size_t>(slot)];
-          rows.clear();
-          rows.reserve(static_cast<std::size_t>(block.n_rows));
-          for (std::int64_t r = 0; r < block.n_rows; ++r) {
-            // In float64: a row on its centroid must count as distance 0, or reseeding would never settle.
-            const double squared = linalg::kernels().squared_distance(
-                block.matrix() + r * d_, run.centroids.data() + workspace.labels[r] * d_, d_);
-            const FarRow row{squared, block.first_row + r, workspace.labels[r]};
-            if (row.squared > 0) rows.push_back(row);
-          }
-          keep(rows);
-        },
-        [&](std::int64_t, std::int64_t count) {
-          for (std::int64_t slot = 0; slot < count; ++slot) {
-            const auto& rows = partial[static_cast<std::size_t>(slot)];
-            best.insert(best.end(), rows.begin(), rows.end());
-          }
-          keep(best);
-        });
-    return best;
   }
 
   const KMeansData& data_;
@@ -470,9 +301,10 @@ class Lloyd {
   std::vector<LloydRun>& runs_;
   core::Execution& execution_;
   data::ScanRoom room_;
-  std::vector<Workspace> workspaces_;
-  std::vector<Totals> totals_;  ///< per worker; [0] holds the sum after a scan
-  Totals kept_;                 ///< of all runs
+  std::vector<RowWorkspace> workspaces_;                      ///< per worker
+  std::vector<linalg::NearestCentroids::Workspace> nearest_;  ///< per worker
+  std::vector<ClusterSums> totals_;  ///< of the live runs, per worker; [0] holds the sum after a scan
+  ClusterSums kept_;                 ///< of all runs
   std::vector<LloydRun*> live_;
   std::vector<bool> final_;            ///< per run: its centroids are final, only the inertia is missing
   std::vector<double> exact_inertia_;  ///< [live], of those whose centroids are final
