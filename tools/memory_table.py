@@ -24,7 +24,7 @@ BEGIN, END = "<!-- memory table: tools/memory_table.py -->\n", "<!-- end of memo
 STAGES = ("collect", "fit", "analyze")
 MIB = 1 << 20
 
-# The reference conditions at lag 1. Two iterations of k-means take the memory of a hundred.
+# The reference conditions at lag 1. A few iterations of k-means take the memory of a hundred.
 CONFIG = """\
 seed: 42
 data: {{latents: {latents}, min_duration_sec: 3.0}}
@@ -33,7 +33,7 @@ context: {{window_size: {window}, lags: [1]}}
 features: {{storage: {storage}}}
 clustering:
   min_cluster_size: 100
-  kmeans: {{n_init: 10, max_iter: 2, tol: 1.0e-4, restarts_on: auto}}
+  kmeans: {{n_init: 10, max_iter: 5, tol: 1.0e-4, restarts_on: auto}}
   conditions:
     - {{name: mean_vq, type: mean_pool_vq, k: {k_mean}}}
     - {{name: pca8_vq, type: pca_vq, pca_dim: 8, k: {k_pca}}}
