@@ -14,7 +14,7 @@ from comparison.turns import Tool, Turn, print_table, timed, take_turns
 
 FRAMES, ROWS = 106_000, 100_000
 WINDOW, K = 8, 64
-WORST = 9.002  # inertia of phase0 over that of the best tool
+WORST = 1.002  # inertia of phase0 over that of the best tool
 OPTIONS = {"n_init": 10, "max_iter": 100, "tol": 1e-4}
 
 
