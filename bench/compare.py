@@ -12,8 +12,8 @@ run, every answer checked before a time counts.
     build/peers/bin/python bench/compare.py
 
 For pca and kmeans phase0's time is that of the whole process of `phase0 fit`: start, reading, fitting, the ids of all
-rows, writing. The peers' time is that of the fit call alone, on data in memory. `--fraction 0.1` tries the program on a
-tenth of the rows. All of it takes about half an hour, 8 GiB of memory and 2 GiB of disk.
+rows, writing. The peers' time is that of the fit call alone, on data in memory. `--fraction 0.4` tries the program on
+fewer rows. The Python pipeline takes several GiB of memory.
 """
 
 import argparse

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""The reference workload by number of frames: time and peak memory of every stage, whether time grows linearly, and how far
-it is from what the disk, the memory and the arithmetic units allow.
+"""The reference workload by number of frames: time and peak memory of every stage, whether time grows linearly, and how
+far it is from what the disk, the memory and the arithmetic units allow.
 
-512 dimensions, 251 speakers, W 8, lags 1, 2 and 4, three conditions, three slices, 20 permutations, in 1 GiB. The file is
-dropped from the page cache before every run (--warm leaves it there). Answers are checked against a float64 brute force.
+512 dimensions, 251 speakers, W 8, lags 1, 2 and 4, three conditions, three slices, 20 permutations, in 1 GiB. The file
+is dropped from the page cache before every run (--warm leaves it there). Labels are checked against float64.
 
     tools/python_env.sh
     cmake --preset release -DPHASE0_BUILD_BENCH=ON && cmake --build --preset release
     .venv/bin/python bench/reference.py --frames 500000 1000000
 
 The limits are seconds that no program of the same method can go below, each as if the others were free:
-    disk     the frames once, at the rate at which this script reads the file cold
+    disk     what the stage read from it (run.json), at the rate at which this script reads the file cold
     memory   the frames once, at the rate of phase0_assign_rows
     products at its rate of multiply-adds: the W products of frames of one covariance for all lags, the scores, every
              k-means iteration that kmeans.csv records, and the ids; in analyze the sums by cluster of the values, their
@@ -59,8 +59,8 @@ def disk_rate(path, most_bytes=1 << 30):
 
 
 def machine_rates(threads):
-    """Bytes per second from memory and float32 operations per second, as phase0_assign_rows measures them beside a search
-    that is of no interest here."""
+    """Bytes per second from memory and float32 operations per second, as phase0_assign_rows measures them beside a
+    search that is of no interest here."""
     with tempfile.TemporaryDirectory() as folder:
         np.zeros((1008, 8), np.float32).tofile(f"{folder}/x")
         np.eye(8, dtype=np.float32).tofile(f"{folder}/c")
@@ -124,7 +124,8 @@ def print_growth(seconds):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000, 4_500_000])
+    sizes = [500_000, 1_000_000, 2_000_000, 4_500_000]
+    parser.add_argument("--frames", type=int, nargs="+", default=sizes, help="40,000 and more, for 251 speakers")
     parser.add_argument("--memory", default="1GiB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--warm", action="store_true", help="leave the latents in the page cache")
@@ -136,7 +137,8 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     read, multiply_add = machine_rates(arguments.threads)
-    print("| frames | stage | seconds | peak MiB | disk limit s | memory limit s | products limit s | seconds / largest |")
+    limit_titles = "disk limit s | memory limit s | products limit s | seconds / largest"
+    print(f"| frames | stage | seconds | peak MiB | {limit_titles} |")
     print("|---|---|---|---|---|---|---|---|")
     seconds = {stage: {} for stage in (*STAGES, "whole run")}
     rates = []
@@ -146,7 +148,10 @@ def main():
         facts = stages["collect"]
         flops = operations(out, facts["n_train"], facts["rows"])
         n_bytes = 4 * DIM * frames
-        limits = {stage: (n_bytes / rates[-1], n_bytes / read, flops[stage] / multiply_add) for stage in STAGES}
+        limits = {
+            stage: (stages[stage]["bytes_read"] / rates[-1], n_bytes / read, flops[stage] / multiply_add)
+            for stage in STAGES
+        }
         print_rows(frames, stages, whole, limits)
         for stage in STAGES:
             seconds[stage][frames] = stages[stage]["seconds"]
@@ -154,9 +159,9 @@ def main():
     if len(arguments.frames) > 1:
         print_growth(seconds)
     print(
-        f"\n{arguments.threads} thread(s), budget {arguments.memory}; disk {min(rates) / 1e9:.2f} to {max(rates) / 1e9:.2f} "
-        f"GB/s, memory {read / 1e9:.1f} GB/s, multiply-adds {multiply_add / 1e9:.0f} GFLOP/s; {workload.machine()}, this "
-        "included"
+        f"\n{arguments.threads} thread(s), budget {arguments.memory}; disk {min(rates) / 1e9:.2f} to "
+        f"{max(rates) / 1e9:.2f} GB/s, memory {read / 1e9:.1f} GB/s, multiply-adds {multiply_add / 1e9:.0f} GFLOP/s; "
+        f"{workload.machine()}, this included"
     )
 
 

@@ -68,7 +68,7 @@ int main() {
     if (row % 1024 == 1023) matrix.release(row - 1023, 1024);
   }
   const auto source = data::matrix_source(matrix);
-  const int threads = core::available_threads();
+  const int threads = core::available_threads().count;
   const std::int64_t ceiling = 16 * threads;
   std::printf("| threads | start | ceiling | million rows/s | of the best fixed |\n|---|---|---|---|---|\n");
   double best = 0;

@@ -1,6 +1,6 @@
 """Rows to their nearest centroids (normal deviates), from memory: the library's search (phase0_assign_rows), FAISS and
-scikit-learn. phase0's labels must be those of float64 for every row; a peer's may differ where two centroids are as near as
-float32 can tell."""
+scikit-learn. phase0's labels must be those of float64 for every row; a peer's may differ where two centroids are as
+near as float32 can tell."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ class Phase0:
 
     def turn(self, _):
         self.facts = json.loads(subprocess.run(self.command, check=True, capture_output=True, text=True).stdout)
-        return Turn(self.facts["seconds"], float("nan"), np.fromfile(self.labels, np.int32))
+        return Turn(self.facts["seconds"], None, np.fromfile(self.labels, np.int32))
 
 
 def peers(arguments, x, centroids):
@@ -85,9 +85,9 @@ def compare_case(arguments, d, k, n, folder):
     rate, flops = x.nbytes / least, 2 * n * d * k / least
     read, peak = ours.facts["read_bytes_per_second"], ours.facts["flop_per_second"]
     print(
-        f"\nphase0 ({ours.facts['kernels']} kernels) at least: {rate / 1e9:.2f} GB/s of rows, {100 * rate / read:.0f} % of "
-        f"the memory's {read / 1e9:.1f}; {flops / 1e9:.0f} GFLOP/s, {100 * flops / peak:.0f} % of the multiply-add peak "
-        f"of {peak / 1e9:.0f}"
+        f"\nphase0 ({ours.facts['kernels']} kernels), least time: {rate / 1e9:.2f} GB/s of rows, "
+        f"{100 * rate / read:.0f} % of the memory's {read / 1e9:.1f}; {flops / 1e9:.0f} GFLOP/s, "
+        f"{100 * flops / peak:.0f} % of the multiply-add peak of {peak / 1e9:.0f}"
     )
 
 

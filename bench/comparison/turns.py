@@ -8,7 +8,7 @@ import time
 @dataclasses.dataclass
 class Turn:
     seconds: list
-    cpu_seconds: float
+    cpu_seconds: float | None  # where it cannot be told apart from other work
     answer: object
 
 
@@ -45,13 +45,15 @@ def print_table(title, turns, answer_title, answer_text, reference="phase0"):
     """`answer_text` makes a cell of the answers of one tool."""
     seconds = {name: [s for turn in tool for s in turn.seconds] for name, tool in turns.items()}
     base = seconds[reference]
-    print(f"\n| {title} | times | median s | least s | CPU s | median / {reference} | least / {reference} | {answer_title} |")
+    ratios = f"median / {reference} | least / {reference}"
+    print(f"\n| {title} | times | median s | least s | CPU s | {ratios} | {answer_title} |")
     print("|---|---|---|---|---|---|---|---|")
     for name, tool in turns.items():
         median, least = statistics.median(seconds[name]), min(seconds[name])
-        cpu = statistics.median(turn.cpu_seconds for turn in tool)
+        known = [turn.cpu_seconds for turn in tool if turn.cpu_seconds is not None]
+        cpu = f"{statistics.median(known):.3g}" if known else ""
         print(
-            f"| {name} | {len(seconds[name])} | {median:.3g} | {least:.3g} | {cpu:.3g} | "
+            f"| {name} | {len(seconds[name])} | {median:.3g} | {least:.3g} | {cpu} | "
             f"{median / statistics.median(base):.1f} | {least / min(base):.1f} | "
             f"{answer_text([turn.answer for turn in tool])} |",
             flush=True,
