@@ -1,4 +1,4 @@
-// The nearest-centroid search of the library on rows from a file, for bench/compare_assign.py, with the
+// The nearest-centroid search of the library on rows from a file, for bench/compare.py, with the
 // limits of the machine beside it. Prints one line of JSON.
 #include <algorithm>
 #include <chrono>

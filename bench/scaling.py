@@ -11,41 +11,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 
 import h5py
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-CONFIG = """\
-seed: 42
-data: {{latents: {latents}, min_duration_sec: 3.0}}
-splits: {{n_train_speakers: 200, n_eval_speakers: 51}}
-context: {{window_size: 8, lags: [1]}}
-features: {{storage: {storage}}}
-clustering:
-  min_cluster_size: 100
-  kmeans: {{n_init: 10, max_iter: 100, tol: 1.0e-4, restarts_on: auto}}
-  conditions:
-    - {{name: mean_vq64, type: mean_pool_vq, k: 64}}
-    - {{name: pca8_vq256, type: pca_vq, pca_dim: 8, k: 256}}
-    - {{name: pca8_quartile, type: pca_quartile, pca_dim: 8}}
-slices:
-  - {{name: all, filter: null}}
-  - {{name: high_energy, filter: energy_above_median}}
-  - {{name: utterance_medial, filter: pos_frac_0.17_0.83}}
-metrics: {{permutations: 20}}
-output: {{dir: {out}}}
-"""
-
-
-def make(frames, folder):
-    path = folder / f"latents_{frames}.h5"
-    if not path.exists():
-        subprocess.run([sys.executable, ROOT / "bench/make_latents.py", "--frames", str(frames), "--dim", "512",
-                        "--speakers", "251", "--seed", "1", "--out", path], check=True, stdout=subprocess.DEVNULL)
-    return path
+import workload
 
 
 def check_labels(run, latents, n=200):
@@ -63,10 +33,10 @@ def check_labels(run, latents, n=200):
 
 
 def measure(frames, storage, args):
-    latents = make(frames, args.folder)
+    latents = workload.make_latents(frames, args.folder)
     run = args.folder / f"run_{frames}_{storage}"
-    config = args.folder / f"{run.name}.yaml"
-    config.write_text(CONFIG.format(latents=latents, out=run, storage=storage))
+    config = workload.configuration(latents, run, features={"storage": storage})
+    config = workload.write_configuration(args.folder / f"{run.name}.json", config)
     command = [args.phase0, "run", "-c", config, "--fresh", "--progress", "none", "-q", "--memory", args.memory]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     check_labels(run, latents)
@@ -80,13 +50,12 @@ def measure(frames, storage, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phase0", default=ROOT / "build/release/phase0")
-    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/tmp/phase0-bench"))
+    parser.add_argument("--phase0", default=workload.ROOT / "build/release/phase0")
+    parser.add_argument("--folder", type=pathlib.Path, default=workload.FOLDER)
     parser.add_argument("--frames", type=int, nargs="+", default=[55_000, 218_000, 872_000])
     parser.add_argument("--storage", nargs="+", default=["window"])
     parser.add_argument("--memory", default="1GiB")
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, budget {args.memory}\n")
     print("| rows | storage | stage | seconds | peak MiB | planned MiB |\n|---|---|---|---|---|---|", flush=True)
     for storage in args.storage:
