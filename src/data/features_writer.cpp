@@ -62,7 +62,9 @@ core::ScanNeed dense_need(const SampleIndex& index, std::int64_t window, std::in
     const std::int64_t written = std::min(column.block_rows, column.n_rows) * column.dim() * 4;
     most = std::max(most, column.block_bytes + written);
   }
-  return {0, 0, delta.block_bytes + delta.ahead_bytes + most + kMappedAround};
+  core::ScanNeed need = scan_need(delta);
+  need.worker_bytes += most + kMappedAround;
+  return need;
 }
 
 /// Median energy and row index: counters, and the pages written before they are flushed.

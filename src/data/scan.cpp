@@ -12,13 +12,20 @@
 
 namespace phase0::data {
 
+namespace {
+
+/// One for each of the threads that read (store/read_ahead.cpp): the disk is busy, and more would wait.
+constexpr std::int64_t kBlocksAhead = 2;
+
+}  // namespace
+
 /// What both scans share: walks the chunks, reads ahead, releases behind, tunes, tells the observer.
 class Walk {
  public:
   Walk(const FeatureSource& source, ScanRoom& room, std::string_view task) : source_(source), room_(room) {
     if (!task.empty()) scope_.emplace(room.execution().observer, task, source.n_rows());
     const std::int64_t file_bytes = source.n_rows() * source.frame_dim() * std::int64_t{sizeof(float)};
-    if (file_bytes > room.execution().page_cache_bytes) ahead_ = room.workers();
+    if (file_bytes > room.execution().page_cache_bytes) ahead_ = kBlocksAhead;
     for (std::int64_t block = 0; block < ahead_; ++block) read_ahead(block);
   }
   ~Walk() {
@@ -75,7 +82,7 @@ class Walk {
   void read_ahead(std::int64_t block) const {
     if (block >= source_.n_blocks()) return;
     source_.read_ahead(source_.block_first(block), source_.block_size(block),
-                       room_.workers() * source_.ahead_bytes());
+                       kBlocksAhead * source_.ahead_bytes());
   }
 
   /// Once in a scan: the heap's free pages go back to the kernel. ScanRoom keeps less in flight.
@@ -96,11 +103,11 @@ class Walk {
 };
 
 core::ScanNeed scan_need(const SourceShape& rows) {
-  return {0, 0, rows.block_bytes + rows.ahead_bytes};
+  return {kBlocksAhead * rows.ahead_bytes, 0, rows.block_bytes};
 }
 
 core::ScanNeed scan_chunks_need(const SourceShape& rows) {
-  return {0, rows.block_bytes, rows.ahead_bytes};
+  return {kBlocksAhead * rows.ahead_bytes, rows.block_bytes, 0};
 }
 
 namespace {
