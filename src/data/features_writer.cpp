@@ -251,7 +251,7 @@ WriteMemory write_features_memory(const Options& options, const Latents& latents
     if (storage != Storage::kDense) continue;
     const core::ScanNeed need =
         dense_need(*index, options.context.window_size, latents.dim(), value_bytes * latents.dim());
-    memory.dense.worker_bytes = std::max(memory.dense.worker_bytes, need.worker_bytes);
+    if (need.minimum_bytes() > memory.dense.minimum_bytes()) memory.dense = need;
     memory.dense_blocks =
         std::max(memory.dense_blocks, core::ceil_div(index->n_rows(), canonical_block_rows(latents.dim())));
   }
