@@ -33,7 +33,7 @@ context: {{window_size: {window}, lags: [1]}}
 features: {{storage: {storage}}}
 clustering:
   min_cluster_size: 100
-  kmeans: {{n_init: 10, max_iter: 5, tol: 1.0e-4, restarts_on: auto}}
+  kmeans: {{n_init: {n_init}, max_iter: 5, tol: 1.0e-4, restarts_on: auto}}
   conditions:
     - {{name: mean_vq, type: mean_pool_vq, k: {k_mean}}}
     - {{name: pca8_vq, type: pca_vq, pca_dim: 8, k: {k_pca}}}
@@ -47,8 +47,8 @@ output: {{dir: {out}}}
 """
 
 
-def workload(frames, storage="window", k_mean=64, k_pca=256, memory="512MiB"):
-    return {"frames": frames, "storage": storage, "k_mean": k_mean, "k_pca": k_pca, "memory": memory}
+def workload(frames, storage="window", k_mean=64, k_pca=256, n_init=10, memory="512MiB"):
+    return {"frames": frames, "storage": storage, "k_mean": k_mean, "k_pca": k_pca, "n_init": n_init, "memory": memory}
 
 
 WORKLOADS = {
@@ -57,8 +57,8 @@ WORKLOADS = {
     "1 M rows": workload(1_060_000),
     "4.5 M rows": workload(4_770_000, memory="1GiB"),
     "100 k rows, dense": workload(106_000, storage="dense"),
-    "100 k rows, k 1024 and 1024": workload(106_000, k_mean=1024, k_pca=1024),
-    "100 k rows, k 4096 and 4096": workload(106_000, k_mean=4096, k_pca=4096, memory="1GiB"),
+    "100 k rows, k 1024, 2 restarts": workload(106_000, k_mean=1024, k_pca=1024, n_init=2),
+    "100 k rows, k 4096, 2 restarts": workload(106_000, k_mean=4096, k_pca=4096, n_init=2, memory="1GiB"),
 }
 
 
@@ -78,7 +78,8 @@ def arguments(name, folder):
         return ["-c", str(ROOT / "configs/demo.yaml"), "--run-dir", str(run), "--memory", "512MiB"], run
     config = folder / f"{run.name}.yaml"
     config.write_text(CONFIG.format(latents=latents(w["frames"], folder), window=8, storage=w["storage"],
-                                    k_mean=w["k_mean"], k_pca=w["k_pca"], out=run))
+                                    k_mean=w["k_mean"], k_pca=w["k_pca"], n_init=w["n_init"],
+                                    out=run))
     return ["-c", str(config), "--memory", w["memory"]], run
 
 

@@ -112,8 +112,10 @@ struct KMeansIteration {
   std::int64_t restart = 0;
   std::int64_t iteration = 0;  ///< from 1
   std::int64_t n_rows = 0;
-  double inertia = 0;  ///< sum of squared distances before this iteration's update
-  double shift = 0;    ///< summed squared centroid shift of the update
+  /// Sum of squared distances before this iteration's update, from the sums of the clusters: within about
+  /// 1e-7 of the sum of squares of all rows.
+  double inertia = 0;
+  double shift = 0;  ///< summed squared centroid shift of the update
   std::int64_t n_reseeded = 0;
   std::string stopped;  ///< empty, or why this was the last one: `tol`, `no_change`, `max_iter`
   bool best = false;    ///< the restart that won

@@ -90,13 +90,14 @@ TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes,
 }
 
 void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
+  linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, sums_.data());
   for (const Entry entry : entries) {
-    const double* __restrict row = z + entry.row * kTileWidth;
-    double* __restrict sum = sums_.data() + entry.slot * kTileWidth;
-    for (std::int64_t j = 0; j < kTileWidth; ++j) sum[j] += row[j];
     ++counts_[static_cast<std::size_t>(entry.slot)];
     norms_[static_cast<std::size_t>(entry.slot)] += norms[entry.row];
-    if (squares_.empty()) continue;
+  }
+  if (squares_.empty()) return;
+  for (const Entry entry : entries) {
+    const double* __restrict row = z + entry.row * kTileWidth;
     double* __restrict squares = squares_.data() + entry.slot * kTileWidth;
     for (std::int64_t j = 0; j < kTileWidth; ++j) squares[j] += row[j] * row[j];
   }

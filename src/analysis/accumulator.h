@@ -5,16 +5,15 @@
 #include <span>
 #include <vector>
 
+#include "linalg/kernels.h"
+
 namespace phase0::analysis {
 
 /// Dimensions that are summed together; a constant, because sums over dimensions are grouped by it.
-inline constexpr std::int64_t kTileWidth = 64;
+inline constexpr std::int64_t kTileWidth = linalg::kSlotWidth;
 
 /// One row of a chunk and the sums it is added to: slot = cluster * n_planes + plane.
-struct Entry {
-  std::int32_t row = 0;
-  std::int32_t slot = 0;
-};
+using Entry = linalg::SlotPair;
 
 /// Sums of squares of a set of rows with cluster labels. The float64 figures add up over tiles of dimensions.
 struct GroupSums {

@@ -23,15 +23,7 @@ namespace {
 
 /// What OpenBLAS maps for a buffer (BUFFER_SIZE in its common_x86_64.h).
 constexpr std::size_t kBlasBufferBytes = std::size_t{128} << 20;
-/// OpenBLAS has 128 places for buffers; some stay free for calls that are not ours.
-constexpr int kMostBuffers = 120;
-
-/// Whether the kernel would map a buffer now. OpenBLAS asks again right away, and would have to be refused
-/// then to be caught in its loop.
-bool may_map_buffer() {
-  void* probe = ::mmap(nullptr, kBlasBufferBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return probe != MAP_FAILED && ::munmap(probe, kBlasBufferBytes) == 0;
-}
+constexpr int kMostBuffers = 1024;
 
 /// The buffers of the process; thread-safe.
 class Buffers {
@@ -61,9 +53,13 @@ class Buffers {
 
  private:
   bool make() {
-    if (made_ == kMostBuffers || !may_map_buffer()) return false;
+    if (made_ == kMostBuffers) return false;
     free_.reserve(kMostBuffers);
-    free_.push_back(__real_blas_memory_alloc(0));
+    // As OpenBLAS maps them; but it asks for ever when it is refused.
+    void* buffer =
+        ::mmap(nullptr, kBlasBufferBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED) return false;
+    free_.push_back(buffer);
     ++made_;
     return true;
   }

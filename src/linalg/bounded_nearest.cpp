@@ -12,7 +12,9 @@ namespace phase0::linalg {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kUlps = 0x1p-20f;  ///< a few roundings of float32, relative
+/// 16 roundings of float32, relative. A settled row's two bounds meet ten: the paths of the label and the
+/// group rounded up, both bounds stored less or plus a path, both read again, and their own last rounding.
+constexpr float kUlps = 0x1p-20f;
 
 std::int64_t groups_of(std::int64_t k, std::int64_t group_size) {
   return (k + group_size - 1) / group_size;
@@ -153,7 +155,8 @@ void BoundedNearest::pack(std::span<const float> centroids) {
     largest = std::max(largest, norm);
   }
   const double longest = std::sqrt(largest) * 1.000001;
-  longest_ = static_cast<float>(longest);
+  // A norm that is infinite in float32 says nothing of the distance.
+  longest_ = largest < kLargestNorm ? static_cast<float>(longest) : kInfinity;
   error_ = score_error(d_, score_row_error(d_), longest);
 }
 
@@ -236,9 +239,9 @@ void BoundedNearest::update(const float* x, const float* shifted, float norm, Ro
 std::int32_t BoundedNearest::decide(const float* x, const float* scores,
                                     const bool (&wanted)[RowBounds::kGroups], float limit) const {
   ExactNearest exact(x, centroids_.data(), d_, kernels_);
-  for (std::int64_t column = 0; column < k_; ++column) {
-    if (!wanted[column / group_size_] || scores[column] > limit) continue;
-    exact.consider(centroid_of_[static_cast<std::size_t>(column)]);
+  for (std::int32_t c = 0; c < k_; ++c) {
+    const std::int32_t column = column_of_[static_cast<std::size_t>(c)];
+    if (wanted[column / group_size_] && !(scores[column] > limit)) exact.consider(c);
   }
   return column_of_[static_cast<std::size_t>(exact.label())];
 }

@@ -38,6 +38,13 @@ struct NearestKernel {
 };
 inline constexpr std::int64_t kMostTileRows = 64;
 
+/// A row and the slot that it is added to.
+struct SlotPair {
+  std::int32_t row = 0;
+  std::int32_t slot = 0;
+};
+inline constexpr std::int64_t kSlotWidth = 64;
+
 /// Of some scores. NaN counts as absent.
 struct LeastTwo {
   float least;
@@ -66,6 +73,8 @@ struct Kernels {
   /// columns, four partial sums per column; and the least two of them.
   LeastTwo (*score_row)(const float* x, const float* packed, const float* norms, std::int64_t n,
                         std::int64_t d, float* scores);
+  /// For n pairs (row, slot): sums[slot, j] += z[row, j] for j < kSlotWidth, in the order of the pairs.
+  void (*add_to_slots)(const SlotPair* pairs, std::int64_t n, const double* z, double* sums);
   /// The nearest-centroid product for few and for many features (kWideFeatures and more).
   NearestKernel narrow;
   NearestKernel wide;

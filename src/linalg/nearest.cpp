@@ -108,7 +108,7 @@ void NearestCentroids::pack(Set& set) {
     largest = std::max(largest, norm);
   }
   const double longest = std::sqrt(largest) * 1.000001;
-  set.longest = static_cast<float>(longest);
+  set.longest = largest < kLargestNorm ? static_cast<float>(longest) : std::numeric_limits<float>::infinity();
   set.error = score_error(d_, product_.product_error(d_), longest);
   product_.pack_centroids(shifted.data(), set.size, d_, packed_.data() + set.first_padded * padded_d_);
 }

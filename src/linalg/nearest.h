@@ -17,6 +17,8 @@ struct ScoreError {
 ScoreError score_error(std::int64_t d, double product_error, double longest);
 /// Sums of products beyond this could overflow on the way and still look finite.
 inline constexpr float kLargestProduct = 0x1p120f;
+/// Squared norms beyond this may be infinite in float32.
+inline constexpr double kLargestNorm = 0x1p120;
 
 /// The nearest of several centroids in exact arithmetic, ties to the lowest id: float64, and
 /// float128 when that cannot tell. `centroids` [k, d].

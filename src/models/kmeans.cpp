@@ -20,6 +20,7 @@ namespace {
 constexpr std::int64_t kMinSampleRows = 16384;
 /// Runs on a sample whose result is refined on all rows: the order by inertia on few rows is not that on all.
 constexpr std::int64_t kRefinedRuns = 3;
+static_assert(kRefinedRuns < kMostKeptRuns);
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
 /// With fewer features the whole product costs no more than looking at the bounds.

@@ -85,14 +85,17 @@ class Lloyd {
     kept_.reset(std::ssize(runs_));
   }
 
-  /// Of all that is held below, with `runs` runs, and of a result of earlier runs that is kept beside them.
+  /// Of all that is held below, with `runs` runs, and of the runs that the caller keeps beside them.
   static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
     const std::int64_t d = rows.frame_dim;
     const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
     core::ScanNeed need = data::scan_need(rows);
-    need.fixed_bytes += 4 * (runs + 1) * k * d + ClusterSums::bytes(runs + 1, k, d);
+    // Centroids: of the runs, of those kept beside them, and those that one moves to. Sums: of the runs, and
+    // of one whose empty clusters take rows.
+    need.fixed_bytes += 4 * (runs + kMostKeptRuns + 1) * k * d + ClusterSums::bytes(runs + 1, k, d);
     need.fixed_bytes +=
-        std::max(linalg::NearestCentroids::bytes(k, d, runs), runs * linalg::BoundedNearest::bytes(k, d));
+        std::max(linalg::NearestCentroids::bytes(k, d, runs),
+                 runs * linalg::BoundedNearest::bytes(k, d) + linalg::NearestCentroids::bytes(k, d, 1));
     need.fixed_bytes += rows.n_blocks() * (8 * runs + 1);  // objective and `added` of a scan
     // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
     need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
@@ -273,7 +276,7 @@ class Lloyd {
     ++run.n_iter;
     bool stop = run.n_iter == task_.options.max_iter;
     if (stop) run.stop = KMeansStop::kMaxIter;
-    if (iteration.n_reseeded == 0 && shift <= task_.options.tol * data_.mean_variance) {
+    if (shift == 0 || (iteration.n_reseeded == 0 && shift <= task_.options.tol * data_.mean_variance)) {
       stop = true;
       run.stop = shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol;
     }

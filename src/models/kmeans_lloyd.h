@@ -38,7 +38,9 @@ struct LloydTask {
 void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
                core::Execution& execution);
 
-/// Memory of `runs` runs in lockstep.
+/// Runs that a caller may keep beside those that go: the best so far, or those still to be refined.
+inline constexpr std::int64_t kMostKeptRuns = 4;
+/// Memory of `runs` runs in lockstep, and of those kept.
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs);
 
 }  // namespace phase0::models

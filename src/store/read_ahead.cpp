@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <system_error>
 
 #include "core/checked.h"
 
 namespace phase0::store {
 namespace {
 
-constexpr int kThreads = 2;  // one request is under way while the other's data arrive
+constexpr int kMostFailures = 4;  ///< then the file system refuses more than it said
+constexpr int kThreads = 2;       // one request is under way while the other's data arrive
 
 }  // namespace
 
@@ -33,17 +33,18 @@ ReadAhead::~ReadAhead() {
 
 /// With the mutex held; false where direct reads are not to be had.
 bool ReadAhead::start(const FileDescriptor& file) {
-  if (refused_) return false;
-  if (direct_) return true;
+  if (refused_ || !threads_.empty()) return !refused_;
+  refused_ = true;  // unless all goes well: what fails once is not tried again
   // The same file, also when it no longer has a name.
   direct_ = FileDescriptor(
       ::open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
-  refused_ = !direct_;
+  if (!direct_) return false;
+  threads_.reserve(kThreads);
   try {
-    while (direct_ && std::ssize(threads_) < kThreads) threads_.emplace_back([this] { loop(); });
-  } catch (const std::system_error&) {
-    refused_ = threads_.empty();
+    while (std::ssize(threads_) < kThreads) threads_.emplace_back([this] { loop(); });
+  } catch (...) {  // one thread is enough
   }
+  refused_ = threads_.empty();
   return !refused_;
 }
 
@@ -58,8 +59,13 @@ void ReadAhead::fetch(const FileDescriptor& file, std::int64_t offset, std::int6
   const std::lock_guard lock(mutex_);
   if (held_bytes_ + bytes > limit_bytes || ranges_.contains(offset) || !start(file)) return;
   range->pages.resize(bytes);
-  waiting_.push_back(range);
-  ranges_.emplace(offset, std::move(range));
+  const auto added = ranges_.emplace(offset, range).first;
+  try {
+    waiting_.push_back(std::move(range));
+  } catch (...) {
+    ranges_.erase(added);
+    throw;
+  }
   held_bytes_ += bytes;
   work_.notify_one();
 } catch (...) {  // out of memory: it is only a hint
@@ -109,6 +115,7 @@ void ReadAhead::loop() {
     const State state = read(*range);
     lock.lock();
     range->state = state;
+    if (state == State::kFailed && ++n_failed_ == kMostFailures) refused_ = true;
     range.reset();  // whoever takes it frees its memory
     done_.notify_all();
   }

@@ -63,6 +63,7 @@ class ReadAhead {
   std::map<std::int64_t, std::shared_ptr<Range>> ranges_;  ///< by offset
   std::deque<std::shared_ptr<Range>> waiting_;
   std::int64_t held_bytes_ = 0;
+  int n_failed_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -135,5 +135,16 @@ TEST_P(BoundedNearestOn, ManagesTheEndsOfTheRange) {
   }
 }
 
+TEST_P(BoundedNearestOn, ForgetsNoCentroidWhoseNormIsInfiniteInFloat32) {
+  const std::int64_t d = 4;
+  std::vector<float> centroids(2 * d, 0.0f);
+  centroids[4] = 2.5e19f;
+  Walk walk(normals(50 * d, 1e19, 0.0, 7), centroids, d, std::vector<float>(d, 0.0f), *GetParam());
+  for (const float place : {2.5e19f, 1.5e19f, 0.5e19f, 1e15f, -1e19f}) {
+    walk.centroids()[4] = place;
+    walk.label();
+  }
+}
+
 }  // namespace
 }  // namespace phase0::linalg

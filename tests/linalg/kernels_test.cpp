@@ -91,6 +91,64 @@ TEST(Kernels, NormsAndDistancesMatchFloat64) {
   }
 }
 
+TEST(Kernels, FloatDistancesAndScoresMatchFloat64) {
+  core::Random random(13);
+  for (const std::int64_t d : {1, 3, 8, 31, 32, 40, 513}) {
+    constexpr std::int64_t kColumns = 24;
+    std::vector<float> x(static_cast<std::size_t>(d));
+    std::vector<float> packed(static_cast<std::size_t>(d * kColumns));
+    std::vector<float> norms(kColumns);
+    for (auto* values : {&x, &packed, &norms}) {
+      for (float& value : *values) value = static_cast<float>(random.normal());
+    }
+    for (const Kernels* table : available_kernels()) {
+      const double exact = table->squared_distance(x.data(), packed.data(), d);
+      EXPECT_NEAR(table->squared_distance_float(x.data(), packed.data(), d), exact,
+                  static_cast<double>(d + 4) * 0x1p-24 * exact);
+      std::vector<float> scores(kColumns);
+      const LeastTwo found =
+          table->score_row(x.data(), packed.data(), norms.data(), kColumns, d, scores.data());
+      for (std::int64_t c = 0; c < kColumns; ++c) {
+        double score = norms[c];
+        double size = std::abs(score);
+        for (std::int64_t j = 0; j < d; ++j) {
+          const double product = static_cast<double>(x[j]) * static_cast<double>(packed[j * kColumns + c]);
+          score += product;
+          size += std::abs(product);
+        }
+        EXPECT_NEAR(scores[c], score, static_cast<double>(d / 4 + 8) * 0x1p-24 * size);
+      }
+      std::vector<float> sorted = scores;
+      std::sort(sorted.begin(), sorted.end());
+      EXPECT_EQ(found.least, sorted[0]);
+      EXPECT_EQ(found.second, sorted[1]);
+      EXPECT_EQ(scores[static_cast<std::size_t>(found.column)], sorted[0]);
+    }
+  }
+}
+
+TEST(Kernels, AddToSlotsAddsInOrder) {
+  core::Random random(14);
+  std::vector<double> z(10 * kSlotWidth);
+  for (double& value : z) value = random.normal();
+  std::vector<SlotPair> pairs;
+  for (int i = 0; i < 100; ++i) {
+    pairs.push_back(
+        {static_cast<std::int32_t>(random.below(10)), static_cast<std::int32_t>(random.below(4))});
+  }
+  std::vector<double> expected(4 * kSlotWidth, 0.5);
+  for (const SlotPair& pair : pairs) {
+    for (std::int64_t j = 0; j < kSlotWidth; ++j) {
+      expected[pair.slot * kSlotWidth + j] += z[pair.row * kSlotWidth + j];
+    }
+  }
+  for (const Kernels* table : available_kernels()) {
+    std::vector<double> sums(expected.size(), 0.5);
+    table->add_to_slots(pairs.data(), std::ssize(pairs), z.data(), sums.data());
+    EXPECT_EQ(sums, expected) << table->name;
+  }
+}
+
 TEST(Kernels, AChoiceIsTakenOrRefusedWithTheOnesThereAre) {
   const auto tables = available_kernels();
   const auto has = [&](const std::string& name) {

@@ -62,14 +62,16 @@ TEST(ModelMemory, KMeansWithLargeCentroids) {
   task.options.max_iter = 6;  // with bounds in the end
   task.options.restarts_on = RestartsOn::kAll;
   task.scratch_folder = testing::scratch_folder();
-  for (const std::int64_t runs : {4, 12}) {
+  // One run leaves unused what is planned for runs kept beside it and for empty clusters.
+  for (const std::int64_t runs : {1, 12}) {
     task.options.n_init = runs;
     testing::Machine machine(1);
     const std::int64_t taken = taken_by([&] { fit_kmeans(*source, task, machine.execution); });
     const KMeansPlan memory =
         plan_kmeans(source->shape(), task.k, task.options, 1, machine.memory.free_bytes());
     EXPECT_EQ(memory.restarts_together, runs);
-    expect_stated(memory.planned_bytes, taken);
+    if (runs == 12) expect_stated(memory.planned_bytes, taken);
+    if (test::kResidentMemoryMeansSomething) EXPECT_LE(taken, memory.planned_bytes + kMiB);
   }
 }
 
