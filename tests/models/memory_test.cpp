@@ -25,11 +25,19 @@ std::int64_t taken_by(const Work& work) {
   return core::peak_rss_bytes() - before;
 }
 
-/// Bytes stated are enough (small allocations and pages of the program apart), and not much more.
-void expect_stated(std::int64_t stated, std::int64_t taken) {
-  if (!test::kResidentMemoryMeansSomething || taken < 0) GTEST_SKIP() << "no peak of a part";
-  EXPECT_LE(taken, stated + kMiB);
-  EXPECT_GE(taken, stated * 3 / 4);
+bool is_measured(std::int64_t taken) {
+  return test::kResidentMemoryMeansSomething && taken >= 0;
+}
+/// Bytes stated are enough (small allocations and pages of the program apart).
+void expect_at_most(std::int64_t stated, std::int64_t taken) {
+  if (is_measured(taken)) {
+    EXPECT_LE(taken, stated + kMiB);
+  }
+}
+void expect_not_much_more(std::int64_t stated, std::int64_t taken) {
+  if (is_measured(taken)) {
+    EXPECT_GE(taken, stated * 3 / 4);
+  }
 }
 
 TEST(ModelMemory, IncrementalSvd) {
@@ -50,7 +58,8 @@ TEST(ModelMemory, IncrementalSvd) {
     fitter->end_scan(machine.pool);
     fitter->finish(k, machine.execution);
   });
-  expect_stated(incremental_svd_size(dim, k).bytes, taken);
+  expect_at_most(incremental_svd_size(dim, k).bytes, taken);
+  expect_not_much_more(incremental_svd_size(dim, k).bytes, taken);
 }
 
 TEST(ModelMemory, KMeansWithLargeCentroids) {
@@ -70,8 +79,8 @@ TEST(ModelMemory, KMeansWithLargeCentroids) {
     const KMeansPlan memory =
         plan_kmeans(source->shape(), task.k, task.options, 1, machine.memory.free_bytes());
     EXPECT_EQ(memory.restarts_together, runs);
-    if (runs == 12) expect_stated(memory.planned_bytes, taken);
-    if (test::kResidentMemoryMeansSomething) EXPECT_LE(taken, memory.planned_bytes + kMiB);
+    expect_at_most(memory.planned_bytes, taken);
+    if (runs == 12) expect_not_much_more(memory.planned_bytes, taken);
   }
 }
 
