@@ -193,6 +193,18 @@ TEST(KMeans, FewerDistinctRowsThanClustersEnds) {
   EXPECT_EQ(std::accumulate(model.counts.begin(), model.counts.end(), std::int64_t{0}), 300);
 }
 
+TEST(KMeans, EndsWhenReseedingMovesNoCentroid) {
+  // Beside such a row the others are all 0 in fixed point.
+  std::vector<float> x = testing::normals(1000 * 16, 44, 0.01);
+  std::fill_n(x.begin() + 7 * 16, 16, 1e18f);
+  const auto source = data::matrix_source(testing::matrix(x, 16));
+  Machine machine(2);
+  KMeansTask task = task_for(6);
+  task.options.tol = 0;
+  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
+  EXPECT_LT(model.n_iter, task.options.max_iter);
+}
+
 TEST(KMeans, OneClusterIsTheMean) {
   const auto x = testing::normals(1000 * 3, 35, 2.0, -7.0);
   const auto source = data::matrix_source(testing::matrix(x, 3));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "failing_new.h"
 #include "store/mapped.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -48,6 +49,18 @@ class ReadAheadTest : public ::testing::Test {
   FileDescriptor file_;
   bool skipped_ = false;
 };
+
+TEST_F(ReadAheadTest, AFailedAllocationNeverMakesItWait) {
+  for (int n = 1; n <= 16; ++n) {
+    ReadAhead ahead;
+    testing::fail_allocation(n);
+    ahead.fetch(file_, 0, 1 << 18, kPlenty);
+    testing::fail_allocation(0);
+    take(ahead, 0, 1 << 18);
+    ahead.fetch(file_, 1 << 20, 1 << 18, kPlenty);
+    take(ahead, 1 << 20, 1 << 18);
+  }
+}
 
 TEST_F(ReadAheadTest, GivesTheBytesOfAnyRange) {
   ReadAhead ahead;
