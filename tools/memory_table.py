@@ -58,7 +58,7 @@ WORKLOADS = {
     "4.5 M rows": workload(4_770_000, memory="1GiB"),
     "100 k rows, dense": workload(106_000, storage="dense"),
     "100 k rows, k 1024, 2 restarts": workload(106_000, k_mean=1024, k_pca=1024, n_init=2),
-    "100 k rows, k 4096, 2 restarts": workload(106_000, k_mean=4096, k_pca=4096, n_init=2, memory="1GiB"),
+    "40 k rows, k 4096, 2 restarts": workload(41_000, k_mean=4096, k_pca=4096, n_init=2),
 }
 
 
