@@ -9,4 +9,11 @@ inline constexpr bool kResidentMemoryMeansSomething = false;
 inline constexpr bool kResidentMemoryMeansSomething = true;
 #endif
 
+/// Whether freed memory leaves the resident set. AddressSanitizer keeps it for a while, to find late uses.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kFreedMemoryIsGivenBack = false;
+#else
+inline constexpr bool kFreedMemoryIsGivenBack = kResidentMemoryMeansSomething;
+#endif
+
 }  // namespace phase0::test
