@@ -12,6 +12,7 @@
 #include "linalg/kernels.h"
 #include "linalg/nearest.h"
 #include "machine_limits.h"
+#include "program.h"
 
 namespace phase0 {
 namespace {
@@ -79,10 +80,5 @@ int run(int argc, char** argv) {
 }  // namespace phase0
 
 int main(int argc, char** argv) {
-  try {
-    return phase0::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 1;
-  }
+  return phase0::bench::run_program(phase0::run, argc, argv);
 }

@@ -18,6 +18,7 @@
 #include "models/gram_layout.h"
 #include "models/kmeans.h"
 #include "models/windowed_gram.h"
+#include "program.h"
 #include "store/mapped.h"
 
 /// What is counted. Neither inlined, cloned nor left by a jump, so that valgrind sees it begin and end.
@@ -175,10 +176,5 @@ int run(int argc, char** argv) {
 }  // namespace phase0
 
 int main(int argc, char** argv) {
-  try {
-    return phase0::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 1;
-  }
+  return phase0::bench::run_program(phase0::run, argc, argv);
 }

@@ -36,8 +36,8 @@ struct StagePlan {
   std::string stage;
   std::int64_t rows = 0;        ///< sample rows it works on, train and eval
   std::int64_t passes_min = 0;  ///< scans over the frames at least
-  std::int64_t passes_max =
-      0;  ///< and at most (k-means may stop early); empty clusters cost one more each time
+  /// And at most: k-means may stop early. Looking for rows for empty clusters is on top, one scan each time.
+  std::int64_t passes_max = 0;
   /// Bytes of files that it goes through, scratch files included and every pass counted. What the page cache
   /// holds comes from there.
   std::int64_t bytes_read_min = 0, bytes_read_max = 0;

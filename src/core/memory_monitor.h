@@ -39,8 +39,8 @@ class MemoryReader {
 };
 
 /// Watches the process against its budget from a thread of its own, every 100 ms. Over 85 % of the budget (or
-/// of the cgroup's limit, or when tasks stall for memory) it raises pressure, on which scans release mapped
-/// pages and keep less in flight; when the process is over the budget for a second on end all the same,
+/// of the cgroup's limit, or when tasks stall for memory) it raises pressure, on which scans give free
+/// memory back and keep less in flight; when the process is over the budget for a second on end all the same,
 /// check() stops the stage. So it does when the group is full, before the kernel kills somebody in it; but
 /// not when the group would be as good as full without this process, whose end would then help nobody.
 /// check() and under_pressure() may be called from any thread.

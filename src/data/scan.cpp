@@ -9,17 +9,18 @@
 
 #include "core/check.h"
 #include "core/clock.h"
+#include "store/read_ahead.h"
 
 namespace phase0::data {
 
 namespace {
 
-/// One for each of the threads that read (store/read_ahead.cpp): the disk is busy, and more would wait.
-constexpr std::int64_t kBlocksAhead = 2;
+/// One for each of the threads that read: the disk is busy, and more would wait.
+constexpr std::int64_t kBlocksAhead = store::ReadAhead::kThreads;
 
 }  // namespace
 
-/// What both scans share: walks the chunks, reads ahead, releases behind, tunes, tells the observer.
+/// What all scans share: walks the chunks, reads ahead, tunes, eases pressure, tells the observer.
 class Walk {
  public:
   Walk(const FeatureSource& source, ScanRoom& room, std::string_view task) : source_(source), room_(room) {

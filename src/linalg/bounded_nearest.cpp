@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "linalg/nearest.h"
 
 namespace phase0::linalg {
@@ -16,13 +17,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// group rounded up, both bounds stored less or plus a path, both read again, and their own last rounding.
 constexpr float kUlps = 0x1p-20f;
 
-std::int64_t groups_of(std::int64_t k, std::int64_t group_size) {
-  return (k + group_size - 1) / group_size;
-}
-
 std::int64_t group_size_of(std::int64_t k) {
-  const std::int64_t lanes = groups_of(k, kScoreLanes);
-  return groups_of(lanes, RowBounds::kGroups) * kScoreLanes;
+  const std::int64_t lanes = core::ceil_div(k, kScoreLanes);
+  return core::ceil_div(lanes, RowBounds::kGroups) * kScoreLanes;
 }
 
 float rounded_up(double value) {
@@ -41,20 +38,19 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
       k_(k),
       d_(std::ssize(shift)),
       group_size_(group_size_of(k)),
-      n_groups_(groups_of(k, group_size_)),
-      padded_(n_groups_ * group_size_),
-      centroid_of_(static_cast<std::size_t>(padded_), kUnlabelled),
+      n_groups_(core::ceil_div(k, group_size_)),
+      centroid_of_(static_cast<std::size_t>(k)),
       column_of_(static_cast<std::size_t>(k)),
       shift_(shift.begin(), shift.end()),
       path_(static_cast<std::size_t>(k), 0.0),
       path_up_(static_cast<std::size_t>(k), 0.0f) {
   PHASE0_CHECK(k >= 1 && d_ >= 1);
-  packed_.resize(padded_ * d_);
-  norms_.resize(padded_);
+  packed_.resize(score_room(k) * d_);
+  norms_.resize(score_room(k));
 }
 
 std::int64_t BoundedNearest::score_room(std::int64_t k) {
-  return groups_of(k, group_size_of(k)) * group_size_of(k);
+  return core::ceil_div(k, group_size_of(k)) * group_size_of(k);
 }
 
 std::int64_t BoundedNearest::bytes(std::int64_t k, std::int64_t d) {
@@ -119,7 +115,7 @@ void BoundedNearest::form_groups(std::span<const float> centroids) {
     return dimension;
   };
   const auto split = [&](const auto& self, auto first, auto last) -> void {
-    const std::int64_t groups = groups_of(last - first, group_size_);
+    const std::int64_t groups = core::ceil_div(last - first, group_size_);
     if (groups <= 1) return;
     const auto middle = first + (groups + 1) / 2 * group_size_;
     const std::int64_t dimension = widest(first, last);

@@ -61,8 +61,7 @@ class BoundedNearest {
   std::int64_t d_;
   std::int64_t group_size_;  ///< of all but the last group; a multiple of kScoreLanes
   std::int64_t n_groups_;
-  std::int64_t padded_;
-  /// Centroid in each column of the groups, kUnlabelled for padding; and the column of each centroid.
+  /// The centroid in each column of the groups, padding apart; and the column of each centroid.
   std::vector<std::int32_t> centroid_of_, column_of_;
   std::vector<float> shift_;
   std::vector<float> centroids_;       ///< as given

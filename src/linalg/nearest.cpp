@@ -6,16 +6,9 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/checked.h"
 
 namespace phase0::linalg {
-namespace {
-
-constexpr std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
-
-}  // namespace
-
 int compare_distances(const float* x, const float* a, const float* b, std::int64_t d) {
   if (std::equal(a, a + d, b)) return 0;  // the usual tie, and float128 is slow
   __extension__ using Quad = __float128;
@@ -72,7 +65,7 @@ NearestCentroids::NearestCentroids(std::vector<float> centroids, const std::vect
     : kernels_(set),
       product_(set.nearest(d)),
       d_(d),
-      padded_d_(round_up(d, product_.feature_group)),
+      padded_d_(core::round_up(d, product_.feature_group)),
       centroids_(std::move(centroids)),
       shift_(shift.begin(), shift.end()) {
   PHASE0_CHECK(product_.tile_rows <= kMostTileRows);
@@ -80,7 +73,7 @@ NearestCentroids::NearestCentroids(std::vector<float> centroids, const std::vect
   std::int64_t n_padded = 0;
   for (const std::int64_t size : set_sizes) {
     PHASE0_CHECK(size >= 1);
-    const std::int64_t padded = round_up(size, product_.centroid_group);
+    const std::int64_t padded = core::round_up(size, product_.centroid_group);
     sets_.push_back({.first = n_centroids, .size = size, .first_padded = n_padded, .padded = padded});
     n_centroids += size;
     n_padded += padded;
@@ -115,15 +108,15 @@ void NearestCentroids::pack(Set& set) {
 
 std::int64_t NearestCentroids::bytes(std::int64_t k, std::int64_t d, std::int64_t n_sets) {
   const NearestKernel& product = kernels().nearest(d);
-  const std::int64_t packed =
-      round_up(k, product.centroid_group) * (round_up(d, product.feature_group) + 1);  // with the norms
-  const std::int64_t shifted = k * d;  // of the set being packed
+  const std::int64_t packed = core::round_up(k, product.centroid_group) *
+                              (core::round_up(d, product.feature_group) + 1);  // with the norms
+  const std::int64_t shifted = k * d;                                          // of the set being packed
   return 4 * (n_sets * (k * d + packed) + shifted);
 }
 
 std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {
   const NearestKernel& product = kernels().nearest(d);
-  const std::int64_t tile = product.tile_rows * round_up(d, product.feature_group);
+  const std::int64_t tile = product.tile_rows * core::round_up(d, product.feature_group);
   return 4 * (2 * n * n_sets + tile);
 }
 

@@ -274,9 +274,9 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
                           const std::string& label) {
   const Moments moments = column_moments(rows, execution, label + ": moments");
   KMeansData data{rows, {}, 0, 0, 1};
-  for (const double mean : moments.mean()) data.shift.push_back(static_cast<float>(mean));
-  for (const double variance : moments.variance(0)) data.mean_variance += variance;
   const std::vector<double> means = moments.mean();
+  for (const double mean : means) data.shift.push_back(static_cast<float>(mean));
+  for (const double variance : moments.variance(0)) data.mean_variance += variance;
   const auto n_rows = static_cast<double>(rows.n_rows());
   data.sum_of_squares = data.mean_variance * n_rows;
   for (std::size_t j = 0; j < means.size(); ++j) {

@@ -36,19 +36,6 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models:
   return {once + groups * (seeding + lloyd_min), once + groups * (seeding + lloyd_max)};
 }
 
-/// Rows of a condition: `mean`, or scores.
-data::SourceShape condition_rows(const Options& options, const Workload& workload,
-                                 const ConditionOptions& condition) {
-  data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
-                               ? workload.mean
-                               : data::matrix_shape(workload.n_train, condition.pca_dim);
-  if (condition.type != ConditionType::kPcaQuartile &&
-      options.clustering.holdout == HoldoutPolicy::kExclude) {
-    rows.block_bytes += rows.block_rows * rows.frame_dim * 4;  // put together from ranges
-  }
-  return rows;
-}
-
 /// Memory of the PCA of one lag.
 void add_pca(const FitParts& parts, const Workload& workload, Peak& peak) {
   const models::PcaPlan& fit = *parts.pca;
@@ -72,6 +59,18 @@ void add_condition(const Options& options, const Workload& workload, const Condi
 }
 
 }  // namespace
+
+data::SourceShape condition_rows(const Options& options, const Workload& workload,
+                                 const ConditionOptions& condition) {
+  data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
+                               ? workload.mean
+                               : data::matrix_shape(workload.n_train, condition.pca_dim);
+  if (condition.type != ConditionType::kPcaQuartile &&
+      options.clustering.holdout == HoldoutPolicy::kExclude) {
+    rows.block_bytes += rows.block_rows * rows.frame_dim * 4;  // put together from ranges
+  }
+  return rows;
+}
 
 FitParts fit_parts(const Session& session, const Workload& workload) {
   const Options& options = session.options();

@@ -325,9 +325,7 @@ std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload)
   std::int64_t most = 0;  // of one k-means at a time
   for (const auto& condition : clustering.conditions) {
     if (condition.type == ConditionType::kPcaQuartile) continue;
-    const data::SourceShape rows = condition.type == ConditionType::kMeanPoolVq
-                                       ? workload.mean
-                                       : data::matrix_shape(workload.n_train, condition.pca_dim);
+    const data::SourceShape rows = condition_rows(session.options(), workload, condition);
     most = std::max(most, models::kmeans_scratch_bytes(rows, condition.k, clustering.kmeans));
   }
   return scores + most;

@@ -47,6 +47,10 @@ std::int64_t index_bytes(const Workload& workload);
 /// What fit holds besides: the PCA models of a lag.
 std::int64_t models_bytes(const Options& options, const Workload& workload);
 
+/// Train rows that a condition is fitted on: `mean`, or scores.
+data::SourceShape condition_rows(const Options& options, const Workload& workload,
+                                 const ConditionOptions& condition);
+
 /// How the parts of fit go within the session's memory: what its memory, passes and work are counted from.
 struct FitParts {
   std::set<std::int64_t> pca_dims;

@@ -12,7 +12,6 @@ namespace phase0::store {
 namespace {
 
 constexpr int kMostFailures = 4;  ///< then the file system refuses more than it said
-constexpr int kThreads = 2;       // one request is under way while the other's data arrive
 
 }  // namespace
 

@@ -35,6 +35,8 @@ class ReadAhead {
   /// Forgets what was fetched and not taken.
   void drop();
 
+  /// One request is under way while the other's data arrive.
+  static constexpr int kThreads = 2;
   /// Smaller ranges are not worth a read of their own, and are not fetched.
   static constexpr std::int64_t kLeastBytes = std::int64_t{128} << 10;
   /// Memory that ranges of `bytes` in all take, widened to whole pages.

@@ -1,6 +1,7 @@
 #include "linalg/blas.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ TEST_F(BlasDeathTest, SaysSoWhenThereIsNoRoomForABufferAndGoesOnOnceThereIs) {
 
 TEST_F(BlasDeathTest, ProductsTakeTurnsWhereThereIsRoomForOneBuffer) {
   const auto all_right = [] {
+    mallopt(M_ARENA_MAX, 1);  // as the program does: an arena of a thread takes 64 MiB of address space
     core::ThreadPool pool(4);
     allow_more(200 * kMiB);
     return wrong_products(pool, 2000) == 0 ? 0 : 1;

@@ -7,18 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "core/random.h"
 #include "linalg/nearest.h"
+#include "normals.h"
 
 namespace phase0::linalg {
 namespace {
 
-std::vector<float> normals(std::int64_t n, double scale, double offset, std::uint64_t seed) {
-  core::Random random(seed);
-  std::vector<float> values(static_cast<std::size_t>(n));
-  for (float& value : values) value = static_cast<float>(offset + scale * random.normal());
-  return values;
-}
+using testing::normals;
 
 /// Rows and centroids that move, labelled with and without bounds.
 class Walk {

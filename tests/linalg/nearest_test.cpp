@@ -7,19 +7,14 @@
 #include <limits>
 #include <vector>
 
-#include "core/random.h"
 #include "emulated_kernels.h"
 #include "linalg/kernels.h"
+#include "normals.h"
 
 namespace phase0::linalg {
 namespace {
 
-std::vector<float> normals(std::int64_t n, double scale, double offset, std::uint64_t seed) {
-  core::Random random(seed);
-  std::vector<float> values(static_cast<std::size_t>(n));
-  for (float& value : values) value = static_cast<float>(offset + scale * random.normal());
-  return values;
-}
+using testing::normals;
 
 std::int32_t brute_force(const float* x, const float* centroids, std::int64_t k, std::int64_t d) {
   double best = std::numeric_limits<double>::infinity();
