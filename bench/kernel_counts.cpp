@@ -93,8 +93,7 @@ void windowed_gram() {
   std::vector<data::FeatureBlock> blocks;
   blocks.push_back(std::move(block));
   core::ThreadPool pool(1);
-  models::WindowedGram gram(layout, layout.all(),
-                            std::vector<float>(static_cast<std::size_t>(layout.d()), 0.25f));
+  models::WindowedGram gram(layout, layout.all());
   phase0_measured([&] {
     gram.add(blocks, pool);
     gram.finish(pool);

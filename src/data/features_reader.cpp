@@ -87,9 +87,11 @@ std::unique_ptr<FeatureSource> Samples::mean(Split split, std::int64_t lag) cons
   return mean_source(frames_, index(split), window_, lag);
 }
 
-std::unique_ptr<FeatureSource> Samples::flat(Split split, std::int64_t lag) const {
-  if (storage_ == Storage::kDense) return stored(split, "/lag" + std::to_string(lag) + "/flat");
-  return flat_source(frames_, index(split), window_, lag);
+std::unique_ptr<FeatureSource> Samples::flat(Split split, std::int64_t first_lag,
+                                             std::int64_t last_lag) const {
+  PHASE0_CHECK(last_lag == first_lag || (storage_ == Storage::kWindow && last_lag > first_lag));
+  if (storage_ == Storage::kDense) return stored(split, "/lag" + std::to_string(first_lag) + "/flat");
+  return flat_source(frames_, index(split), window_ + last_lag - first_lag, first_lag);
 }
 
 store::MappedDataset Samples::high_energy(Split split) const {

@@ -46,6 +46,19 @@ void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* 
               b, as_int(ldb), 0.0, c, as_int(ldc));
 }
 
+void multiply_ab(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                 const float* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+  const Product product;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, as_int(m), as_int(n), as_int(k), 1.0f, a,
+              as_int(lda), b, as_int(ldb), 0.0f, c, as_int(ldc));
+}
+
+void add_ata(std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, float* c, std::int64_t ldc) {
+  const Product product;
+  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, as_int(n), as_int(k), 1.0f, a, as_int(lda), 1.0f, c,
+              as_int(ldc));
+}
+
 void add_atb(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
              std::int64_t ldb, float* c, std::int64_t ldc) {
   const Product product;

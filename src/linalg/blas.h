@@ -16,6 +16,13 @@ void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const float* a
 void multiply_abt(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
                   const double* b, std::int64_t ldb, double* c, std::int64_t ldc);
 
+/// c [m, n] = a [m, k] b [k, n]; row strides lda >= k, ldb >= n, ldc >= n.
+void multiply_ab(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                 const float* b, std::int64_t ldb, float* c, std::int64_t ldc);
+
+/// c [n, n] += a [k, n]^T a, only what is on the diagonal and right of it; row strides lda >= n, ldc >= n.
+void add_ata(std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, float* c, std::int64_t ldc);
+
 /// c [m, n] += a [k, m]^T b [k, n]; row strides lda >= m, ldb >= n, ldc >= n.
 void add_atb(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
              std::int64_t ldb, float* c, std::int64_t ldc);

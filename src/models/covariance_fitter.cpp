@@ -1,6 +1,7 @@
 #include <cmath>
 #include <optional>
 
+#include "core/check.h"
 #include "linalg/eigen_topk.h"
 #include "models/pca.h"
 #include "models/windowed_covariance.h"
@@ -9,38 +10,96 @@
 namespace phase0::models {
 namespace {
 
-/// Sums up one group of the covariance's panels per scan.
+void subtract(const std::vector<float>& shift, data::FeatureBlock& block) {
+  const auto d = std::ssize(shift);
+  for (std::int64_t f = 0; f < block.n_frames; ++f) {
+    float* frame = block.frames.data() + f * d;
+    for (std::int64_t j = 0; j < d; ++j) frame[j] -= shift[static_cast<std::size_t>(j)];
+  }
+}
+
+/// Sums up the covariance in one scan; or first the products of whole runs, some frequencies in a scan, and
+/// then one group of its panels after the other.
 class CovarianceFitter final : public PcaFitter {
  public:
-  CovarianceFitter(std::int64_t window, std::vector<float> shift, std::int64_t group_bytes,
-                   const std::string& scratch_folder)
-      : shift_(std::move(shift)),
-        layout_(window, std::ssize(shift_)),
-        covariance_(layout_, layout_.groups(group_bytes), scratch_folder) {}
+  CovarianceFitter(const PcaTask& task, std::vector<float> shift, const PcaPlan& plan)
+      : task_(task),
+        shift_(std::move(shift)),
+        layout_(task.window, std::ssize(shift_), task.span()),
+        covariance_(layout_, layout_.groups(plan.group_bytes), task.scratch_folder) {
+    const std::int64_t n_groups = covariance_.n_groups();
+    if (plan.spectral_units > 0) {
+      products_.emplace(task.window, layout_.d());
+      for (int first = 0; first < SpectralProducts::kUnits; first += plan.spectral_units) {
+        const int end = std::min(first + plan.spectral_units, SpectralProducts::kUnits);
+        scans_.push_back({first, end, false});
+      }
+    }
+    if (plan.n_scans == 1 && !scans_.empty()) {
+      scans_[0].panels = true;
+    } else {
+      scans_.insert(scans_.end(), static_cast<std::size_t>(n_groups), {0, 0, true});
+    }
+    PHASE0_CHECK(std::ssize(scans_) == plan.n_scans);
+  }
 
-  std::int64_t n_scans() const override { return covariance_.n_groups(); }
+  std::int64_t n_scans() const override { return std::ssize(scans_); }
 
   void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
-    if (!part_) part_.emplace(covariance_.next_part(shift_));
-    part_->add(blocks, pool);
+    if (!is_begun_) begin();
+    pool.run(std::ssize(blocks),
+             [&](std::int64_t b, int) { subtract(shift_, blocks[static_cast<std::size_t>(b)]); });
+    if (scan().takes_units()) products_->add(blocks, pool);
+    if (!part_) return;
+    if (products_) {
+      part_->add_edges(blocks, pool);
+    } else {
+      part_->add(blocks, pool);
+    }
   }
 
   void end_scan(core::ThreadPool& pool) override {
-    part_->finish(pool);
-    n_samples_ = part_->n();
-    mean_ = part_->mean();
-    covariance_.take(*part_);
-    part_.reset();
+    if (scan().takes_units()) products_->end_scan(pool);
+    if (part_) {
+      part_->finish(pool, products_ ? &*products_ : nullptr);
+      n_samples_ = part_->n();
+      mean_ = part_->mean();
+      covariance_.take(*part_);
+      part_.reset();
+    }
+    ++n_ended_;
+    is_begun_ = false;
+    if (n_ended_ == n_scans()) products_.reset();
   }
 
-  PcaModel finish(std::int64_t k, core::Execution& execution) override {
-    const double total = covariance_.total_variance();
+  std::vector<PcaModel> finish(std::int64_t k, core::Execution& execution) override {
+    std::vector<PcaModel> models;
+    for (const std::int64_t start : task_.starts) models.push_back(model(start, k, execution));
+    return models;
+  }
+
+ private:
+  struct Scan {
+    int first_unit = 0, end_unit = 0;
+    bool panels = false;  ///< of the next group
+    bool takes_units() const { return end_unit > first_unit; }
+  };
+  const Scan& scan() const { return scans_.at(static_cast<std::size_t>(n_ended_)); }
+
+  void begin() {
+    if (scan().takes_units()) products_->begin_scan(scan().first_unit, scan().end_unit);
+    if (scan().panels) part_.emplace(covariance_.next_part());
+    is_begun_ = true;
+  }
+
+  PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
+    const double total = covariance_.total_variance(start);
     if (!std::isfinite(total)) {
       throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
     }
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
       execution.check_stop();
-      covariance_.apply(x, y, count, execution.pool);
+      covariance_.apply(start, x, y, count, execution.pool);
     };
     linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, layout_.dim(), k);
     PcaModel model;
@@ -48,7 +107,10 @@ class CovarianceFitter final : public PcaFitter {
     model.dim = layout_.dim();
     model.n_samples = n_samples_;
     model.method = "covariance";
-    model.mean = mean_;
+    for (std::int64_t i = 0; i < model.dim; ++i) {
+      const auto at = static_cast<std::size_t>(start * layout_.d() + i);
+      model.mean.push_back(mean_[at] + static_cast<double>(shift_[at % shift_.size()]));
+    }
     model.components = std::move(pairs.vectors);
     model.explained_variance = std::move(pairs.values);
     for (const double variance : model.explained_variance) {
@@ -58,20 +120,24 @@ class CovarianceFitter final : public PcaFitter {
     return model;
   }
 
- private:
+  PcaTask task_;
   std::vector<float> shift_;
   GramLayout layout_;
   WindowedCovariance covariance_;
+  std::vector<Scan> scans_;
+  std::int64_t n_ended_ = 0;
+  bool is_begun_ = false;
+  std::optional<SpectralProducts> products_;
   std::optional<WindowedGram> part_;
   std::int64_t n_samples_ = 0;
-  std::vector<double> mean_;
+  std::vector<double> mean_;  ///< [span, D], less the shift
 };
 
 }  // namespace
 
-std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift,
-                                             std::int64_t group_bytes, const std::string& scratch_folder) {
-  return std::make_unique<CovarianceFitter>(window, std::move(shift), group_bytes, scratch_folder);
+std::unique_ptr<PcaFitter> covariance_fitter(const PcaTask& task, std::vector<float> shift,
+                                             const PcaPlan& plan) {
+  return std::make_unique<CovarianceFitter>(task, std::move(shift), plan);
 }
 
 }  // namespace phase0::models

@@ -13,11 +13,11 @@ constexpr std::int64_t kMaxGroupShare = 16;
 
 }  // namespace
 
-GramLayout::GramLayout(std::int64_t window, std::int64_t d) : window_(window), d_(d) {
-  PHASE0_CHECK(window >= 1 && d >= 1);
-  // The largest size that is computed below, so that nothing overflows.
-  core::checked_mul(core::checked_mul(d, d, "covariance"), kValueBytes * window * (window + 1) / 2,
-                    "covariance");
+GramLayout::GramLayout(std::int64_t window, std::int64_t d, std::int64_t span)
+    : window_(window), d_(d), span_(span) {
+  PHASE0_CHECK(window >= 1 && d >= 1 && span >= window);
+  // More than the largest size that is computed below, so that nothing overflows.
+  core::checked_mul(core::checked_mul(d, d, "covariance"), kValueBytes * window * span, "covariance");
   std::int64_t offset = 0;
   for (std::int64_t k = 0; k < window; ++k) {
     for (std::int64_t first = 0; first < d; first += kPanelRows) {
@@ -27,7 +27,7 @@ GramLayout::GramLayout(std::int64_t window, std::int64_t d) : window_(window), d
                          .n = std::min(kPanelRows, d - first),
                          .column = column,
                          .n_columns = d - column,
-                         .n_positions = window - k,
+                         .n_positions = span - k,
                          .offset = offset});
       offset += panels_.back().size();
     }

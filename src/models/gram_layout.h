@@ -25,15 +25,21 @@ struct PanelRange {
 };
 
 /// How the upper half of an F x F covariance of windows, F = window * d, is cut into panels: what is summed
-/// up, stored and read as one. Depends on the shape alone.
+/// up, stored and read as one. Windows of several lags, which begin at different frames of one longer `span`,
+/// share the blocks that they have in common: then there are the blocks (p, p + difference) of all positions
+/// p of the span, up to a difference of window - 1. Depends on the shape alone.
 class GramLayout {
  public:
   static constexpr std::int64_t kPanelRows = 256;
 
-  GramLayout(std::int64_t window, std::int64_t d);
+  /// 1 <= window <= span.
+  GramLayout(std::int64_t window, std::int64_t d, std::int64_t span);
+  GramLayout(std::int64_t window, std::int64_t d) : GramLayout(window, d, window) {}
 
   std::int64_t window() const { return window_; }
   std::int64_t d() const { return d_; }
+  std::int64_t span() const { return span_; }
+  /// Of a window.
   std::int64_t dim() const { return window_ * d_; }
   std::int64_t n_panels() const { return static_cast<std::int64_t>(panels_.size()); }
   const GramPanel& panel(std::int64_t i) const { return panels_[static_cast<std::size_t>(i)]; }
@@ -50,6 +56,7 @@ class GramLayout {
  private:
   std::int64_t window_;
   std::int64_t d_;
+  std::int64_t span_;
   std::vector<GramPanel> panels_;
 };
 

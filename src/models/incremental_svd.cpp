@@ -41,7 +41,7 @@ class IncrementalSvdFitter final : public PcaFitter {
 
   void end_scan(core::ThreadPool& /*pool*/) override { update(); }
 
-  PcaModel finish(std::int64_t k, core::Execution& /*execution*/) override {
+  std::vector<PcaModel> finish(std::int64_t k, core::Execution& /*execution*/) override {
     PHASE0_CHECK(n_ >= 2);
     PcaModel model;
     model.k = k;
@@ -59,7 +59,7 @@ class IncrementalSvdFitter final : public PcaFitter {
     }
     model.components.assign(components.data(), components.data() + components.size());
     fix_signs(model.components, k);
-    return model;
+    return {std::move(model)};
   }
 
  private:

@@ -8,9 +8,11 @@
 
 #include "core/aligned_buffer.h"
 #include "core/check.h"
+#include "core/checked.h"
 #include "data/scan.h"
 #include "linalg/blas.h"
 #include "linalg/eigen_topk.h"
+#include "models/spectral_products.h"
 #include "models/windowed_covariance.h"
 #include "models/windowed_gram.h"
 #include "store/file_system.h"
@@ -34,29 +36,29 @@ std::vector<float> frame_shift(const data::FeatureSource& rows) {
   return shift;
 }
 
-/// Projects blocks onto components: frames times every window position's part of the components, then sums
-/// over the positions. Products are float64 on frames minus a shift; the rest of the centring is one constant
-/// per component.
+/// Projects blocks onto the components of all models: frames times every window position's part of the
+/// components, then sums over the positions. Products are float64 on frames minus a shift; the rest of the
+/// centring is one constant per component.
 class Projector {
  public:
-  Projector(const PcaModel& model, std::int64_t window)
-      : model_(model), window_(window), d_(model.dim / window) {
+  Projector(std::vector<PcaScores>& scores, std::int64_t window)
+      : scores_(scores),
+        window_(window),
+        k_(scores[0].model->k),
+        d_(scores[0].model->dim / window),
+        columns_(std::ssize(scores) * window * k_) {
     shift_.assign(static_cast<std::size_t>(d_), 0.0);
-    for (std::int64_t i = 0; i < model.dim; ++i) {
+    const PcaModel& first = *scores[0].model;
+    for (std::int64_t i = 0; i < first.dim; ++i) {
       shift_[static_cast<std::size_t>(i % d_)] +=
-          model.mean[static_cast<std::size_t>(i)] / static_cast<double>(window);
+          first.mean[static_cast<std::size_t>(i)] / static_cast<double>(window);
     }
-    constant_.assign(static_cast<std::size_t>(model.k), 0.0);
-    by_position_.resize(model.k * model.dim);
-    for (std::int64_t w = 0; w < window; ++w) {
-      for (std::int64_t c = 0; c < model.k; ++c) {
-        for (std::int64_t j = 0; j < d_; ++j) {
-          const double loading = model.components[static_cast<std::size_t>(c * model.dim + w * d_ + j)];
-          by_position_[(w * model.k + c) * d_ + j] = loading;
-          constant_[static_cast<std::size_t>(c)] +=
-              loading *
-              (model.mean[static_cast<std::size_t>(w * d_ + j)] - shift_[static_cast<std::size_t>(j)]);
-        }
+    constant_.assign(static_cast<std::size_t>(std::ssize(scores) * k_), 0.0);
+    loadings_.resize(columns_ * d_);
+    for (std::int64_t m = 0; m < std::ssize(scores); ++m) {
+      PHASE0_CHECK(scores[static_cast<std::size_t>(m)].model->k == k_);
+      for (std::int64_t w = 0; w < window; ++w) {
+        for (std::int64_t c = 0; c < k_; ++c) take_loadings(m, w, c);
       }
     }
   }
@@ -66,69 +68,93 @@ class Projector {
     core::AlignedBuffer<double> products;
   };
 
-  /// scores [n_rows, k] of a block.
-  void project(const data::FeatureBlock& block, Workspace& workspace, float* scores) const {
-    const std::int64_t columns = window_ * model_.k;
+  void project(const data::FeatureBlock& block, Workspace& workspace) const {
     workspace.frames.resize(block.n_frames * d_);
-    workspace.products.resize(block.n_frames * columns);
+    workspace.products.resize(block.n_frames * columns_);
     for (std::int64_t f = 0; f < block.n_frames; ++f) {
       for (std::int64_t j = 0; j < d_; ++j) {
         workspace.frames[f * d_ + j] =
             static_cast<double>(block.frames[f * d_ + j]) - shift_[static_cast<std::size_t>(j)];
       }
     }
-    linalg::multiply_abt(block.n_frames, columns, d_, workspace.frames.data(), d_, by_position_.data(), d_,
-                         workspace.products.data(), columns);
+    linalg::multiply_abt(block.n_frames, columns_, d_, workspace.frames.data(), d_, loadings_.data(), d_,
+                         workspace.products.data(), columns_);
+    for (std::int64_t m = 0; m < std::ssize(scores_); ++m) sum_positions(block, m, workspace.products.data());
+  }
+
+ private:
+  void take_loadings(std::int64_t m, std::int64_t w, std::int64_t c) {
+    const PcaModel& model = *scores_[static_cast<std::size_t>(m)].model;
+    double* to = loadings_.data() + ((m * window_ + w) * k_ + c) * d_;
+    for (std::int64_t j = 0; j < d_; ++j) {
+      to[j] = model.components[static_cast<std::size_t>(c * model.dim + w * d_ + j)];
+      constant_[static_cast<std::size_t>(m * k_ + c)] +=
+          to[j] * (model.mean[static_cast<std::size_t>(w * d_ + j)] - shift_[static_cast<std::size_t>(j)]);
+    }
+  }
+
+  void sum_positions(const data::FeatureBlock& block, std::int64_t m, const double* products) const {
+    PcaScores& scores = scores_[static_cast<std::size_t>(m)];
+    float* out = scores.out.mutable_data<float>() + block.first_row * k_;
     for (const auto& run : block.runs) {
       for (std::int64_t r = 0; r < run.n_rows; ++r) {
-        const double* products = workspace.products.data() + (run.first_frame + r) * columns;
-        for (std::int64_t c = 0; c < model_.k; ++c) {
-          double score = -constant_[static_cast<std::size_t>(c)];
-          for (std::int64_t w = 0; w < window_; ++w) score += products[w * (columns + model_.k) + c];
-          scores[(run.first_row + r) * model_.k + c] = static_cast<float>(score);
+        const double* first = products + (run.first_frame + scores.start + r) * columns_ + m * window_ * k_;
+        for (std::int64_t c = 0; c < k_; ++c) {
+          double score = -constant_[static_cast<std::size_t>(m * k_ + c)];
+          for (std::int64_t w = 0; w < window_; ++w) score += first[w * (columns_ + k_) + c];
+          out[(run.first_row + r) * k_ + c] = static_cast<float>(score);
         }
       }
     }
   }
 
- private:
-  const PcaModel& model_;
+  std::vector<PcaScores>& scores_;
   std::int64_t window_;
+  std::int64_t k_;
   std::int64_t d_;
+  std::int64_t columns_;
   std::vector<double> shift_;
-  std::vector<double> constant_;
-  core::AlignedBuffer<double> by_position_;  ///< [W, k, D]
+  std::vector<double> constant_;          ///< [model, k]
+  core::AlignedBuffer<double> loadings_;  ///< [model, W, k, D]
 };
 
-PcaMethod choose_method(const data::SourceShape& rows) {
-  // In double: exact where it matters, and never too large.
-  const auto w = static_cast<double>(rows.window);
-  const auto d = static_cast<double>(rows.frame_dim);
-  return w * (w + 1) / 2 * d * d * 8 <= static_cast<double>(kMaxAutoCovarianceBytes)
-             ? PcaMethod::kCovariance
-             : PcaMethod::kIncrementalSvd;
-}
-
-/// Groups of panels for the memory, beside what `plan.need` states without them.
-void plan_groups(const GramLayout& layout, const PcaRoom& room, PcaPlan& plan) {
+/// How much of the work is done in a scan, for the memory beside what `plan.need` states without it.
+void plan_scans(const GramLayout& layout, const PcaRoom& room, PcaPlan& plan) {
+  const bool spectral = SpectralProducts::suits(layout.window(), layout.d());
+  const auto spectral_bytes = [&](int units) {
+    return spectral ? SpectralProducts::bytes(layout.window(), layout.d(), units) : 0;
+  };
   const std::int64_t all_bytes = 8 * layout.size(layout.all());
-  core::ScanNeed in_parts = plan.need;
-  in_parts.fixed_bytes += WindowedCovariance::kCopyBytes;
-  plan.need.fixed_bytes += all_bytes;
+  const core::ScanNeed beside = plan.need;
+  plan.need.fixed_bytes += all_bytes + spectral_bytes(SpectralProducts::kUnits);
   plan.group_bytes = all_bytes;
+  plan.spectral_units = spectral ? SpectralProducts::kUnits : 0;
   plan.minimum_bytes = plan.need.minimum_bytes();
   if (room.scratch_in_memory) return;
-  plan.minimum_bytes = std::min(plan.minimum_bytes, in_parts.minimum_bytes() + layout.smallest_group_bytes());
+  // First the products of whole runs, in a scan or a few; then one group of panels after the other.
+  const auto divided = [&](int units, std::int64_t group_bytes) {
+    core::ScanNeed need = beside;
+    need.fixed_bytes +=
+        std::max(spectral_bytes(units), spectral_bytes(0) + group_bytes + WindowedCovariance::kCopyBytes);
+    return need;
+  };
+  const std::int64_t least_group = layout.smallest_group_bytes();
+  plan.minimum_bytes = std::min(plan.minimum_bytes, divided(spectral ? 1 : 0, least_group).minimum_bytes());
   if (plan.need.minimum_bytes() <= std::max(room.free_bytes, plan.minimum_bytes)) return;
-  // A block for every thread first, then as much of the covariance as fits.
-  plan.group_bytes = room.free_bytes - in_parts.bytes(room.threads, room.threads);
-  if (plan.group_bytes < layout.smallest_group_bytes()) {
-    plan.group_bytes = std::max(layout.smallest_group_bytes(), room.free_bytes - in_parts.minimum_bytes());
+  // A block for every thread first, then as much as fits.
+  std::int64_t free_bytes = room.free_bytes - beside.bytes(room.threads, room.threads);
+  const auto group_for = [&](std::int64_t bytes) {
+    return bytes - spectral_bytes(0) - WindowedCovariance::kCopyBytes;
+  };
+  if (std::max(spectral_bytes(spectral ? 1 : 0), spectral_bytes(0) + least_group) > free_bytes) {
+    free_bytes = room.free_bytes - beside.minimum_bytes();
   }
-  plan.need = in_parts;
-  plan.need.fixed_bytes += plan.group_bytes;
+  plan.group_bytes = std::clamp(group_for(free_bytes), least_group, all_bytes);
+  while (plan.spectral_units > 1 && spectral_bytes(plan.spectral_units) > free_bytes) --plan.spectral_units;
+  plan.need = divided(plan.spectral_units, plan.group_bytes);
   plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
-  plan.scratch_bytes = all_bytes;
+  if (spectral) plan.n_scans += core::ceil_div(SpectralProducts::kUnits, plan.spectral_units);
+  plan.scratch_bytes = plan.group_bytes < all_bytes ? all_bytes : 0;
 }
 
 }  // namespace
@@ -143,47 +169,64 @@ void fix_signs(std::vector<double>& components, std::int64_t k) {
   }
 }
 
-PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, const PcaRoom& room) {
+PcaMethod resolve_pca_method(PcaMethod method, std::int64_t window, std::int64_t frame_dim) {
+  if (method != PcaMethod::kAuto) return method;
+  // In double: exact where it matters, and never too large.
+  const auto w = static_cast<double>(window);
+  const auto d = static_cast<double>(frame_dim);
+  return w * (w + 1) / 2 * d * d * 8 <= static_cast<double>(kMaxAutoCovarianceBytes)
+             ? PcaMethod::kCovariance
+             : PcaMethod::kIncrementalSvd;
+}
+
+PcaPlan plan_pca(const data::SourceShape& rows, const PcaTask& task, const PcaRoom& room) {
+  PHASE0_CHECK(rows.window == task.span());
   PcaPlan plan;
-  plan.method = method == PcaMethod::kAuto ? choose_method(rows) : method;
+  plan.method = resolve_pca_method(task.method, task.window, rows.frame_dim);
   plan.need = data::scan_chunks_need(rows);
   if (plan.method == PcaMethod::kIncrementalSvd) {
-    plan.need.fixed_bytes += incremental_svd_size(rows.dim(), k).bytes;
+    plan.need.fixed_bytes += incremental_svd_size(rows.dim(), task.k).bytes;
     plan.minimum_bytes = plan.need.minimum_bytes();
     return plan;
   }
-  const std::int64_t one = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 1);
-  const std::int64_t product = WindowedGram::workspace_bytes(rows.window, rows.frame_dim, 2) - one;
-  plan.need.fixed_bytes += one - product + linalg::eigen_method(rows.dim(), k).workspace_bytes;
+  const GramLayout layout(task.window, rows.frame_dim, rows.window);
+  std::int64_t worker = WindowedGram::workspace_bytes(layout, 1) - WindowedGram::workspace_bytes(layout, 0);
+  if (SpectralProducts::suits(task.window, rows.frame_dim)) {
+    worker += SpectralProducts::worker_bytes(task.window, rows.frame_dim);
+  }
+  plan.need.fixed_bytes +=
+      WindowedGram::workspace_bytes(layout, 0) + linalg::eigen_method(layout.dim(), task.k).workspace_bytes;
+  plan.need.block_bytes += WindowedGram::block_bytes(layout);
   // Blocks are all read before any product is taken.
-  plan.need.worker_bytes = std::max(plan.need.worker_bytes, product) + linalg::kBlasThreadBytes;
-  plan_groups(GramLayout(rows.window, rows.frame_dim), room, plan);
+  plan.need.worker_bytes = std::max(plan.need.worker_bytes, worker) + linalg::kBlasThreadBytes;
+  plan_scans(layout, room, plan);
   return plan;
 }
 
-PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
-                 const std::string& scratch_folder, PcaMethod method) {
-  if (rows.n_rows() < 2 || k < 1 || k > std::min(rows.dim(), rows.n_rows())) {
+std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& task,
+                              core::Execution& execution) {
+  const data::SourceShape shape = rows.shape();
+  const std::int64_t dim = task.window * shape.frame_dim;
+  if (rows.n_rows() < 2 || task.k < 1 || task.k > std::min(dim, rows.n_rows())) {
     throw Error(ErrorKind::kData,
                 fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
                             "there are {} rows of {}",
-                            k, std::max<std::int64_t>(k, 2), rows.n_rows(), rows.dim()));
+                            task.k, std::max<std::int64_t>(task.k, 2), rows.n_rows(), dim));
   }
-  const data::SourceShape shape = rows.shape();
-  const PcaPlan plan =
-      plan_pca(shape, k, method,
-               {execution.pool.size(), execution.memory.free_bytes(), store::lies_in_memory(scratch_folder)});
+  const PcaPlan plan = plan_pca(
+      shape, task,
+      {execution.pool.size(), execution.memory.free_bytes(), store::lies_in_memory(task.scratch_folder)});
   data::ScanRoom room(execution, plan.need, "PCA", shape);
   const bool exact = plan.method == PcaMethod::kCovariance;
+  PHASE0_CHECK(exact || task.span() == task.window);
   const auto fitter =
-      exact ? covariance_fitter(rows.window(), frame_shift(rows), plan.group_bytes, scratch_folder)
-            : incremental_svd_fitter(rows.dim(), k);
-  if (!exact && method == PcaMethod::kAuto) {
+      exact ? covariance_fitter(task, frame_shift(rows), plan) : incremental_svd_fitter(dim, task.k);
+  if (!exact && task.method == PcaMethod::kAuto) {
     execution.observer.log(
         LogLevel::kWarning,
         fmt::format("PCA: the covariance of {} frames of {} values takes more than {}; the approximate "
                     "incremental SVD is used",
-                    rows.window(), rows.frame_dim(), core::format_bytes(kMaxAutoCovarianceBytes)));
+                    task.window, rows.frame_dim(), core::format_bytes(kMaxAutoCovarianceBytes)));
   }
   const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
   for (std::int64_t s = 0; s < fitter->n_scans(); ++s) {
@@ -194,35 +237,41 @@ PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Executio
     });
     fitter->end_scan(execution.pool);
   }
-  return fitter->finish(k, execution);
+  return fitter->finish(task.k, execution);
 }
 
-core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k) {
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t window, std::int64_t components) {
   const std::int64_t frames = rows.block_bytes / (4 * rows.frame_dim) + 1;
   core::ScanNeed need = data::scan_need(rows);
-  need.fixed_bytes += 8 * k * rows.dim();
-  need.block_bytes += 4 * k * std::min(rows.block_rows, rows.n_rows);  // written pages
+  need.fixed_bytes += 8 * components * window * rows.frame_dim;
+  need.block_bytes += 4 * components * std::min(rows.block_rows, rows.n_rows);  // written pages
   // Frames in float64 and their products with every window position's components.
-  need.worker_bytes += 8 * frames * (rows.frame_dim + rows.window * k) + linalg::kBlasThreadBytes;
+  need.worker_bytes += 8 * frames * (rows.frame_dim + window * components) + linalg::kBlasThreadBytes;
   return need;
 }
 
-void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
+void pca_scores(std::vector<PcaScores>& scores, std::int64_t window, const data::FeatureSource& rows,
                 core::Execution& execution, const std::string& task) {
-  PHASE0_CHECK(out.rows() == rows.n_rows() && out.columns() == model.k && rows.dim() == model.dim);
+  std::int64_t components = 0;
+  for (const PcaScores& one : scores) {
+    PHASE0_CHECK(one.out.rows() == rows.n_rows() && one.out.columns() == one.model->k &&
+                 one.model->dim == window * rows.frame_dim() && one.start + window <= rows.window());
+    components += one.model->k;
+  }
   const data::SourceShape shape = rows.shape();
-  data::ScanRoom room(execution, pca_scores_need(shape, model.k), "PCA scores", shape);
-  const Projector projector(model, rows.window());
+  data::ScanRoom room(execution, pca_scores_need(shape, window, components), "PCA scores", shape);
+  const Projector projector(scores, window);
   std::vector<Projector::Workspace> workspaces(static_cast<std::size_t>(room.workers()));
   data::scan(
       rows, room, task,
       [&](std::int64_t, std::int64_t, int worker, const data::FeatureBlock& block) {
-        projector.project(block, workspaces[static_cast<std::size_t>(worker)],
-                          out.mutable_data<float>() + block.first_row * model.k);
+        projector.project(block, workspaces[static_cast<std::size_t>(worker)]);
       },
       [&](std::int64_t first, std::int64_t n) {
-        out.release(rows.block_first(first),
-                    std::min(n * rows.block_rows(), rows.n_rows() - rows.block_first(first)));
+        const std::int64_t row = rows.block_first(first);
+        for (const PcaScores& one : scores) {
+          one.out.release(row, std::min(n * rows.block_rows(), rows.n_rows() - row));
+        }
       });
 }
 

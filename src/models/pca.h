@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,15 +36,29 @@ class PcaFitter {
   virtual void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) = 0;
   /// After the last row of a scan; of at least two rows.
   virtual void end_scan(core::ThreadPool& pool) = 0;
-  /// Call once, after the last scan. Throws Error (kInterrupted) when asked to stop.
-  virtual PcaModel finish(std::int64_t k, core::Execution& execution) = 0;
+  /// A model for each of the task's windows. Call once, after the last scan. Throws Error (kInterrupted) when
+  /// asked to stop.
+  virtual std::vector<PcaModel> finish(std::int64_t k, core::Execution& execution) = 0;
 };
 
+/// What to fit: contexts of `window` frames that begin at frame `starts[i]` of a source's rows, which may be
+/// longer. So the contexts of several lags, which share nearly all frames, are fitted together.
+struct PcaTask {
+  std::int64_t k = 0;  ///< components
+  std::int64_t window = 1;
+  std::vector<std::int64_t> starts = {0};
+  PcaMethod method = PcaMethod::kAuto;
+  std::string scratch_folder;
+
+  /// The frames from the first window's first to the last one's last.
+  std::int64_t span() const { return window + *std::max_element(starts.begin(), starts.end()); }
+};
+
+struct PcaPlan;
 /// The exact F x F covariance, never formed from rows (models/windowed_gram.h). `shift` [frame_dim] is a
-/// value near the frames' mean. At most `group_bytes` of the covariance are held at once, the rest in a
-/// scratch file of `scratch_folder`; every group takes a scan. At least GramLayout::smallest_group_bytes().
-std::unique_ptr<PcaFitter> covariance_fitter(std::int64_t window, std::vector<float> shift,
-                                             std::int64_t group_bytes, const std::string& scratch_folder);
+/// value near the frames' mean. What is not held at once by the plan lies in a scratch file.
+std::unique_ptr<PcaFitter> covariance_fitter(const PcaTask& task, std::vector<float> shift,
+                                             const PcaPlan& plan);
 /// Approximate: keeps 2 k + 64 directions and a chunk of rows (Ross, Lim, Lin, Yang 2008). `k` bounds the k
 /// of finish().
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k);
@@ -69,6 +84,7 @@ struct PcaPlan {
   std::int64_t minimum_bytes = 0;             ///< the least memory that works
   std::int64_t n_scans = 1;
   std::int64_t group_bytes = 0;    ///< of the covariance held at once
+  int spectral_units = 0;          ///< in a scan; 0: frames are multiplied one difference after the other
   std::int64_t scratch_bytes = 0;  ///< on disk
 };
 /// What a fit may use.
@@ -79,20 +95,30 @@ struct PcaRoom {
   /// take the memory that the division is to save.
   bool scratch_in_memory = false;
 };
-/// For the room; for the minimum when that is more.
-PcaPlan plan_pca(const data::SourceShape& rows, std::int64_t k, PcaMethod method, const PcaRoom& room);
+/// For the room; for the minimum when that is more. Rows of the task's span.
+PcaPlan plan_pca(const data::SourceShape& rows, const PcaTask& task, const PcaRoom& room);
+/// What PcaMethod::kAuto stands for.
+PcaMethod resolve_pca_method(PcaMethod method, std::int64_t window, std::int64_t frame_dim);
 
-/// Fits on all rows. 1 <= k <= min(F, N), N >= 2; throws Error (kData) otherwise, kMemory when the budget is
-/// below the plan's minimum. The same bits for any thread count and budget.
-PcaModel fit_pca(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
-                 const std::string& scratch_folder, PcaMethod method = PcaMethod::kAuto);
+/// Fits on all rows, of the task's span; a model for each start. 1 <= k <= min(F, N), N >= 2; throws Error
+/// (kData) otherwise, kMemory when the budget is below the plan's minimum. The same bits for any thread count
+/// and budget. The incremental SVD takes whole rows only.
+std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& task,
+                              core::Execution& execution);
 
-/// Memory of pca_scores.
-core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t k);
+/// Memory of pca_scores with so many components of all models together.
+core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t window, std::int64_t components);
 
-/// Scores of all rows, [N, k]: float64 products rounded to float32, one scan. `out` is released behind the
-/// scan.
-void pca_scores(const PcaModel& model, const data::FeatureSource& rows, store::MappedDataset& out,
+/// A model of contexts that begin at frame `start` of the rows, and where their scores go, [N, k].
+struct PcaScores {
+  const PcaModel* model = nullptr;
+  std::int64_t start = 0;
+  store::MappedDataset out;
+};
+
+/// Scores of all rows under each model: float64 products rounded to float32, one scan. Models of the same
+/// `window` and number of components. The outputs are released behind the scan.
+void pca_scores(std::vector<PcaScores>& scores, std::int64_t window, const data::FeatureSource& rows,
                 core::Execution& execution, const std::string& task);
 
 /// Flips signs so that each component's largest absolute loading (the first of them on ties) is positive.

@@ -22,13 +22,14 @@ class WindowedCovariance {
 
   std::int64_t n_groups() const { return std::ssize(groups_); }
   /// Sums of nothing for the panels of the next group, in the memory that this keeps for one group.
-  WindowedGram next_part(std::vector<float> shift);
+  WindowedGram next_part();
   /// That part when it is finished.
   void take(WindowedGram& part);
-  /// Sum of the diagonal. After all groups, as the call below.
-  double total_variance() const { return total_variance_; }
-  /// Y = covariance X, `count` vectors of F consecutive values. One call at a time.
-  void apply(const double* x, double* y, std::int64_t count, core::ThreadPool& pool);
+  /// Sum of the diagonal, of the windows that begin at position `start` of the span. After all groups, as the
+  /// call below.
+  double total_variance(std::int64_t start) const;
+  /// Y = covariance X of those windows, `count` vectors of F consecutive values. One call at a time.
+  void apply(std::int64_t start, const double* x, double* y, std::int64_t count, core::ThreadPool& pool);
 
   /// Memory beside one group while panels go to the scratch file or come from there.
   static constexpr std::int64_t kCopyBytes = std::int64_t{1} << 20;
@@ -37,8 +38,8 @@ class WindowedCovariance {
   void save(PanelRange group);
   void load(PanelRange group);
   void add_diagonal(const GramPanel& panel);
-  void add_products(const GramPanel& panel, std::int64_t position, std::int64_t first, const double* x,
-                    double* y, std::int64_t count) const;
+  void add_products(const GramPanel& panel, std::int64_t start, std::int64_t position, std::int64_t first,
+                    const double* x, double* y, std::int64_t count) const;
   const double* block(const GramPanel& panel, std::int64_t position) const {
     return panels_.data() + (panel.offset - offset_) + position * panel.block_size();
   }
@@ -46,7 +47,7 @@ class WindowedCovariance {
   const GramLayout& layout_;
   std::vector<PanelRange> groups_;
   std::int64_t n_taken_ = 0;
-  double total_variance_ = 0;
+  std::vector<double> variances_;       ///< [span], sums over a frame's values
   core::AlignedBuffer<double> panels_;  ///< of one group
   std::int64_t offset_ = 0;             ///< of its first panel
   store::MappedDataset scratch_;        ///< all panels, when there are several groups

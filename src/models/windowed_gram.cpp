@@ -14,18 +14,17 @@ constexpr std::int64_t kEdgeRuns =
 
 }  // namespace
 
-WindowedGram::WindowedGram(const GramLayout& layout, PanelRange range, std::vector<float> shift,
-                           core::AlignedBuffer<double> room)
-    : layout_(layout), range_(range), shift_(std::move(shift)), panels_(std::move(room)) {
-  PHASE0_CHECK(std::ssize(shift_) == layout.d());
+WindowedGram::WindowedGram(const GramLayout& layout, PanelRange range, core::AlignedBuffer<double> room)
+    : layout_(layout), range_(range), panels_(std::move(room)) {
   panels_.resize(layout.size(range));
   panels_.fill(0.0);
-  sums_.assign(static_cast<std::size_t>(layout.dim()), 0.0);
-  edges_.resize(kEdgeRuns * 2 * (layout.window() - 1) * layout.d());
+  sums_.assign(static_cast<std::size_t>(layout.span() * layout.d()), 0.0);
+  edges_.resize(kEdgeRuns * 2 * (layout.span() - 1) * layout.d());
 }
 
-std::int64_t WindowedGram::workspace_bytes(std::int64_t window, std::int64_t d, int threads) {
-  return kEdgeRuns * 2 * (window - 1) * d * 4 + threads * std::min(GramLayout::kPanelRows, d) * d * 4;
+std::int64_t WindowedGram::workspace_bytes(const GramLayout& layout, int threads) {
+  const std::int64_t d = layout.d();
+  return kEdgeRuns * 2 * (layout.span() - 1) * d * 4 + threads * std::min(GramLayout::kPanelRows, d) * d * 4;
 }
 
 template <typename Work>
@@ -34,48 +33,40 @@ void WindowedGram::each_panel(core::ThreadPool& pool, const Work& work) {
            [&](std::int64_t item, int worker) { work(layout_.panel(range_.first + item), worker); });
 }
 
-void WindowedGram::add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) {
-  PHASE0_CHECK(!finished_);
+void WindowedGram::add(const std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) {
   products_.resize(static_cast<std::size_t>(pool.size()));
-  pool.run(std::ssize(blocks),
-           [&](std::int64_t b, int) { subtract_shift(blocks[static_cast<std::size_t>(b)]); });
-  pool.run(range_.end - range_.first + 1, [&](std::int64_t item, int worker) {
+  each_panel(pool, [&](const GramPanel& panel, int worker) {
     auto& product = products_[static_cast<std::size_t>(worker)];
-    for (const auto& block : blocks) {
-      if (item == 0) {
-        add_sums(block);
-      } else {
-        const GramPanel& panel = layout_.panel(range_.first + item - 1);
-        product.resize(panel.block_size());
-        add_run_products(block, panel, product.data());
-      }
-    }
+    product.resize(panel.block_size());
+    for (const auto& block : blocks) add_run_products(block, panel, product.data());
   });
+  add_edges(blocks, pool);
+}
+
+void WindowedGram::add_edges(const std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) {
+  PHASE0_CHECK(!finished_);
+  block_sums_.assign(blocks.size() * sums_.size(), 0.0);
+  pool.run(std::ssize(blocks), [&](std::int64_t b, int) {
+    sum_up(blocks[static_cast<std::size_t>(b)], block_sums_.data() + b * std::ssize(sums_));
+  });
+  for (std::size_t i = 0; i < block_sums_.size(); ++i) sums_[i % sums_.size()] += block_sums_[i];
   for (const auto& block : blocks) {
     n_ += block.n_rows;
-    if (layout_.window() > 1) collect_edges(block, pool);
+    if (layout_.span() > 1) collect_edges(block, pool);
   }
 }
 
-void WindowedGram::subtract_shift(data::FeatureBlock& block) const {
+/// Of the first position; of the others what they have more than the one before them.
+void WindowedGram::sum_up(const data::FeatureBlock& block, double* sums) const {
   const std::int64_t d = layout_.d();
-  PHASE0_CHECK(block.window == layout_.window() && block.frame_dim == d);
-  for (std::int64_t f = 0; f < block.n_frames; ++f) {
-    float* frame = block.frames.data() + f * d;
-    for (std::int64_t j = 0; j < d; ++j) frame[j] -= shift_[static_cast<std::size_t>(j)];
-  }
-}
-
-void WindowedGram::add_sums(const data::FeatureBlock& block) {
-  const std::int64_t d = layout_.d();
+  PHASE0_CHECK(block.window == layout_.span() && block.frame_dim == d);
   for (const auto& run : block.runs) {
     const float* frames = block.frames.data() + run.first_frame * d;
     for (std::int64_t r = 0; r < run.n_rows; ++r) {
-      for (std::int64_t j = 0; j < d; ++j)
-        sums_[static_cast<std::size_t>(j)] += static_cast<double>(frames[r * d + j]);
+      for (std::int64_t j = 0; j < d; ++j) sums[j] += static_cast<double>(frames[r * d + j]);
     }
-    for (std::int64_t i = 1; i < layout_.window(); ++i) {
-      double* sum = sums_.data() + i * d;
+    for (std::int64_t i = 1; i < layout_.span(); ++i) {
+      double* sum = sums + i * d;
       const float* head = frames + (i - 1) * d;
       const float* tail = frames + (run.n_rows + i - 1) * d;
       for (std::int64_t j = 0; j < d; ++j)
@@ -98,21 +89,21 @@ void WindowedGram::add_run_products(const data::FeatureBlock& data, const GramPa
 
 void WindowedGram::collect_edges(const data::FeatureBlock& block, core::ThreadPool& pool) {
   const std::int64_t d = layout_.d();
-  const std::int64_t edge = (layout_.window() - 1) * d;
+  const std::int64_t edge = (layout_.span() - 1) * d;
   for (const auto& run : block.runs) {
     const float* frames = block.frames.data() + run.first_frame * d;
     float* out = edges_.data() + n_edges_ * 2 * edge;
     std::memcpy(out, frames, static_cast<std::size_t>(edge) * sizeof(float));
     std::memcpy(out + edge, frames + run.n_rows * d, static_cast<std::size_t>(edge) * sizeof(float));
-    if (++n_edges_ == kEdgeRuns) add_edges(pool);
+    if (++n_edges_ == kEdgeRuns) add_collected(pool);
   }
 }
 
-void WindowedGram::add_edges(core::ThreadPool& pool) {
+void WindowedGram::add_collected(core::ThreadPool& pool) {
   if (n_edges_ == 0) return;
   products_.resize(static_cast<std::size_t>(pool.size()));
   const std::int64_t d = layout_.d();
-  const std::int64_t edge_frames = layout_.window() - 1;
+  const std::int64_t edge_frames = layout_.span() - 1;
   const std::int64_t stride = 2 * edge_frames * d;
   each_panel(pool, [&](const GramPanel& panel, int worker) {
     auto& product = products_[static_cast<std::size_t>(worker)];
@@ -133,11 +124,10 @@ void WindowedGram::add_edges(core::ThreadPool& pool) {
 }
 
 void WindowedGram::merge(WindowedGram& other, core::ThreadPool& pool) {
-  PHASE0_CHECK(!finished_ && !other.finished_ && other.shift_ == shift_ &&
-               other.layout_.window() == layout_.window() && other.range_.first == range_.first &&
-               other.range_.end == range_.end);
-  add_edges(pool);
-  other.add_edges(pool);
+  PHASE0_CHECK(!finished_ && !other.finished_ && other.sums_.size() == sums_.size() &&
+               other.range_.first == range_.first && other.range_.end == range_.end);
+  add_collected(pool);
+  other.add_collected(pool);
   each_panel(pool, [&](const GramPanel& panel, int) {
     double* mine = block(panel, 0);
     const double* theirs = other.block(panel, 0);
@@ -150,18 +140,27 @@ void WindowedGram::merge(WindowedGram& other, core::ThreadPool& pool) {
 std::vector<double> WindowedGram::mean() const {
   PHASE0_CHECK(finished_);
   std::vector<double> mean(sums_.size());
-  for (std::size_t i = 0; i < mean.size(); ++i) {
-    mean[i] = sums_[i] / static_cast<double>(n_) + static_cast<double>(shift_[i % shift_.size()]);
-  }
+  for (std::size_t i = 0; i < mean.size(); ++i) mean[i] = sums_[i] / static_cast<double>(n_);
   return mean;
 }
 
-void WindowedGram::finish(core::ThreadPool& pool) {
+void WindowedGram::finish(core::ThreadPool& pool, const SpectralProducts* products) {
   PHASE0_CHECK(!finished_ && n_ >= 2);
-  add_edges(pool);
-  for (std::size_t i = shift_.size(); i < sums_.size(); ++i) sums_[i] += sums_[i - shift_.size()];
-  each_panel(pool, [&](const GramPanel& panel, int) { finish_panel(panel); });
+  add_collected(pool);
+  const auto d = static_cast<std::size_t>(layout_.d());
+  for (std::size_t i = d; i < sums_.size(); ++i) sums_[i] += sums_[i - d];
+  each_panel(pool, [&](const GramPanel& panel, int) {
+    if (products != nullptr) take_products(panel, *products);
+    finish_panel(panel);
+  });
   finished_ = true;
+}
+
+void WindowedGram::take_products(const GramPanel& panel, const SpectralProducts& products) {
+  for (std::int64_t r = 0; r < panel.n; ++r) {
+    const double* from = products.product(panel.difference) + (panel.first + r) * layout_.d() + panel.column;
+    std::copy_n(from, panel.n_columns, block(panel, 0) + r * panel.n_columns);
+  }
 }
 
 void WindowedGram::finish_panel(const GramPanel& panel) {

@@ -35,8 +35,9 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const run::Workload workload = run::measure(
-        samples_, static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
+    const run::Workload workload =
+        run::measure(options_, samples_,
+                     static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     const core::Reservation output(session_.execution().memory,
                                    run::analyze_files_in_memory(session_, workload), "output on tmpfs");

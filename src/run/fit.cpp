@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "core/random.h"
 #include "data/features_file.h"
@@ -14,6 +15,7 @@
 #include "phase0/pipeline.h"
 #include "run/advice.h"
 #include "run/journal.h"
+#include "run/lag_groups.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
 #include "store/h5_writer.h"
@@ -78,9 +80,11 @@ class Fitting {
     const auto delta = samples_.delta(Split::kTrain);
     const models::Normaliser normaliser =
         models::make_normaliser(models::column_moments(*delta, session_.execution(), "normaliser"));
+    fit_pca();
     for (const std::int64_t lag : options_.context.lags) {
       models::save_normaliser(models_, lag, normaliser);
       fit_lag(lag);
+      components_.erase(lag);
     }
     assignments_.commit();
     models_.commit();
@@ -113,16 +117,14 @@ class Fitting {
   }
 
   void fit_lag(std::int64_t lag) {
-    std::map<std::int64_t, models::PcaModel> pca;
-    std::map<std::int64_t, Features> scores;
-    fit_pca(lag, pca, scores);
     const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
     for (const auto& condition : options_.clustering.conditions) {
       const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
-      const Features& features = on_mean ? mean : scores.at(condition.pca_dim);
       models::ConditionModel model;
+      const Components* components = on_mean ? nullptr : &components_.at(lag).at(condition.pca_dim);
+      const Features& features = on_mean ? mean : components->scores;
       model.n_total = features.train->n_rows();
-      if (!on_mean) model.pca = pca.at(condition.pca_dim);
+      if (!on_mean) model.pca = components->model;
       if (condition.type == ConditionType::kPcaQuartile) {
         fit_quartile(lag, condition, features, model);
       } else {
@@ -132,30 +134,44 @@ class Fitting {
     }
   }
 
-  /// One covariance serves all numbers of components of the lag; scores go to scratch files.
-  void fit_pca(std::int64_t lag, std::map<std::int64_t, models::PcaModel>& pca,
-               std::map<std::int64_t, Features>& scores) {
-    std::int64_t most = 0;
+  void fit_pca() {
+    std::set<std::int64_t> dims;
     for (const auto& condition : options_.clustering.conditions) {
-      most = std::max(most, condition.pca_dim);
-      if (condition.pca_dim > 0) pca[condition.pca_dim] = {};
+      if (condition.pca_dim > 0) dims.insert(condition.pca_dim);
     }
-    if (most == 0) return;
-    const Features flat{samples_.flat(Split::kTrain, lag), samples_.flat(Split::kEval, lag)};
-    const models::PcaModel all = models::fit_pca(*flat.train, most, session_.execution(),
-                                                 session_.directory().path, options_.clustering.pca_method);
-    for (auto& [k, model] : pca) {
-      model = leading(all, k);
-      std::unique_ptr<FeatureSource> of_split[2];
-      for (std::size_t s = 0; s < 2; ++s) {
-        const FeatureSource& rows = flat.of(kSplits[s]);
-        store::MappedDataset matrix =
-            store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32, rows.n_rows(), k);
-        models::pca_scores(model, rows, matrix, session_.execution(),
-                           fmt::format("lag {}: {} scores", lag, name_of(kSplits[s])));
-        of_split[s] = data::matrix_source(std::move(matrix));
-      }
-      scores[k] = {std::move(of_split[0]), std::move(of_split[1])};
+    if (dims.empty()) return;
+    for (const auto& group : run::pca_lag_groups(options_, samples_.storage(), samples_.dim())) {
+      fit_pca(group, dims);
+    }
+  }
+
+  /// One covariance serves all numbers of components of its lags; scores go to scratch files.
+  void fit_pca(const run::LagGroup& group, const std::set<std::int64_t>& dims) {
+    const models::PcaTask task =
+        run::pca_task(group, options_, samples_.storage(), *dims.rbegin(), session_.directory().path);
+    const Features rows{samples_.flat(Split::kTrain, group.front(), group.back()),
+                        samples_.flat(Split::kEval, group.front(), group.back())};
+    const std::vector<models::PcaModel> largest = models::fit_pca(*rows.train, task, session_.execution());
+    for (const std::int64_t k : dims) {
+      for (std::size_t i = 0; i < group.size(); ++i) components_[group[i]][k].model = leading(largest[i], k);
+      for (const Split split : kSplits) score(group, task, k, split, rows.of(split));
+    }
+  }
+
+  void score(const run::LagGroup& group, const models::PcaTask& task, std::int64_t k, Split split,
+             const FeatureSource& rows) {
+    std::vector<models::PcaScores> scores;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      scores.push_back(
+          {&components_[group[i]][k].model, task.starts[i],
+           store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32, rows.n_rows(), k)});
+    }
+    models::pca_scores(scores, task.window, rows, session_.execution(),
+                       fmt::format("{} scores", name_of(split)));
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      Features& features = components_[group[i]][k].scores;
+      (split == Split::kTrain ? features.train : features.eval) =
+          data::matrix_source(std::move(scores[i].out));
     }
   }
 
@@ -205,17 +221,25 @@ class Fitting {
     return centre;
   }
 
+  /// Of one lag and number of components.
+  struct Components {
+    models::PcaModel model;
+    Features scores;
+  };
+
   run::Session& session_;
   const Options& options_;
   data::Samples samples_;
   store::H5Writer assignments_;
   store::H5Writer models_;
+  std::map<std::int64_t, std::map<std::int64_t, Components>>
+      components_;  ///< [lag][k], until the lag is fitted
 };
 
 run::StageReport fit_models(run::Session& session) {
   Fitting fitting(session);
   const run::Workload workload =
-      run::measure(fitting.samples(),
+      run::measure(session.options(), fitting.samples(),
                    static_cast<std::int64_t>(std::filesystem::file_size(session.directory().features())));
   const StagePlan plan = run::plan_fit(session, workload);
   run::require_memory(

@@ -36,14 +36,22 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models:
   return {once + groups * (seeding + lloyd_min), once + groups * (seeding + lloyd_max)};
 }
 
-/// Memory of the PCA of one lag.
+/// Of the widest group.
+std::int64_t most_lags(const FitParts& parts) {
+  std::int64_t most = 0;
+  for (const LagGroup& group : parts.lag_groups) most = std::max<std::int64_t>(most, std::ssize(group));
+  return most;
+}
+
+/// Memory of the PCA of a group of lags.
 void add_pca(const FitParts& parts, const Workload& workload, Peak& peak) {
   const models::PcaPlan& fit = *parts.pca;
+  const std::int64_t columns = core::checked_mul(most_lags(parts), *parts.pca_dims.rbegin());
   peak.consider(fit.method == PcaMethod::kCovariance ? "PCA covariance" : "PCA incremental SVD",
-                core::planned_bytes(fit.need, workload.flat.n_blocks(), peak.threads(), peak.free_bytes()),
+                core::planned_bytes(fit.need, workload.span.n_blocks(), peak.threads(), peak.free_bytes()),
                 fit.minimum_bytes);
-  peak.consider("PCA scores", models::pca_scores_need(workload.flat, *parts.pca_dims.rbegin()),
-                workload.flat.n_blocks());
+  peak.consider("PCA scores", models::pca_scores_need(workload.span, parts.window, columns),
+                workload.span.n_blocks());
 }
 
 void add_condition(const Options& options, const Workload& workload, const ConditionOptions& condition,
@@ -85,8 +93,16 @@ FitParts fit_parts(const Session& session, const Workload& workload) {
                                               options.clustering.kmeans, session.threads(), free_bytes);
   }
   if (!parts.pca_dims.empty()) {
+    parts.lag_groups = pca_lag_groups(options, workload.storage, workload.dim);
+    const auto widest = std::max_element(
+        parts.lag_groups.begin(), parts.lag_groups.end(), [&](const LagGroup& a, const LagGroup& b) {
+          return span_of(a, options.context.window_size) < span_of(b, options.context.window_size);
+        });
+    const models::PcaTask task =
+        pca_task(*widest, options, workload.storage, *parts.pca_dims.rbegin(), session.directory().path);
+    parts.window = task.window;
     parts.pca =
-        models::plan_pca(workload.flat, *parts.pca_dims.rbegin(), options.clustering.pca_method,
+        models::plan_pca(workload.span, task,
                          {session.threads(), free_bytes, store::lies_in_memory(session.directory().path)});
   }
   return parts;
@@ -113,7 +129,8 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   }
   if (parts.pca) {
     add_pca(parts, workload, peak);
-    const std::int64_t passes = n_lags * (parts.pca->n_scans + std::ssize(parts.pca_dims));
+    const std::int64_t passes =
+        std::ssize(parts.lag_groups) * (parts.pca->n_scans + std::ssize(parts.pca_dims));
     plan.passes_min += passes;
     plan.passes_max += passes;
     // The covariance's scratch file is gone before the scores are written.

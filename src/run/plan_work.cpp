@@ -8,6 +8,7 @@
 #include "linalg/bounded_nearest.h"
 #include "linalg/eigen_topk.h"
 #include "models/kmeans.h"
+#include "models/spectral_products.h"
 #include "store/file_system.h"
 
 namespace phase0::run {
@@ -19,6 +20,10 @@ constexpr double kExpectedIterations = 90;
 
 double as_double(std::int64_t value) {
   return static_cast<double>(value);
+}
+
+double n_lags(const Session& session) {
+  return as_double(std::ssize(session.options().context.lags));
 }
 
 /// Rows of a feature and what loading one costs.
@@ -143,22 +148,28 @@ void assign(const Rows& rows, const ConditionOptions& condition, Work& work) {
 
 /// Sums of the covariance over the rows, a part of it in every scan, and its eigenpairs. What does not fit
 /// the memory is written to a scratch file and read again for every application of the covariance.
-void covariance(const Rows& contexts, const Session& session, const Workload& workload,
-                const models::PcaPlan& plan, std::int64_t k, Work& work) {
-  load(contexts, as_double(plan.n_scans), work);
+void covariance(const Rows& contexts, const Session& session, const Workload& workload, const FitParts& parts,
+                std::int64_t k, Work& work) {
+  const models::PcaPlan& plan = *parts.pca;
+  const double groups = as_double(std::ssize(parts.lag_groups));
+  load(contexts, groups * as_double(plan.n_scans), work);
   const double d = as_double(workload.dim);
   const double w = as_double(session.options().context.window_size);
+  double products = w - 0.5;
+  if (plan.spectral_units > 0) products = models::SpectralProducts::products_per_row(parts.window);
   // The dense storage holds contexts, whose product is taken whole.
-  const double width = workload.storage == Storage::kDense ? w * w * d * d / 2 : (w - 0.5) * d * d;
-  work.add(Operation::kFloatProduct, contexts.n * width);
+  if (workload.storage == Storage::kDense) products = w * w / 2;
+  work.add(Operation::kFloatProduct, groups * contexts.n * products * d * d);
   const double f = w * d;
   const linalg::EigenMethod eigen = linalg::eigen_method(workload.flat.dim(), k);
-  const Range applications{eigen.applications_min, eigen.applications_expected, eigen.applications_max};
+  const Range applications =
+      n_lags(session) * Range{eigen.applications_min, eigen.applications_expected, eigen.applications_max};
   work.add(Operation::kDoubleProduct, 2 * f * f * as_double(eigen.width) * applications);
   // The full decomposition runs on one thread.
-  if (!eigen.krylov) work.add(Operation::kDoubleProduct, 10 * f * f * f * session.threads());
-  if (plan.n_scans == 1) return;
-  work.bytes_written += as_double(plan.scratch_bytes);
+  if (!eigen.krylov) {
+    work.add(Operation::kDoubleProduct, 10 * f * f * f * n_lags(session) * session.threads());
+  }
+  work.bytes_written += groups * as_double(plan.scratch_bytes);
   work.bytes_read += as_double(plan.scratch_bytes) * applications;
 }
 
@@ -176,21 +187,23 @@ void incremental_svd(const Rows& contexts, std::int64_t k, int threads, Work& wo
            kSlower * chunks * (products + 10 * stacked * stacked * stacked) * threads);
 }
 
-/// One PCA per lag, then scores of both splits for every number of components.
+/// One PCA per group of lags, then scores of both splits for every number of components.
 void pca(const Session& session, const Workload& workload, const FitParts& parts, Work& work) {
   const FeatureRows features(session, workload);
   const Rows contexts = features.flat(as_double(workload.n_train));
   const std::int64_t most = *parts.pca_dims.rbegin();
   if (parts.pca->method == PcaMethod::kIncrementalSvd) {
-    incremental_svd(contexts, most, session.threads(), work);
+    for (std::size_t lag = 0; lag < parts.lag_groups.size(); ++lag) {
+      incremental_svd(contexts, most, session.threads(), work);
+    }
   } else {
-    covariance(contexts, session, workload, *parts.pca, most, work);
+    covariance(contexts, session, workload, parts, most, work);
   }
   const double all = as_double(workload.n_train + workload.n_eval);
   for (const std::int64_t k : parts.pca_dims) {
-    load(features.flat(all), 1, work);
-    work.add(Operation::kDoubleProduct, all * contexts.d * as_double(k));
-    work.bytes_written += all * kValue * as_double(k);
+    load(features.flat(all), as_double(std::ssize(parts.lag_groups)), work);
+    work.add(Operation::kDoubleProduct, n_lags(session) * all * contexts.d * as_double(k));
+    work.bytes_written += n_lags(session) * all * kValue * as_double(k);
   }
 }
 
@@ -200,10 +213,6 @@ std::set<std::int64_t> pca_dims(const Session& session) {
     if (condition.pca_dim > 0) dims.insert(condition.pca_dim);
   }
   return dims;
-}
-
-double n_lags(const Session& session) {
-  return as_double(std::ssize(session.options().context.lags));
 }
 
 /// Share of the rows that a slice is thought to have.
@@ -248,7 +257,6 @@ Work fit_work(const Session& session, const Workload& workload) {
   const FeatureRows features(session, workload);
   Work lag;
   const FitParts parts = fit_parts(session, workload);
-  if (parts.pca) pca(session, workload, parts, lag);
   for (std::size_t i = 0; i < parts.kmeans.size(); ++i) {
     const ConditionOptions& condition = clustering.conditions[i];
     const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
@@ -265,6 +273,7 @@ Work fit_work(const Session& session, const Workload& workload) {
   }
   Work work;
   moments(features.delta(n), work);
+  if (parts.pca) pca(session, workload, parts, work);
   const double lags = n_lags(session);
   work.bytes_input = all * as_double(workload.frame_bytes);
   if (workload.storage == Storage::kDense) work.bytes_input = as_double(workload.features_bytes);
@@ -321,7 +330,10 @@ std::int64_t fit_output_bytes(const Session& session, const Workload& workload) 
 std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload) {
   const auto& clustering = session.options().clustering;
   std::int64_t scores = 0;
-  for (const std::int64_t k : pca_dims(session)) scores += 4 * k * (workload.n_train + workload.n_eval);
+  // Of all lags until they are fitted.
+  for (const std::int64_t k : pca_dims(session)) {
+    scores += std::ssize(session.options().context.lags) * 4 * k * (workload.n_train + workload.n_eval);
+  }
   std::int64_t most = 0;  // of one k-means at a time
   for (const auto& condition : clustering.conditions) {
     if (condition.type == ConditionType::kPcaQuartile) continue;

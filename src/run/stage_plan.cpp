@@ -23,23 +23,32 @@ data::SourceShape wider(data::SourceShape train, const data::SourceShape& eval) 
 }
 
 /// Shapes of the sources for a storage.
-void set_shapes(Workload& workload, const data::SampleIndex& train, const data::SampleIndex& eval,
-                std::int64_t window, std::int64_t frame_bytes) {
+void set_shapes(Workload& workload, const Options& options, const data::SampleIndex& train,
+                const data::SampleIndex& eval, std::int64_t frame_bytes) {
   const std::int64_t dim = workload.dim;
+  const std::int64_t window = options.context.window_size;
   if (workload.storage == Storage::kDense) {
     const auto matrix = [&](std::int64_t columns) {
       return wider(data::matrix_shape(train.n_rows(), columns), data::matrix_shape(eval.n_rows(), columns));
     };
     workload.delta = workload.mean = matrix(dim);
-    workload.flat = matrix(dim * window);
+    workload.flat = workload.span = matrix(dim * window);
     return;
   }
   workload.delta =
       wider(data::delta_shape(train, dim, frame_bytes), data::delta_shape(eval, dim, frame_bytes));
   workload.mean = wider(data::mean_shape(train, window, dim, frame_bytes),
                         data::mean_shape(eval, window, dim, frame_bytes));
-  workload.flat = wider(data::flat_shape(train, window, dim, frame_bytes),
-                        data::flat_shape(eval, window, dim, frame_bytes));
+  const auto flat = [&](std::int64_t span) {
+    return wider(data::flat_shape(train, span, dim, frame_bytes),
+                 data::flat_shape(eval, span, dim, frame_bytes));
+  };
+  workload.flat = flat(window);
+  std::int64_t span = window;
+  for (const LagGroup& group : pca_lag_groups(options, workload.storage, dim)) {
+    span = std::max(span, span_of(group, window));
+  }
+  workload.span = flat(span);
 }
 
 }  // namespace
@@ -64,11 +73,11 @@ Workload measure(const Options& options, const data::Latents& latents, const dat
   const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
   workload.frame_bytes = value_bytes * workload.dim;
   workload.input_frame_bytes = store::element_size(latents.type()) * workload.dim;
-  set_shapes(workload, train, eval, options.context.window_size, workload.frame_bytes);
+  set_shapes(workload, options, train, eval, workload.frame_bytes);
   return workload;
 }
 
-Workload measure(const data::Samples& samples, std::int64_t features_bytes) {
+Workload measure(const Options& options, const data::Samples& samples, std::int64_t features_bytes) {
   Workload workload;
   workload.dim = samples.dim();
   workload.n_train = samples.index(data::Split::kTrain).n_rows();
@@ -78,8 +87,8 @@ Workload measure(const data::Samples& samples, std::int64_t features_bytes) {
   workload.storage = samples.storage();
   workload.features_bytes = features_bytes;
   workload.frame_bytes = 4 * workload.dim;
-  set_shapes(workload, samples.index(data::Split::kTrain), samples.index(data::Split::kEval),
-             samples.window(), workload.frame_bytes);
+  set_shapes(workload, options, samples.index(data::Split::kTrain), samples.index(data::Split::kEval),
+             workload.frame_bytes);
   return workload;
 }
 
@@ -117,8 +126,8 @@ std::int64_t index_bytes(const Workload& workload) {
 std::int64_t models_bytes(const Options& options, const Workload& workload) {
   std::int64_t rows = 0;
   for (const auto& condition : options.clustering.conditions) rows += condition.pca_dim + 1;
-  // The largest model of a lag, those cut from it, and the one being saved.
-  return 3 * 8 * rows * workload.dim * options.context.window_size;
+  // The largest model of a lag and those cut from it, and the one being saved.
+  return (2 * std::ssize(options.context.lags) + 1) * 8 * rows * workload.dim * options.context.window_size;
 }
 
 StagePlan plan_collect(const Session& session, const Workload& workload) {

@@ -12,6 +12,7 @@
 #include "models/kmeans.h"
 #include "models/pca.h"
 #include "phase0/pipeline.h"
+#include "run/lag_groups.h"
 #include "run/session.h"
 
 namespace phase0::run {
@@ -23,6 +24,7 @@ struct Workload {
   std::int64_t n_speakers = 0;          ///< of the whole input
   std::int64_t n_utterances = 0;        ///< of the whole input
   data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
+  data::SourceShape span;               ///< of train rows that hold the contexts of the widest group of lags
   std::int64_t frame_bytes = 0;         ///< of a frame as the stages after collect read it
   std::int64_t input_frame_bytes = 0;   ///< of a frame in the input; 0 after collect
   bool staged = false;
@@ -36,7 +38,7 @@ struct Workload {
 /// Before collect, from the input's metadata.
 Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits);
 /// After collect. `features_bytes`: the size of features.h5.
-Workload measure(const data::Samples& samples, std::int64_t features_bytes);
+Workload measure(const Options& options, const data::Samples& samples, std::int64_t features_bytes);
 
 /// Checks of options against the input: PCA dimensions, clusters against rows, the `vae` figures.
 /// Throws Error (kConfig).
@@ -44,7 +46,7 @@ void check_against_input(const Options& options, const data::Latents& latents, c
 
 /// Memory that every stage holds from its start to its end: names and rows of the utterances.
 std::int64_t index_bytes(const Workload& workload);
-/// What fit holds besides: the PCA models of a lag.
+/// What fit holds besides: the PCA models of the lags.
 std::int64_t models_bytes(const Options& options, const Workload& workload);
 
 /// Train rows that a condition is fitted on: `mean`, or scores.
@@ -54,7 +56,9 @@ data::SourceShape condition_rows(const Options& options, const Workload& workloa
 /// How the parts of fit go within the session's memory: what its memory, passes and work are counted from.
 struct FitParts {
   std::set<std::int64_t> pca_dims;
-  std::optional<models::PcaPlan> pca;      ///< of a lag; none without components
+  std::int64_t window = 0;                 ///< frames of a context, as PcaTask::window
+  std::vector<LagGroup> lag_groups;        ///< that share a PCA's scans
+  std::optional<models::PcaPlan> pca;      ///< of the widest group; none without components
   std::vector<models::KMeansPlan> kmeans;  ///< of each condition, empty for one without k-means
 };
 FitParts fit_parts(const Session& session, const Workload& workload);

@@ -21,11 +21,12 @@ class PcaBudget : public ::testing::Test {
   static constexpr std::int64_t kColumns = 64, kWindow = 16, kComponents = 4;
 
   PcaPlan plan(int threads, std::int64_t free_bytes, PcaMethod method = PcaMethod::kAuto) const {
-    return plan_pca(source_->shape(), kComponents, method, {threads, free_bytes});
+    return plan_pca(source_->shape(), testing::whole_rows(source_->shape(), kComponents, method),
+                    {threads, free_bytes});
   }
   PcaModel fit(int threads, std::int64_t free_bytes, PcaMethod method = PcaMethod::kAuto) const {
     Machine machine(threads, core::MemoryBudget::kBaseBytes + free_bytes);
-    return fit_pca(*source_, kComponents, machine.execution, testing::scratch_folder(), method);
+    return testing::fit_one(*source_, kComponents, machine.execution, method);
   }
 
   std::vector<float> frames_ = testing::persistent_frames(1200, kColumns, 0.5);
@@ -78,7 +79,8 @@ TEST_F(PcaBudget, PlansSayScansAndScratchSpace) {
 TEST_F(PcaBudget, TheCovarianceIsNotDividedWhereScratchFilesAreMemory) {
   const PcaPlan on_disk = plan(2, kRoomy);
   for (const std::int64_t free : {kRoomy, on_disk.need.minimum_bytes(), std::int64_t{0}}) {
-    const PcaPlan in_memory = plan_pca(source_->shape(), kComponents, PcaMethod::kAuto, {2, free, true});
+    const PcaPlan in_memory =
+        plan_pca(source_->shape(), testing::whole_rows(source_->shape(), kComponents), {2, free, true});
     EXPECT_EQ(in_memory.n_scans, 1);
     EXPECT_EQ(in_memory.scratch_bytes, 0);
     EXPECT_EQ(in_memory.minimum_bytes, on_disk.need.minimum_bytes());
@@ -86,7 +88,9 @@ TEST_F(PcaBudget, TheCovarianceIsNotDividedWhereScratchFilesAreMemory) {
   if (!store::lies_in_memory("/dev/shm")) GTEST_SKIP() << "/dev/shm is not tmpfs";
   const auto fit_there = [&](std::int64_t free_bytes) {
     Machine machine(1, core::MemoryBudget::kBaseBytes + free_bytes);
-    return fit_pca(*source_, kComponents, machine.execution, "/dev/shm");
+    PcaTask task = testing::whole_rows(source_->shape(), kComponents);
+    task.scratch_folder = "/dev/shm";
+    return fit_pca(*source_, task, machine.execution)[0];
   };
   EXPECT_EQ(fit_there(on_disk.need.minimum_bytes()).components, fit(1, kRoomy).components);
   EXPECT_THROW(fit_there(on_disk.need.minimum_bytes() - 1), Error);
@@ -121,7 +125,7 @@ TEST_F(PcaBudget, TheEigensolverStopsWhenAsked) {
   StopAfterScan observer;
   core::Execution execution{machine.pool, machine.memory, observer};
   try {
-    fit_pca(*source_, kComponents, execution, testing::scratch_folder());
+    testing::fit_one(*source_, kComponents, execution);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
@@ -132,7 +136,7 @@ TEST(PcaMethodChoice, DependsOnTheShapeAlone) {
   const auto method = [](std::int64_t window, std::int64_t d, std::int64_t free_bytes) {
     data::SourceShape shape{
         .n_rows = 1000, .window = window, .frame_dim = d, .block_rows = 64, .block_bytes = 1};
-    return plan_pca(shape, 2, PcaMethod::kAuto, {1, free_bytes}).method;
+    return plan_pca(shape, testing::whole_rows(shape, 2), {1, free_bytes}).method;
   };
   for (const std::int64_t free_bytes : {std::int64_t{0}, std::int64_t{1} << 20, std::int64_t{1} << 50}) {
     EXPECT_EQ(method(8, 512, free_bytes), PcaMethod::kCovariance);

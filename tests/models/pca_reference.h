@@ -9,6 +9,7 @@
 #include "core/random.h"
 #include "data/sample_index.h"
 #include "models/pca.h"
+#include "models/sources.h"
 
 /// Data for the tests of PCA, and its definition in float64.
 namespace phase0::models::testing {
@@ -44,6 +45,16 @@ inline Eigen::MatrixXd windows(const std::vector<float>& frames, std::int64_t co
     }
   }
   return rows;
+}
+
+/// Of whole rows.
+inline PcaTask whole_rows(const data::SourceShape& rows, std::int64_t k,
+                          PcaMethod method = PcaMethod::kAuto) {
+  return {.k = k, .window = rows.window, .starts = {0}, .method = method, .scratch_folder = scratch_folder()};
+}
+inline PcaModel fit_one(const data::FeatureSource& rows, std::int64_t k, core::Execution& execution,
+                        PcaMethod method = PcaMethod::kAuto) {
+  return fit_pca(rows, whole_rows(rows.shape(), k, method), execution)[0];
 }
 
 struct Reference {

@@ -40,7 +40,7 @@ TEST_P(PcaMethods, MatchesFloat64Svd) {
     const data::FrameMatrix matrix(testing::matrix(frames, c.columns));
     const auto source = data::flat_source(matrix, index, c.window, c.lag);
     Machine machine(2);
-    const PcaModel model = fit_pca(*source, 4, machine.execution, testing::scratch_folder(), GetParam());
+    const PcaModel model = testing::fit_one(*source, 4, machine.execution, GetParam());
     EXPECT_EQ(model.n_samples, index.n_rows());
     expect_close(model, svd(windows(frames, c.columns, index, c.window, c.lag)), exact ? 1e-5 : 1e-4,
                  exact ? 1e-6 : 1e-4);
@@ -53,10 +53,10 @@ TEST_P(PcaMethods, SameBitsForAnyThreadCountAndBudget) {
   const data::FrameMatrix matrix(testing::matrix(frames, 40));
   const auto source = data::flat_source(matrix, index, 4, 2);
   Machine one(1);
-  const PcaModel reference = fit_pca(*source, 3, one.execution, testing::scratch_folder(), GetParam());
+  const PcaModel reference = testing::fit_one(*source, 3, one.execution, GetParam());
   for (const int threads : {2, 3}) {
     Machine machine(threads, std::int64_t{1} << 30);
-    const PcaModel model = fit_pca(*source, 3, machine.execution, testing::scratch_folder(), GetParam());
+    const PcaModel model = testing::fit_one(*source, 3, machine.execution, GetParam());
     EXPECT_EQ(model.components, reference.components);
     EXPECT_EQ(model.explained_variance, reference.explained_variance);
     EXPECT_EQ(model.mean, reference.mean);
@@ -69,6 +69,44 @@ INSTANTIATE_TEST_SUITE_P(Methods, PcaMethods,
                            return info.param == PcaMethod::kCovariance ? "covariance" : "incremental_svd";
                          });
 
+TEST(Pca, ContextsOfSeveralLagsAreFittedTogether) {
+  for (const std::int64_t columns : {12, 64}) {  // products by difference, and by frequency
+    const std::int64_t window = 5;
+    const auto frames = persistent_frames(2400, columns, 0.5);
+    const auto index = testing::index_of({700, 9, 30, 1661}, window - 1 + 4);
+    const data::FrameMatrix matrix(testing::matrix(frames, columns));
+    const auto rows = data::flat_source(matrix, index, window + 3, 1);
+    PcaTask task = testing::whole_rows(rows->shape(), 4, PcaMethod::kCovariance);
+    task.window = window;
+    task.starts = {3, 2, 0};  // lags 1, 2, 4
+    Machine machine(2);
+    const std::vector<PcaModel> models = fit_pca(*rows, task, machine.execution);
+    ASSERT_EQ(models.size(), 3u);
+    std::vector<PcaScores> scores;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Eigen::MatrixXd contexts =
+          windows(frames, columns, index, window, std::vector<std::int64_t>{1, 2, 4}[i]);
+      expect_close(models[i], svd(contexts), 1e-5, 1e-6);
+      scores.push_back({&models[i], task.starts[i],
+                        store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32,
+                                              index.n_rows(), 4)});
+    }
+    pca_scores(scores, window, *rows, machine.execution, "scores");
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::int64_t lag = std::vector<std::int64_t>{1, 2, 4}[i];
+      const auto alone = data::flat_source(matrix, index, window, lag);
+      std::vector<PcaScores> one(1);
+      one[0] = {
+          &models[i], 0,
+          store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 4)};
+      pca_scores(one, window, *alone, machine.execution, "scores");
+      for (std::int64_t v = 0; v < index.n_rows() * 4; ++v) {
+        EXPECT_NEAR(scores[i].out.data<float>()[v], one[0].out.data<float>()[v], 1e-5) << lag << " " << v;
+      }
+    }
+  }
+}
+
 TEST(Pca, LargeCovarianceUsesKrylovAndStaysAccurate) {
   const std::int64_t columns = 90;
   const auto frames = persistent_frames(3000, columns, 0.5);
@@ -76,8 +114,7 @@ TEST(Pca, LargeCovarianceUsesKrylovAndStaysAccurate) {
   const data::FrameMatrix matrix(testing::matrix(frames, columns));
   const auto source = data::flat_source(matrix, index, 8, 1);
   Machine machine(2);
-  const PcaModel model =
-      fit_pca(*source, 6, machine.execution, testing::scratch_folder(), PcaMethod::kCovariance);
+  const PcaModel model = testing::fit_one(*source, 6, machine.execution, PcaMethod::kCovariance);
   expect_close(model, svd(windows(frames, columns, index, 8, 1)), 1e-5, 1e-6);
 }
 
@@ -88,7 +125,7 @@ TEST(Pca, ConstantRowsHaveNoVarianceAndOrthonormalComponents) {
   const auto source = data::flat_source(matrix, index, 2, 1);
   for (const PcaMethod method : {PcaMethod::kCovariance, PcaMethod::kIncrementalSvd}) {
     Machine machine(1);
-    const PcaModel model = fit_pca(*source, 3, machine.execution, testing::scratch_folder(), method);
+    const PcaModel model = testing::fit_one(*source, 3, machine.execution, method);
     const Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> components(
         model.components.data(), 3, 8);
     EXPECT_LE((components * components.transpose() - Eigen::MatrixXd::Identity(3, 3)).norm(), 1e-12);
@@ -104,7 +141,7 @@ TEST(Pca, RefusesMoreComponentsThanRowsOrValues) {
   const auto source = data::flat_source(matrix, index, 2, 1);
   Machine machine(1);
   for (const std::int64_t k : {0, 9, 19})
-    EXPECT_THROW(fit_pca(*source, k, machine.execution, testing::scratch_folder()), Error) << k;
+    EXPECT_THROW(testing::fit_one(*source, k, machine.execution), Error) << k;
 }
 
 TEST(PcaScores, AreTheFloat32RoundingOfFloat64Projections) {
@@ -113,10 +150,12 @@ TEST(PcaScores, AreTheFloat32RoundingOfFloat64Projections) {
   const data::FrameMatrix matrix(testing::matrix(frames, 16));
   const auto source = data::flat_source(matrix, index, 6, 4);
   Machine machine(3);
-  const PcaModel model = fit_pca(*source, 5, machine.execution, testing::scratch_folder());
+  const PcaModel model = testing::fit_one(*source, 5, machine.execution);
   auto scores =
       store::scratch_matrix(testing::scratch_folder(), store::ElementType::kFloat32, index.n_rows(), 5);
-  pca_scores(model, *source, scores, machine.execution, "scores");
+  std::vector<PcaScores> all(1);
+  all[0] = {&model, 0, std::move(scores)};
+  pca_scores(all, 6, *source, machine.execution, "scores");
   const Eigen::MatrixXd rows = windows(frames, 16, index, 6, 4);
   const Eigen::Map<const Eigen::RowVectorXd> mean(model.mean.data(), model.dim);
   const Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> components(
@@ -124,7 +163,8 @@ TEST(PcaScores, AreTheFloat32RoundingOfFloat64Projections) {
   const Eigen::MatrixXd expected = (rows.rowwise() - mean) * components.transpose();
   for (std::int64_t r = 0; r < index.n_rows(); ++r) {
     for (std::int64_t c = 0; c < 5; ++c) {
-      EXPECT_NEAR(scores.data<float>()[r * 5 + c], expected(r, c), 1e-7 * std::abs(expected(r, c)) + 1e-8);
+      EXPECT_NEAR(all[0].out.data<float>()[r * 5 + c], expected(r, c),
+                  1e-7 * std::abs(expected(r, c)) + 1e-8);
     }
   }
 }

@@ -60,12 +60,12 @@ struct Data {
         index(testing::index_of({n / 3, n - n / 3}, window)),
         matrix(testing::matrix(frames, columns)),
         source(data::flat_source(matrix, index, window, 1)),
-        layout(window, columns),
-        shift(static_cast<std::size_t>(columns), 2.0f) {}
+        layout(window, columns) {}
 
   void add(WindowedGram& gram, std::int64_t first, std::int64_t n, core::ThreadPool& pool) const {
     std::vector<data::FeatureBlock> blocks(1);
     source->load(first, n, blocks[0]);
+    for (float& value : blocks[0].frames.span()) value -= 2.0f;
     gram.add(blocks, pool);
   }
   /// The covariance from `groups` scans in parts of 400 rows.
@@ -73,7 +73,7 @@ struct Data {
                                                  core::ThreadPool& pool) const {
     auto covariance = std::make_unique<WindowedCovariance>(layout, groups, testing::scratch_folder());
     for (const PanelRange& group : groups) {
-      WindowedGram part = covariance->next_part(shift);
+      WindowedGram part = covariance->next_part();
       EXPECT_EQ(part.range().end, group.end);
       for (std::int64_t first = 0; first < index.n_rows(); first += 400) {
         add(part, first, std::min<std::int64_t>(400, index.n_rows() - first), pool);
@@ -89,7 +89,6 @@ struct Data {
   data::FrameMatrix matrix;
   std::unique_ptr<data::FeatureSource> source;
   GramLayout layout;
-  std::vector<float> shift;
 };
 
 /// Covariance times `count` random vectors.
@@ -99,7 +98,7 @@ std::vector<double> applied(WindowedCovariance& covariance, std::int64_t dim, st
   std::vector<double> x(static_cast<std::size_t>(count * dim));
   for (double& value : x) value = random.normal();
   std::vector<double> y(x.size());
-  covariance.apply(x.data(), y.data(), count, pool);
+  covariance.apply(0, x.data(), y.data(), count, pool);
   return y;
 }
 
@@ -119,7 +118,7 @@ TEST(WindowedCovariance, SameBitsForAnyGroupsAndThreads) {
     core::ThreadPool pool(threads);
     for (const auto& groups : cuts) {
       const auto covariance = data.covariance(groups, pool);
-      EXPECT_EQ(covariance->total_variance(), whole->total_variance());
+      EXPECT_EQ(covariance->total_variance(0), whole->total_variance(0));
       EXPECT_EQ(applied(*covariance, data.layout.dim(), 5, pool), reference) << groups.size();
     }
   }
@@ -136,10 +135,10 @@ TEST(WindowedCovariance, IsTheCovarianceOfTheWindowsAndSymmetric) {
     const std::int64_t dim = data.layout.dim();
     const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(dim, dim);
     Eigen::MatrixXd actual(dim, dim);
-    covariance->apply(identity.data(), actual.data(), dim, pool);
+    covariance->apply(0, identity.data(), actual.data(), dim, pool);
     EXPECT_LE((actual - expected).cwiseAbs().maxCoeff(), 1e-5 * expected.cwiseAbs().maxCoeff());
     EXPECT_EQ(actual, actual.transpose());
-    EXPECT_NEAR(covariance->total_variance(), expected.trace(), 1e-6 * expected.trace());
+    EXPECT_NEAR(covariance->total_variance(0), expected.trace(), 1e-6 * expected.trace());
   }
 }
 
@@ -147,7 +146,7 @@ TEST(WindowedGram, MergedPartsEqualTheWhole) {
   const Data data(2000, 10, 3);
   core::ThreadPool pool(2);
   const auto sum_up = [&](std::int64_t first, std::int64_t n) {
-    auto gram = std::make_unique<WindowedGram>(data.layout, data.layout.all(), data.shift);
+    auto gram = std::make_unique<WindowedGram>(data.layout, data.layout.all());
     data.add(*gram, first, n, pool);
     return gram;
   };

@@ -22,6 +22,7 @@ Workload small_workload() {
   workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
   workload.flat = data::matrix_shape(workload.n_train, workload.dim);
   workload.flat.window = 4;
+  workload.span = workload.flat;
   return workload;
 }
 
@@ -66,12 +67,23 @@ TEST_F(PlanWorkTest, KMeansIsCountedPassByPass) {
   EXPECT_EQ(work.bytes_written.max, distances / 2 + 8 * 1500);
 }
 
-TEST_F(PlanWorkTest, LagsMultiplyAllButTheNormaliser) {
-  const Work one = fit(options_, small_workload());
-  options_.context.lags = {1, 2, 4};
-  const Work three = fit(options_, small_workload());
-  EXPECT_EQ(three.bytes_read.max, 3 * one.bytes_read.max - 2 * 20 * 1000);
-  EXPECT_EQ(three.bytes_written.max, 3 * one.bytes_written.max);
+TEST_F(PlanWorkTest, LagsMultiplyAllButTheNormaliserAndThePcaOfNearLags) {
+  Workload workload = small_workload();
+  const Work one = fit(options_, workload);
+  options_.context.lags = {1, 2, 5};
+  workload.span.window = 8;
+  const Work near = fit(options_, workload);
+  const double normaliser = 20 * 1000;
+  const double pca = 20 * (1000 + 1500);  // frames for the covariance and for the scores
+  EXPECT_EQ(near.bytes_read.max, 3 * one.bytes_read.max - 2 * (normaliser + pca));
+  EXPECT_EQ(near.bytes_written.max, 3 * one.bytes_written.max);
+  EXPECT_EQ(units(near, Operation::kFloatProduct), units(one, Operation::kFloatProduct));
+  EXPECT_EQ(units(near, Operation::kDoubleProduct), 3 * units(one, Operation::kDoubleProduct));
+  options_.context.lags = {1, 2, 6};  // the last farther off than the window's 4 frames
+  workload.span.window = 5;
+  const Work far = fit(options_, workload);
+  EXPECT_EQ(far.bytes_read.max, 3 * one.bytes_read.max - 2 * normaliser - pca);
+  EXPECT_EQ(units(far, Operation::kFloatProduct), 2 * units(one, Operation::kFloatProduct));
 }
 
 /// Contexts of 8 x 512 values, whose covariance takes 68 MiB.
@@ -83,6 +95,7 @@ Workload wide_workload() {
   workload.delta = workload.mean = data::matrix_shape(workload.n_train, workload.dim);
   workload.flat = workload.mean;
   workload.flat.window = 8;
+  workload.span = workload.flat;
   return workload;
 }
 
