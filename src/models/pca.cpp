@@ -118,43 +118,61 @@ class Projector {
   core::AlignedBuffer<double> loadings_;  ///< [model, W, k, D]
 };
 
-/// How much of the work is done in a scan, for the memory beside what `plan.need` states without it.
-void plan_scans(const GramLayout& layout, const PcaRoom& room, PcaPlan& plan) {
-  const bool spectral = SpectralProducts::suits(layout.window(), layout.d());
-  const auto spectral_bytes = [&](int units) {
-    return spectral ? SpectralProducts::bytes(layout.window(), layout.d(), units) : 0;
-  };
-  const std::int64_t all_bytes = 8 * layout.size(layout.all());
-  const core::ScanNeed beside = plan.need;
-  plan.need.fixed_bytes += all_bytes + spectral_bytes(SpectralProducts::kUnits);
-  plan.group_bytes = all_bytes;
-  plan.spectral_units = spectral ? SpectralProducts::kUnits : 0;
+/// Memory of the steps of a covariance, beside what their scans need anyway.
+class CovarianceBytes {
+ public:
+  CovarianceBytes(const GramLayout& layout, std::int64_t k)
+      : layout_(layout),
+        most_units_(SpectralProducts::suits(layout.window(), layout.d()) ? SpectralProducts::kUnits : 0),
+        edges_(WindowedGram::workspace_bytes(layout, 0)),
+        eigen_(linalg::eigen_method(layout.dim(), k).workspace_bytes) {}
+
+  int most_units() const { return most_units_; }
+  std::int64_t panels() const { return 8 * layout_.size(layout_.all()); }
+  /// A scan for products of whole runs; with 0 units those that are kept for the panels.
+  std::int64_t products(int units) const {
+    return most_units_ > 0 ? SpectralProducts::bytes(layout_.window(), layout_.d(), units) : 0;
+  }
+  /// All at once, and the eigenpairs after it.
+  std::int64_t whole() const { return panels() + std::max(products(most_units_) + edges_, eigen_); }
+  /// Beside one group of the panels, in its scan and when eigenpairs are sought.
+  std::int64_t beside_group() const {
+    return std::max(products(0) + edges_, eigen_) + WindowedCovariance::kCopyBytes;
+  }
+  std::int64_t in_parts(int units, std::int64_t group_bytes) const {
+    return std::max(products(units), beside_group() + group_bytes);
+  }
+
+ private:
+  const GramLayout& layout_;
+  int most_units_;
+  std::int64_t edges_, eigen_;
+};
+
+/// How much of a covariance is worked on in a scan: all, or first the products of whole runs, in a scan or a
+/// few, and then one group of panels after the other. `plan.need` is of the scans themselves.
+void plan_scans(const GramLayout& layout, std::int64_t k, const PcaRoom& room, PcaPlan& plan) {
+  const CovarianceBytes bytes(layout, k);
+  const core::ScanNeed scan = plan.need;
+  plan.need.fixed_bytes += bytes.whole();
+  plan.group_bytes = bytes.panels();
+  plan.spectral_units = bytes.most_units();
   plan.minimum_bytes = plan.need.minimum_bytes();
   if (room.scratch_in_memory) return;
-  // First the products of whole runs, in a scan or a few; then one group of panels after the other.
-  const auto divided = [&](int units, std::int64_t group_bytes) {
-    core::ScanNeed need = beside;
-    need.fixed_bytes +=
-        std::max(spectral_bytes(units), spectral_bytes(0) + group_bytes + WindowedCovariance::kCopyBytes);
-    return need;
-  };
   const std::int64_t least_group = layout.smallest_group_bytes();
-  plan.minimum_bytes = std::min(plan.minimum_bytes, divided(spectral ? 1 : 0, least_group).minimum_bytes());
+  const std::int64_t least = bytes.in_parts(std::min(1, bytes.most_units()), least_group);
+  plan.minimum_bytes = std::min(plan.minimum_bytes, scan.minimum_bytes() + least);
   if (plan.need.minimum_bytes() <= std::max(room.free_bytes, plan.minimum_bytes)) return;
   // A block for every thread first, then as much as fits.
-  std::int64_t free_bytes = room.free_bytes - beside.bytes(room.threads, room.threads);
-  const auto group_for = [&](std::int64_t bytes) {
-    return bytes - spectral_bytes(0) - WindowedCovariance::kCopyBytes;
-  };
-  if (std::max(spectral_bytes(spectral ? 1 : 0), spectral_bytes(0) + least_group) > free_bytes) {
-    free_bytes = room.free_bytes - beside.minimum_bytes();
-  }
-  plan.group_bytes = std::clamp(group_for(free_bytes), least_group, all_bytes);
-  while (plan.spectral_units > 1 && spectral_bytes(plan.spectral_units) > free_bytes) --plan.spectral_units;
-  plan.need = divided(plan.spectral_units, plan.group_bytes);
+  std::int64_t free_bytes = room.free_bytes - scan.bytes(room.threads, room.threads);
+  if (free_bytes < least) free_bytes = room.free_bytes - scan.minimum_bytes();
+  plan.group_bytes = std::clamp(free_bytes - bytes.beside_group(), least_group, bytes.panels());
+  while (plan.spectral_units > 1 && bytes.products(plan.spectral_units) > free_bytes) --plan.spectral_units;
+  plan.need = scan;
+  plan.need.fixed_bytes += bytes.in_parts(plan.spectral_units, plan.group_bytes);
   plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
-  if (spectral) plan.n_scans += core::ceil_div(SpectralProducts::kUnits, plan.spectral_units);
-  plan.scratch_bytes = plan.group_bytes < all_bytes ? all_bytes : 0;
+  if (plan.spectral_units > 0) plan.n_scans += core::ceil_div(SpectralProducts::kUnits, plan.spectral_units);
+  plan.scratch_bytes = plan.group_bytes < bytes.panels() ? bytes.panels() : 0;
 }
 
 }  // namespace
@@ -194,12 +212,10 @@ PcaPlan plan_pca(const data::SourceShape& rows, const PcaTask& task, const PcaRo
   if (SpectralProducts::suits(task.window, rows.frame_dim)) {
     worker += SpectralProducts::worker_bytes(task.window, rows.frame_dim);
   }
-  plan.need.fixed_bytes +=
-      WindowedGram::workspace_bytes(layout, 0) + linalg::eigen_method(layout.dim(), task.k).workspace_bytes;
   plan.need.block_bytes += WindowedGram::block_bytes(layout);
   // Blocks are all read before any product is taken.
   plan.need.worker_bytes = std::max(plan.need.worker_bytes, worker) + linalg::kBlasThreadBytes;
-  plan_scans(layout, room, plan);
+  plan_scans(layout, task.k, room, plan);
   return plan;
 }
 

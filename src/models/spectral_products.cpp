@@ -73,6 +73,7 @@ SpectralProducts::SpectralProducts(std::int64_t n_differences, std::int64_t d)
 std::int64_t SpectralProducts::bytes(std::int64_t n_differences, std::int64_t d, int units) {
   const std::int64_t length = length_for(n_differences);
   const std::int64_t products = 8 * n_differences * d * d;
+  if (units == 0) return products;
   const std::int64_t frequency = 4 * 2 * d * (kTransforms + d);
   const std::int64_t most_frequencies = core::ceil_div(n_frequencies(length), kUnits);
   const std::int64_t tables = 4 * length * length;
@@ -300,7 +301,10 @@ void SpectralProducts::end_scan(core::ThreadPool& pool) {
   for (const Unit& unit : units_) {
     for (std::int64_t i = 0; i < products_.size(); ++i) products_[i] += unit.sums[i];
   }
+  const bool is_last = units_.back().end == n_frequencies(length_);
   units_.clear();
+  workspaces_.clear();
+  if (is_last) ends_ = {};
 }
 
 }  // namespace phase0::models

@@ -38,7 +38,7 @@ class SpectralProducts {
   /// Product k [d, d], after the scan of the last unit.
   const double* product(std::int64_t k) const { return products_.data() + k * d_ * d_; }
 
-  /// What is held with so many units in a scan, without units after it; and what every worker holds.
+  /// What is held with so many units in a scan, with 0 after the last one; and what every worker holds.
   static std::int64_t bytes(std::int64_t n_differences, std::int64_t d, int units);
   /// Products of d x d values that a row costs.
   static double products_per_row(std::int64_t n_differences);
