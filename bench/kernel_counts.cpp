@@ -17,6 +17,7 @@
 #include "linalg/nearest.h"
 #include "models/gram_layout.h"
 #include "models/kmeans.h"
+#include "models/spectral_products.h"
 #include "models/windowed_gram.h"
 #include "program.h"
 #include "store/mapped.h"
@@ -78,25 +79,40 @@ void accumulate_fixed() {
   });
 }
 
-/// Windows of 4 frames of 128 values: one block of two runs.
-void windowed_gram() {
-  const models::GramLayout layout(4, 128);
-  data::FeatureBlock block;
+/// One block of two runs of windows of 4 frames of 128 values.
+std::vector<data::FeatureBlock> windows() {
+  std::vector<data::FeatureBlock> blocks(1);
+  data::FeatureBlock& block = blocks[0];
   block.n_rows = 400;
-  block.window = layout.window();
-  block.frame_dim = layout.d();
+  block.window = 4;
+  block.frame_dim = 128;
   block.runs = {{0, 150, 0}, {150, 250, 153}};
   block.n_frames = 406;
-  const auto frames = normals(block.n_frames * layout.d(), 1.0, 1);
+  const auto frames = normals(block.n_frames * block.frame_dim, 1.0, 1);
   block.frames.resize(std::ssize(frames));
   std::copy(frames.begin(), frames.end(), block.frames.data());
-  std::vector<data::FeatureBlock> blocks;
-  blocks.push_back(std::move(block));
+  return blocks;
+}
+
+void windowed_gram() {
+  const models::GramLayout layout(4, 128);
+  const auto blocks = windows();
   core::ThreadPool pool(1);
   models::WindowedGram gram(layout, layout.all());
   phase0_measured([&] {
     gram.add(blocks, pool);
     gram.finish(pool);
+  });
+}
+
+void spectral_products() {
+  const auto blocks = windows();
+  core::ThreadPool pool(1);
+  models::SpectralProducts products(4, 128);
+  phase0_measured([&] {
+    products.begin_scan(0, models::SpectralProducts::kUnits);
+    products.add(blocks, pool);
+    products.end_scan(pool);
   });
 }
 
@@ -137,6 +153,7 @@ const std::map<std::string, Case>& cases() {
       {"shift_and_norms", shift_and_norms},
       {"accumulate_fixed", accumulate_fixed},
       {"windowed_gram", windowed_gram},
+      {"spectral_products", spectral_products},
       {"kmeans", kmeans},
   };
   return cases;
