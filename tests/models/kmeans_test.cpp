@@ -171,6 +171,36 @@ TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
   EXPECT_TRUE(scheme(2 * kmeans_sample_size(8) + 1).sampled);
 }
 
+TEST(KMeans, SameBitsWhereRowsAreComputedAndWhereBlocksAreReadAhead) {
+  const std::int64_t d = 24;  // with bounds, so that most rows are not loaded
+  const std::int64_t n = kmeans_sample_size(12) + 3000;
+  const data::SampleIndex index = testing::index_of({n / 3, n / 3, 1, n - n / 3 * 2 + 6}, 2);
+  ASSERT_EQ(index.n_rows(), n);
+  const std::int64_t n_frames = index.n_rows() + 7;
+  const data::FrameMatrix frames(testing::matrix(blobs(n_frames, d, 12, 3.0), d));
+  const auto means = data::mean_source(frames, index, 2, 1);
+  data::FeatureBlock all;
+  means->load(0, n, all);
+  const std::vector<float> x(all.matrix(), all.matrix() + n * d);
+  const auto stored = data::matrix_source(testing::matrix(x, d));
+  Machine machine(2);
+  const KMeansModel reference = fit_kmeans(*stored, task_for(12, RestartsOn::kSample), machine.execution);
+  std::vector<std::int64_t> counts;
+  EXPECT_NEAR(reference.inertia, inertia_of(x, reference, &counts), 1e-9 * reference.inertia);
+  EXPECT_EQ(reference.counts, counts);
+  for (const std::int64_t page_cache_bytes : {std::int64_t{0}, machine.execution.page_cache_bytes}) {
+    for (const data::FeatureSource* source : {means.get(), stored.get()}) {
+      Machine other(3);
+      other.execution.page_cache_bytes = page_cache_bytes;
+      const KMeansModel model = fit_kmeans(*source, task_for(12, RestartsOn::kSample), other.execution);
+      EXPECT_EQ(model.centroids, reference.centroids);
+      EXPECT_EQ(model.counts, reference.counts);
+      EXPECT_EQ(model.inertia, reference.inertia);
+      EXPECT_EQ(model.n_iter, reference.n_iter);
+    }
+  }
+}
+
 TEST(KMeans, EmptyClustersAreReseededWithFarRows) {
   // Two far groups of which one is a single row: greedy seeding finds it, and k = n leaves no cluster empty.
   std::vector<float> x;
