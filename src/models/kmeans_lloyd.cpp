@@ -17,8 +17,9 @@
 namespace phase0::models {
 namespace {
 
-/// Rows that are shifted at a time: they stay in the first-level caches.
-constexpr std::int64_t kBatchRows = 16;
+/// Rows that are shifted at a time, and labelled for one run after the other: rows and the run's centroids
+/// stay in the caches meanwhile.
+constexpr std::int64_t kBatchRows = 32;
 
 /// Of a worker, for a block of `n` rows.
 struct RowWorkspace {
@@ -96,8 +97,9 @@ class Lloyd {
           run.counts.assign(counts, counts + k_);
           run.inertia = exact_inertia_[i];
         } else {
-          final_[static_cast<std::size_t>(index_of(run))] = update(run);
-          still_live.push_back(&run);
+          const bool ends = update(run);
+          final_[static_cast<std::size_t>(index_of(run))] = ends;
+          if (ends || run.n_iter < task_.pause_after) still_live.push_back(&run);
         }
       }
       live_ = std::move(still_live);
@@ -194,9 +196,8 @@ class Lloyd {
         const std::int64_t n = std::min(kBatchRows, std::ssize(wanted) - begin);
         linalg::kernels().shift_and_norms(rows + begin * d_, data_.shift.data(), workspace.shifted.data(),
                                           workspace.norms.data(), n, d_);
-        for (std::int64_t r = 0; r < n; ++r) {
-          label_row(block, wanted[static_cast<std::size_t>(begin + r)], rows + (begin + r) * d_, r);
-        }
+        const auto batch = wanted.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n));
+        for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_batch(block, i, batch, rows + begin * d_);
       }
     });
     keep_totals(!first);
@@ -227,23 +228,25 @@ class Lloyd {
     return workspace.wanted.span().first(n);
   }
 
-  /// Row r of the block, which is number `in_batch` of those shifted, for every live run.
-  void label_row(const Block& block, std::int64_t r, const float* row, std::int64_t in_batch) {
+  /// For live run i the rows of a batch, which are shifted.
+  void label_batch(const Block& block, std::int64_t i, std::span<const std::int32_t> batch,
+                   const float* rows) {
     RowWorkspace& workspace = workspaces_[block.worker];
-    for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
-      const LloydRun& run = *live_[static_cast<std::size_t>(i)];
-      const linalg::BoundedNearest& bounded = bounded_of(run);
-      linalg::RowBounds& known = bounds_of(block, run)[r];
+    const LloydRun& run = *live_[static_cast<std::size_t>(i)];
+    const linalg::BoundedNearest& bounded = bounded_of(run);
+    linalg::RowBounds* bounds = bounds_of(block, run);
+    for (std::int64_t r = 0; r < std::ssize(batch); ++r, rows += d_) {
+      linalg::RowBounds& known = bounds[batch[static_cast<std::size_t>(r)]];
       if (!bounded.settled(known)) {
         const std::int32_t before = known.label;
-        bounded.update(row, workspace.shifted.data() + in_batch * d_, workspace.norms[in_batch], known,
+        bounded.update(rows, workspace.shifted.data() + r * d_, workspace.norms[r], known,
                        workspace.scores.data());
         if (known.label != before) {
-          block.totals.add_row(row, i, known.label);
-          if (before != linalg::kUnlabelled) block.totals.remove_row(row, i, before);
+          block.totals.add_row(rows, i, known.label);
+          if (before != linalg::kUnlabelled) block.totals.remove_row(rows, i, before);
         }
       }
-      if (is_final(run)) block.objective[i] += squared_distance(row, run, known.label);
+      if (is_final(run)) block.objective[i] += squared_distance(rows, run, known.label);
     }
   }
 
@@ -296,20 +299,17 @@ class Lloyd {
     }
     run.centroids = std::move(centroids);
     ++run.n_iter;
-    bool stop = run.n_iter == task_.options.max_iter;
-    if (stop) run.stop = KMeansStop::kMaxIter;
+    if (run.n_iter == task_.options.max_iter) iteration.stopped = to_string(KMeansStop::kMaxIter);
     if (shift == 0 || (iteration.n_reseeded == 0 && shift <= task_.options.tol * data_.mean_variance)) {
-      stop = true;
-      run.stop = shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol;
+      iteration.stopped = to_string(shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol);
     }
     iteration.phase = task_.phase;
     iteration.restart = run.restart;
     iteration.iteration = run.n_iter;
     iteration.n_rows = data_.rows.n_rows();
     iteration.shift = shift;
-    if (stop) iteration.stopped = to_string(run.stop);
     run.history.push_back(iteration);
-    return stop;
+    return run.ended();
   }
 
   /// Of clusters that are not empty.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "models/assign.h"
@@ -169,6 +170,51 @@ TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
   const auto scheme = [](std::int64_t rows) { return kmeans_scheme(data::matrix_shape(rows, 3), 8, {}); };
   EXPECT_FALSE(scheme(2 * kmeans_sample_size(8)).sampled);
   EXPECT_TRUE(scheme(2 * kmeans_sample_size(8) + 1).sampled);
+}
+
+TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
+  const std::int64_t d = 16;
+  const std::int64_t n = kmeans_sample_size(24) + 4000;
+  const auto source = data::matrix_source(testing::matrix(testing::normals(n * d, 51), d));
+  const KMeansTask task = task_for(24, RestartsOn::kSample, 5);
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
+  std::map<std::int64_t, std::vector<KMeansIteration>> refined;  // by restart
+  for (const auto& iteration : model.history) {
+    if (iteration.phase == "refine") refined[iteration.restart].push_back(iteration);
+  }
+  ASSERT_EQ(refined.size(), 3u);
+  int n_behind = 0;
+  for (const auto& [restart, iterations] : refined) {
+    const auto& last = iterations.back();
+    ASSERT_GE(std::ssize(iterations), kRaceIterations);
+    EXPECT_EQ(last.n_rows, n);
+    if (last.best) {
+      EXPECT_GT(std::ssize(iterations), kRaceIterations);
+      EXPECT_EQ(last.stopped, "tol");
+      EXPECT_EQ(last.iteration, model.n_iter);
+      for (const auto& [other, theirs] : refined) {
+        EXPECT_LE(iterations[kRaceIterations - 1].inertia, theirs[kRaceIterations - 1].inertia);
+      }
+    } else {
+      EXPECT_EQ(std::ssize(iterations), kRaceIterations);
+      EXPECT_EQ(last.stopped, "behind");
+      ++n_behind;
+    }
+  }
+  EXPECT_EQ(n_behind, 2);
+  // One run at a time.
+  const std::int64_t minimum = plan_kmeans(source->shape(), 24, task.options, 1, 0).minimum_bytes;
+  Machine small(1, core::MemoryBudget::kBaseBytes + minimum);
+  const KMeansModel same = fit_kmeans(*source, task, small.execution);
+  EXPECT_EQ(same.centroids, model.centroids);
+  EXPECT_EQ(same.inertia, model.inertia);
+  ASSERT_EQ(same.history.size(), model.history.size());
+  for (std::size_t i = 0; i < same.history.size(); ++i) {
+    EXPECT_EQ(same.history[i].restart, model.history[i].restart);
+    EXPECT_EQ(same.history[i].inertia, model.history[i].inertia);
+    EXPECT_EQ(same.history[i].stopped, model.history[i].stopped);
+  }
 }
 
 TEST(KMeans, SameBitsWhereRowsAreComputedAndWhereBlocksAreReadAhead) {
