@@ -276,6 +276,7 @@ class Lloyd {
            index_of(run) * block.n_rows;
   }
   void release_bounds(std::int64_t first_block, std::int64_t n) const {
+    if (room_.slots() >= data_.rows.n_blocks()) return;  // there is room for all of them
     const std::int64_t first = data_.rows.block_first(first_block);
     bounds_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
   }
