@@ -117,7 +117,8 @@ struct KMeansIteration {
   double inertia = 0;
   double shift = 0;  ///< summed squared centroid shift of the update
   std::int64_t n_reseeded = 0;
-  std::string stopped;  ///< empty, or why this was the last one: `tol`, `no_change`, `max_iter`
+  std::string stopped;  ///< empty, or why this was the last one: `tol`, `no_change`, `max_iter`,
+                        ///< `behind` (another restart did better on all rows)
   bool best = false;    ///< the restart that won
 };
 

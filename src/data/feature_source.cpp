@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "core/check.h"
+#include "data/wanted_rows.h"
 #include "linalg/kernels.h"
 #include "store/read_ahead.h"
 
@@ -101,6 +101,7 @@ class FrameSource : public FeatureSource {
     });
     return n_frames;
   }
+  const FrameMatrix& frames() const { return frames_; }
   std::int64_t span() const { return span_; }
   const SampleIndex& index() const { return index_; }
   std::int64_t frame_bytes() const { return frames_.row_bytes(); }
@@ -141,30 +142,36 @@ class ComputedSource final : public FrameSource {
       : FrameSource(std::move(frames), index, 1, back, span), row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    load_lazily(first, n, out);
-    out.frames.resize(n * frame_dim());
-    for (const Run& run : out.runs) {
-      for (std::int64_t i = 0; i < run.n_rows; ++i) {
-        row_(out.staging.data() + (run.first_frame + i) * frame_dim(), span(), frame_dim(),
-             out.frames.data() + (run.first_row + i) * frame_dim());
+    begin_matrix(first, n, n, out);
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
+      load_frames(frame, rows, out);
+      for (std::int64_t i = 0; i < rows; ++i) compute(i, row - first + i, out);
+    });
+  }
+  void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
+                 bool were_read_ahead, FeatureBlock& out) const override {
+    begin_matrix(first, n, std::ssize(wanted), out);
+    if (wanted.empty() && !were_read_ahead) return;
+    std::int64_t packed = 0;
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
+      // Numbers from here on are those of the run's rows, which are those of their first frames.
+      const std::int64_t skip = row - first;
+      std::int64_t in_run = 0;
+      while (packed + in_run < std::ssize(wanted) && wanted[at(packed + in_run)] < skip + rows) ++in_run;
+      const auto of_run = wanted.subspan(at(packed), at(in_run));
+      const auto take = [&](std::int64_t begin, std::int64_t end, std::span<const std::int32_t> piece) {
+        load_frames(frame + begin, end - begin, out);
+        for (const std::int32_t w : piece) compute(w - skip - begin, packed++, out);
+      };
+      if (were_read_ahead) {
+        take(0, rows, of_run);
+      } else {
+        for_each_piece(of_run, span() - 1 + nearby_rows(frame_bytes()),
+                       [&](std::span<const std::int32_t> piece) {
+                         take(piece.front() - skip, piece.back() - skip + 1, piece);
+                       });
       }
-    }
-    out.runs.assign(1, {0, n, 0});
-  }
-  void load_lazily(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    gather(first, n, out.staging, out.runs);
-    out.first_row = first;
-    out.n_rows = out.n_frames = n;
-    out.window = 1;
-    out.frame_dim = frame_dim();
-  }
-  const float* row(const FeatureBlock& block, std::int64_t i, float* scratch) const override {
-    const auto behind = std::upper_bound(block.runs.begin(), block.runs.end(), i,
-                                         [](std::int64_t at, const Run& run) { return at < run.first_row; });
-    const Run& run = *(behind - 1);
-    row_(block.staging.data() + (run.first_frame + i - run.first_row) * frame_dim(), span(), frame_dim(),
-         scratch);
-    return scratch;
+    });
   }
   std::int64_t block_bytes() const override {
     return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;
@@ -175,6 +182,16 @@ class ComputedSource final : public FrameSource {
   bool computed() const override { return true; }
 
  private:
+  /// The frames of `rows` rows from `frame` on, to be computed from.
+  void load_frames(std::int64_t frame, std::int64_t rows, FeatureBlock& out) const {
+    out.staging.resize((rows + span() - 1) * frame_dim());
+    frames().load(frame, rows + span() - 1, out.staging.data());
+  }
+  /// Row `to` of the matrix, from the frames that begin with number `first` of those loaded.
+  void compute(std::int64_t first, std::int64_t to, FeatureBlock& out) const {
+    row_(out.staging.data() + first * frame_dim(), span(), frame_dim(), out.frames.data() + to * frame_dim());
+  }
+
   RowFunction row_;
 };
 
@@ -185,95 +202,6 @@ void mean_row(const float* frames, std::int64_t span, std::int64_t dim, float* o
 void delta_row(const float* frames, std::int64_t /*span*/, std::int64_t dim, float* out) {
   for (std::int64_t j = 0; j < dim; ++j) out[j] = frames[dim + j] - frames[j];
 }
-
-class MatrixSource final : public FeatureSource {
- public:
-  explicit MatrixSource(store::MappedDataset matrix)
-      : FeatureSource(matrix.rows(), 1, matrix.columns()), matrix_(std::move(matrix)) {
-    PHASE0_CHECK(matrix_.type() == store::ElementType::kFloat32);
-  }
-
-  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
-    out.frames.resize(n * frame_dim());
-    matrix_.read(first, n, out.frames.data());
-    out.runs.assign(1, {0, n, 0});
-    out.first_row = first;
-    out.n_rows = out.n_frames = n;
-    out.window = 1;
-    out.frame_dim = frame_dim();
-  }
-  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
-    matrix_.read_ahead(first, n, limit_bytes);
-  }
-  void drop_ahead() const override { matrix_.drop_ahead(); }
-  std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
-  std::int64_t ahead_bytes() const override { return matrix_shape(n_rows(), frame_dim()).ahead_bytes; }
-
- private:
-  store::MappedDataset matrix_;
-};
-
-class SubsetSource final : public FeatureSource {
- public:
-  using Ranges = std::vector<std::pair<std::int64_t, std::int64_t>>;
-  SubsetSource(const FeatureSource& base, Ranges ranges, std::int64_t n_rows)
-      : FeatureSource(n_rows, 1, base.frame_dim()), base_(base), ranges_(std::move(ranges)) {
-    PHASE0_CHECK(base.window() == 1);
-    starts_.reserve(ranges_.size());
-    std::int64_t start = 0;
-    for (const auto& [begin, end] : ranges_) {
-      starts_.push_back(start);
-      start += end - begin;
-    }
-  }
-
-  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    out.frames.resize(n * frame_dim());
-    FeatureBlock piece;
-    for_each_piece(first, n, [&](std::int64_t row, std::int64_t base_row, std::int64_t count) {
-      base_.load(base_row, count, piece);
-      std::memcpy(out.frames.data() + (row - first) * frame_dim(), piece.matrix(),
-                  static_cast<std::size_t>(count * frame_dim() * kFloatBytes));
-    });
-    out.runs.assign(1, {0, n, 0});
-    out.first_row = first;
-    out.n_rows = out.n_frames = n;
-    out.window = 1;
-    out.frame_dim = frame_dim();
-  }
-  void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
-    for_each_piece(first, n, [&](std::int64_t, std::int64_t row, std::int64_t count) {
-      base_.read_ahead(row, count, limit_bytes);
-    });
-  }
-  void drop_ahead() const override { base_.drop_ahead(); }
-  std::int64_t block_bytes() const override {
-    return base_.block_bytes() + block_rows() * frame_dim() * kFloatBytes;
-  }
-  std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
-  bool computed() const override { return base_.computed(); }
-
- private:
-  template <typename Visit>
-  void for_each_piece(std::int64_t first, std::int64_t n, const Visit& visit) const {
-    if (n <= 0) return;
-    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
-    auto range = static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), first) -
-                                          starts_.begin() - 1);
-    for (; n > 0; ++range) {
-      const std::int64_t skip = first - starts_[range];
-      const std::int64_t count = std::min(n, ranges_[range].second - ranges_[range].first - skip);
-      visit(first, ranges_[range].first + skip, count);
-      first += count;
-      n -= count;
-    }
-  }
-
-  const FeatureSource& base_;
-  Ranges ranges_;
-  std::vector<std::int64_t> starts_;
-};
 
 }  // namespace
 
@@ -291,6 +219,24 @@ std::int64_t FeatureSource::block_size(std::int64_t block) const {
   return std::min(block_rows_, n_rows_ - block_first(block));
 }
 
+void FeatureSource::begin_matrix(std::int64_t first, std::int64_t n, std::int64_t n_wanted,
+                                 FeatureBlock& out) const {
+  out.frames.resize(n * frame_dim_);
+  out.runs.assign(1, {0, n_wanted, 0});
+  out.first_row = first;
+  out.n_rows = out.n_frames = n_wanted;
+  out.window = 1;
+  out.frame_dim = frame_dim_;
+}
+
+void FeatureSource::load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
+                              bool /*were_read_ahead*/, FeatureBlock& out) const {
+  PHASE0_CHECK(window_ == 1);
+  load(first, n, out);
+  pack_rows(wanted, 0, frame_dim_, out.frames.data());
+  begin_matrix(first, n, std::ssize(wanted), out);
+}
+
 SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
                        std::int64_t frame_bytes) {
   return gathered_shape(index, window, window, dim, frame_bytes);
@@ -303,12 +249,6 @@ SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64
 
 SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes) {
   return computed_shape(index, 2, dim, frame_bytes);
-}
-
-SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
-  const std::int64_t rows = canonical_block_rows(columns);
-  const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
-  return {n_rows, 1, columns, rows, bytes, store::ReadAhead::held_bytes(bytes), false};
 }
 
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
@@ -324,22 +264,6 @@ std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex
 
 std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index) {
   return std::make_unique<ComputedSource<decltype(&delta_row)>>(std::move(frames), index, 1, 2, &delta_row);
-}
-
-std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix) {
-  return std::make_unique<MatrixSource>(std::move(matrix));
-}
-
-std::unique_ptr<FeatureSource> subset_source(const FeatureSource& base,
-                                             std::vector<std::pair<std::int64_t, std::int64_t>> ranges) {
-  std::int64_t n_rows = 0;
-  std::int64_t previous = 0;
-  for (const auto& [begin, end] : ranges) {
-    PHASE0_CHECK(begin >= previous && end > begin && end <= base.n_rows());
-    n_rows += end - begin;
-    previous = end;
-  }
-  return std::make_unique<SubsetSource>(base, std::move(ranges), n_rows);
 }
 
 }  // namespace phase0::data

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -70,14 +71,11 @@ class FeatureSource {
 
   /// Rows [first, first + n) into `out`.
   virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
-  /// The same for who looks at few of the rows, one at a time through row().
-  virtual void load_lazily(std::int64_t first, std::int64_t n, FeatureBlock& out) const {
-    load(first, n, out);
-  }
-  /// Row i of a block from load_lazily() when window is 1; `scratch` has room for it.
-  virtual const float* row(const FeatureBlock& block, std::int64_t i, float* /*scratch*/) const {
-    return block.matrix() + i * frame_dim_;
-  }
+  /// Of rows [first, first + n) those that are `wanted`, given as ascending numbers from `first` on, into
+  /// `out`: packed as a matrix [wanted, frame_dim], when window is 1. Reads little more than they need; or
+  /// all, where all were given to read_ahead().
+  virtual void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
+                         bool were_read_ahead, FeatureBlock& out) const;
   /// A hint for files larger than the page cache: exactly these rows will be loaded soon. At most
   /// `limit_bytes` of what was read ahead are held.
   virtual void read_ahead(std::int64_t /*first*/, std::int64_t /*n*/, std::int64_t /*limit_bytes*/) const {}
@@ -98,6 +96,8 @@ class FeatureSource {
 
  protected:
   FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim);
+  /// Makes room in `out` for rows [first, first + n) of a matrix, of which `n_wanted` will stand there.
+  void begin_matrix(std::int64_t first, std::int64_t n, std::int64_t n_wanted, FeatureBlock& out) const;
 
  private:
   std::int64_t n_rows_;

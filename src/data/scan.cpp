@@ -38,12 +38,13 @@ class Walk {
   std::vector<FeatureBlock>& loaded() { return room_.loaded_; }
 
   /// On a worker: the block, while those after it are read.
-  void load_block(std::int64_t block, bool lazily, FeatureBlock& out) const {
-    if (lazily) {
-      source_.load_lazily(source_.block_first(block), source_.block_size(block), out);
-    } else {
-      source_.load_block(block, out);
-    }
+  void load_block(std::int64_t block, FeatureBlock& out) const {
+    source_.load_block(block, out);
+    if (ahead_ > 0) read_ahead(block + ahead_);
+  }
+  /// The same with some rows of it.
+  void load_rows(std::int64_t block, std::span<const std::int32_t> wanted, FeatureBlock& out) const {
+    source_.load_rows(source_.block_first(block), source_.block_size(block), wanted, ahead_ > 0, out);
     if (ahead_ > 0) read_ahead(block + ahead_);
   }
 
@@ -113,17 +114,17 @@ core::ScanNeed scan_chunks_need(const SourceShape& rows) {
 
 namespace {
 
-void scan_blocks(const FeatureSource& source, ScanRoom& room, std::string_view task, bool lazily,
-                 const BlockWork& work, const ChunkFinish& finish) {
+/// Calls `visit(walk, block, slot, worker, buffer)` for every block, on the workers.
+template <typename Visit>
+void each_block(const FeatureSource& source, ScanRoom& room, std::string_view task, const Visit& visit,
+                const ChunkFinish& finish) {
   Walk walk(source, room, task);
   std::vector<FeatureBlock>& loaded = walk.loaded();
   walk.each(
       [&](std::int64_t first, std::int64_t n) {
         loaded.resize(static_cast<std::size_t>(room.workers()));
         room.execution().pool.run(n, [&](std::int64_t slot, int worker) {
-          FeatureBlock& block = loaded[static_cast<std::size_t>(worker)];
-          walk.load_block(first + slot, lazily, block);
-          work(first + slot, slot, worker, block);
+          visit(walk, first + slot, slot, worker, loaded[static_cast<std::size_t>(worker)]);
         });
       },
       [&](std::int64_t first, std::int64_t n) {
@@ -135,12 +136,31 @@ void scan_blocks(const FeatureSource& source, ScanRoom& room, std::string_view t
 
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
           const ChunkFinish& finish) {
-  scan_blocks(source, room, task, false, work, finish);
+  each_block(
+      source, room, task,
+      [&](const Walk& walk, std::int64_t block, std::int64_t slot, int worker, FeatureBlock& buffer) {
+        walk.load_block(block, buffer);
+        work(block, slot, worker, buffer);
+      },
+      finish);
 }
 
-void scan_lazily(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
-                 const ChunkFinish& finish) {
-  scan_blocks(source, room, task, true, work, finish);
+void scan_rows(const FeatureSource& source, ScanRoom& room, std::string_view task, const RowWork& work,
+               const ChunkFinish& finish) {
+  each_block(
+      source, room, task,
+      [&](const Walk& walk, std::int64_t block, std::int64_t slot, int worker, FeatureBlock& buffer) {
+        bool loaded = false;
+        const auto load = [&](std::span<const std::int32_t> wanted) -> const FeatureBlock& {
+          PHASE0_CHECK(!loaded);
+          loaded = true;
+          walk.load_rows(block, wanted, buffer);
+          return buffer;
+        };
+        work(block, slot, worker, load);
+        if (!loaded) walk.load_rows(block, {}, buffer);  // what was read ahead makes room
+      },
+      finish);
 }
 
 void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view task,
@@ -151,7 +171,7 @@ void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view t
       [&](std::int64_t first, std::int64_t n) {
         loaded.resize(static_cast<std::size_t>(n));
         room.execution().pool.run(n, [&](std::int64_t slot, int) {
-          walk.load_block(first + slot, false, loaded[static_cast<std::size_t>(slot)]);
+          walk.load_block(first + slot, loaded[static_cast<std::size_t>(slot)]);
         });
       },
       [&](std::int64_t first, std::int64_t) { finish(first, loaded); });

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,9 +47,15 @@ class ScanRoom : public core::ScanRoom {
 /// chunks.
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
           const ChunkFinish& finish = {});
-/// The same with blocks from FeatureSource::load_lazily.
-void scan_lazily(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
-                 const ChunkFinish& finish = {});
+
+/// Loads rows of the block that is worked on, by their ascending numbers in it (FeatureSource::load_rows). To
+/// be called once at most; the rows are the caller's until `work` returns.
+using RowLoader = std::function<const FeatureBlock&(std::span<const std::int32_t> wanted)>;
+/// As BlockWork, before anything of the block was loaded.
+using RowWork = std::function<void(std::int64_t block, std::int64_t slot, int worker, const RowLoader& load)>;
+/// scan() for work that looks at some of the rows only. Others are read only where blocks are read ahead.
+void scan_rows(const FeatureSource& source, ScanRoom& room, std::string_view task, const RowWork& work,
+               const ChunkFinish& finish = {});
 
 /// Loads chunks of blocks and keeps them all for `finish`, which works on them with its own parallelism: for
 /// results that are split over threads by output, not by rows. `chunk[i]` is block first + i, for `finish` to

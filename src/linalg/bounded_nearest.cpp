@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -16,6 +17,15 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// 16 roundings of float32, relative. A settled row's two bounds meet ten: the paths of the label and the
 /// group rounded up, both bounds stored less or plus a path, both read again, and their own last rounding.
 constexpr float kUlps = 0x1p-20f;
+
+typedef float Four __attribute__((vector_size(16)));
+static_assert(RowBounds::kGroups == 8);
+
+Four four(const float* from) {
+  Four values;
+  std::memcpy(&values, from, sizeof values);
+  return values;
+}
 
 std::int64_t group_size_of(std::int64_t k) {
   const std::int64_t lanes = core::ceil_div(k, kScoreLanes);
@@ -158,12 +168,17 @@ void BoundedNearest::pack(std::span<const float> centroids) {
 
 bool BoundedNearest::settled(const RowBounds& bounds) const {
   if (bounds.label == kUnlabelled) return false;
-  float lower = kInfinity;
-  for (std::int64_t g = 0; g < RowBounds::kGroups; ++g) {
-    lower = std::min(lower, bounds.lower[g] - group_path_up_[g]);
-  }
+  // A NaN can only come of an infinite path, with which the slack is infinite too.
+  const Four low = four(bounds.lower) - four(group_path_up_);
+  const Four high = four(bounds.lower + 4) - four(group_path_up_ + 4);
+  const Four least = low < high ? low : high;
+  const float lower = std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
   const float upper = bounds.upper + path_up_[static_cast<std::size_t>(bounds.label)];
   return (upper + slack_) * (1.0f + kUlps) < lower;
+}
+
+void BoundedNearest::mark_unsettled(const RowBounds* bounds, std::int64_t n, std::uint8_t* marks) const {
+  for (std::int64_t r = 0; r < n; ++r) marks[r] |= static_cast<std::uint8_t>(!settled(bounds[r]));
 }
 
 /// Tightens the upper bound and says which groups may hold a centroid that is as near; false for none.

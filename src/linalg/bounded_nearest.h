@@ -38,6 +38,8 @@ class BoundedNearest {
 
   /// Whether the label is certainly still the nearest centroid.
   bool settled(const RowBounds& bounds) const;
+  /// Sets the marks of those of n rows that are not settled to 1.
+  void mark_unsettled(const RowBounds* bounds, std::int64_t n, std::uint8_t* marks) const;
 
   /// Row x [d] and x - shift with its squared norm, both as Kernels::shift_and_norms gives them: finds the
   /// label and renews the bounds that were looked at. `scores` has room for score_room(k).

@@ -38,6 +38,23 @@ struct NearestKernel {
 };
 inline constexpr std::int64_t kMostTileRows = 64;
 
+/// Squared distances of rows to a few points, folded into what each row's nearest is so far: for seeding.
+struct FoldKernel {
+  std::int64_t tile_rows;    ///< rows handled at once, at most kMostTileRows
+  std::int64_t point_group;  ///< points are padded to a multiple of this
+  /// As those of NearestKernel, with no padding of features.
+  void (*pack_points)(const float* points, std::int64_t n, std::int64_t d, float* packed);
+  void (*pack_rows)(const float* x, const float* shift, std::int64_t n, std::int64_t d, float* tile,
+                    float* norms);
+  /// For each of n points (padding included, whose norms are +inf) and each row r of the tile: least = the
+  /// lesser of nearest[point][first_row + r] and max(|x_r - point|^2, 0) in float32. Adds the sum over the
+  /// rows to the sum of sums[point, 0..4), the rows of a tile in float32. With `keep` the least is stored in
+  /// nearest.
+  void (*fold)(const float* tile, const float* row_norms, const float* packed, const float* norms,
+               std::int64_t n, std::int64_t d, float* const* nearest, std::int64_t first_row, bool keep,
+               double* sums, Prefetch ahead);
+};
+
 /// A row and the slot that it is added to.
 struct SlotPair {
   std::int32_t row = 0;
@@ -75,6 +92,7 @@ struct Kernels {
                         std::int64_t d, float* scores);
   /// For n pairs (row, slot): sums[slot, j] += z[row, j] for j < kSlotWidth, in the order of the pairs.
   void (*add_to_slots)(const SlotPair* pairs, std::int64_t n, const double* z, double* sums);
+  FoldKernel fold;
   /// The nearest-centroid product for few and for many features (kWideFeatures and more).
   NearestKernel narrow;
   NearestKernel wide;

@@ -46,6 +46,7 @@ const Kernels kKernels = {"avx2",
                           &squared_distance_float,
                           &score_row,
                           &add_to_slots,
+                          kFold,
                           kNearest,
                           kNearest};
 

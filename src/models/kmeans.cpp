@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "core/check.h"
 #include "core/random.h"
@@ -125,7 +126,7 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
     std::vector<LloydRun> runs = seeded_runs(data, task, first, count, execution);
     run_lloyd(data,
               {task.k, task.options, "restart", scheme.bounded ? kFarIterations : task.options.max_iter + 1,
-               task.scratch_folder, task.label + ": restarts"},
+               task.options.max_iter, task.scratch_folder, task.label + ": restarts"},
               runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
@@ -137,13 +138,33 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
   return best;
 }
 
-/// Continues runs on all rows; the best of them.
+/// Of runs after as many iterations the one with the least objective in the last. The others are behind.
+LloydRun& leader_of(std::vector<LloydRun>& runs) {
+  const auto ahead = [](const LloydRun& a, const LloydRun& b) {
+    const double by = a.history.back().inertia - b.history.back().inertia;
+    return by != 0 ? by < 0 : a.restart < b.restart;
+  };
+  LloydRun& leader = *std::min_element(runs.begin(), runs.end(), ahead);
+  for (LloydRun& run : runs) {
+    if (&run != &leader && !run.ended()) run.history.back().stopped = to_string(KMeansStop::kBehind);
+  }
+  return leader;
+}
+
+/// Continues runs on all rows: all of them for some iterations, then the one that leads to its end.
 LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
                 std::vector<LloydRun> starts, core::Execution& execution,
                 std::vector<KMeansIteration>& history) {
+  LloydTask lloyd{task.k,
+                  task.options,
+                  "refine",
+                  scheme.bounded ? 0 : task.options.max_iter + 1,
+                  starts.size() > 1 ? kRaceIterations : task.options.max_iter,
+                  task.scratch_folder,
+                  task.label + ": refining on all rows"};
   const std::int64_t together = lloyd_in_lockstep(data.rows.shape(), task.k, std::ssize(starts),
                                                   execution.pool.size(), execution.memory.free_bytes());
-  std::vector<LloydRun> best;
+  std::vector<LloydRun> raced;
   for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(together)) {
     std::vector<LloydRun> runs;
     for (std::size_t r = first; r < std::min(starts.size(), first + static_cast<std::size_t>(together));
@@ -152,16 +173,19 @@ LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansSche
       run.restart = starts[r].restart;
       run.centroids = std::move(starts[r].centroids);
     }
-    run_lloyd(data,
-              {task.k, task.options, "refine", scheme.bounded ? 0 : task.options.max_iter + 1,
-               task.scratch_folder, task.label + ": refining on all rows"},
-              runs, execution);
-    for (auto& run : runs) {
-      history.insert(history.end(), run.history.begin(), run.history.end());
-      if (best.empty() || better(run, best[0])) best.assign(1, std::move(run));
-    }
+    run_lloyd(data, lloyd, runs, execution);
+    std::move(runs.begin(), runs.end(), std::back_inserter(raced));
   }
-  return std::move(best[0]);
+  LloydRun& leader = leader_of(raced);
+  if (!leader.ended()) {
+    std::vector<LloydRun> last;
+    last.push_back(std::move(leader));
+    lloyd.pause_after = task.options.max_iter;
+    run_lloyd(data, lloyd, last, execution);
+    leader = std::move(last[0]);
+  }
+  for (const LloydRun& run : raced) history.insert(history.end(), run.history.begin(), run.history.end());
+  return std::move(leader);
 }
 
 }  // namespace
@@ -174,6 +198,8 @@ const char* to_string(KMeansStop stop) {
       return "no_change";
     case KMeansStop::kMaxIter:
       return "max_iter";
+    case KMeansStop::kBehind:
+      return "behind";
   }
   return "";
 }

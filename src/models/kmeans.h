@@ -11,7 +11,8 @@
 
 namespace phase0::models {
 
-enum class KMeansStop { kTol, kNoChange, kMaxIter };
+/// Why a run made no further iteration; kBehind: another run that was refined on all rows did better.
+enum class KMeansStop { kTol, kNoChange, kMaxIter, kBehind };
 const char* to_string(KMeansStop stop);
 
 struct KMeansModel {
@@ -42,12 +43,16 @@ struct KMeansTask {
 /// same seeding distances.
 ///
 /// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
-/// the restarts see a seeded sample and the best three are refined on all rows to the same rule. Throws Error
-/// (kData) when there are fewer rows than clusters.
+/// the restarts see a seeded sample. The best three go on on all rows for kRaceIterations iterations,
+/// and the one with the least objective then to the same rule. Throws Error (kData) when there are fewer rows
+/// than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
+
+/// Iterations on all rows after which the runs of a sample that are behind are given up.
+inline constexpr std::int64_t kRaceIterations = 5;
 
 /// How a fit goes over its rows; the data's shape and the options alone decide.
 struct KMeansScheme {

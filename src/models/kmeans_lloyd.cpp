@@ -1,6 +1,8 @@
 #include "models/kmeans_lloyd.h"
 
 #include <algorithm>
+#include <numeric>
+#include <span>
 
 #include "core/aligned_buffer.h"
 #include "core/check.h"
@@ -15,54 +17,28 @@
 namespace phase0::models {
 namespace {
 
-/// For one row at a time.
+/// Rows that are shifted at a time, and labelled for one run after the other: rows and the run's centroids
+/// stay in the caches meanwhile.
+constexpr std::int64_t kBatchRows = 32;
+
+/// Of a worker, for a block of `n` rows.
 struct RowWorkspace {
-  core::AlignedBuffer<float> row;      ///< [d]
-  core::AlignedBuffer<float> shifted;  ///< [d]
-  core::AlignedBuffer<float> scores;   ///< [BoundedNearest::score_room(k)]
+  core::AlignedBuffer<std::uint8_t> marks;   ///< [n]: 1 where some run must look at the row
+  core::AlignedBuffer<std::int32_t> wanted;  ///< [n]: the rows that are loaded, at its beginning
+  core::AlignedBuffer<float> shifted;        ///< [kBatchRows, d]
+  core::AlignedBuffer<float> norms;          ///< [kBatchRows]
+  core::AlignedBuffer<float> scores;         ///< [BoundedNearest::score_room(k)]
 
-  static std::int64_t bytes(std::int64_t d, std::int64_t k) {
-    return 4 * (2 * d + linalg::BoundedNearest::score_room(k));
+  static std::int64_t bytes(std::int64_t n, std::int64_t d, std::int64_t k) {
+    return 5 * n + 4 * (kBatchRows * (d + 1) + linalg::BoundedNearest::score_room(k));
   }
-  void prepare(std::int64_t d, std::int64_t score_room) {
-    row.resize(d);
-    shifted.resize(d);
-    scores.resize(score_room);
+  void prepare(std::int64_t n, std::int64_t d, std::int64_t k) {
+    marks.resize(n);
+    wanted.resize(n);
+    shifted.resize(kBatchRows * d);
+    norms.resize(kBatchRows);
+    scores.resize(linalg::BoundedNearest::score_room(k));
   }
-};
-
-/// A row that most often nobody looks at.
-class LazyRow {
- public:
-  LazyRow(const KMeansData& data, const data::FeatureBlock& block, std::int64_t r, RowWorkspace& workspace)
-      : data_(data), block_(block), r_(r), workspace_(workspace) {}
-
-  const float* values() {
-    if (values_ == nullptr) values_ = data_.rows.row(block_, r_, workspace_.row.data());
-    return values_;
-  }
-  /// Less the data's shift, and the squared norm of that.
-  const float* shifted() {
-    if (!is_shifted_) {
-      linalg::kernels().shift_and_norms(values(), data_.shift.data(), workspace_.shifted.data(), &norm_, 1,
-                                        data_.rows.frame_dim());
-    }
-    is_shifted_ = true;
-    return workspace_.shifted.data();
-  }
-  float norm() {
-    shifted();
-    return norm_;
-  }
-
- private:
-  const KMeansData& data_;
-  const data::FeatureBlock& block_;
-  std::int64_t r_;
-  RowWorkspace& workspace_;
-  const float* values_ = nullptr;
-  bool is_shifted_ = false;
-  float norm_ = 0;
 };
 
 class Lloyd {
@@ -100,7 +76,7 @@ class Lloyd {
     // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
     need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
                                  reseeding_block_bytes(rows, k));
-    need.worker_bytes += ClusterSums::bytes(runs, k, d) + RowWorkspace::bytes(d, k) +
+    need.worker_bytes += ClusterSums::bytes(runs, k, d) + RowWorkspace::bytes(block, d, k) +
                          linalg::NearestCentroids::workspace_bytes(block, d, runs);
     return need;
   }
@@ -121,8 +97,9 @@ class Lloyd {
           run.counts.assign(counts, counts + k_);
           run.inertia = exact_inertia_[i];
         } else {
-          final_[static_cast<std::size_t>(index_of(run))] = update(run);
-          still_live.push_back(&run);
+          const bool ends = update(run);
+          final_[static_cast<std::size_t>(index_of(run))] = ends;
+          if (ends || run.n_iter < task_.pause_after) still_live.push_back(&run);
         }
       }
       live_ = std::move(still_live);
@@ -134,24 +111,34 @@ class Lloyd {
   std::int64_t index_of(const LloydRun& run) const { return &run - runs_.data(); }
   bool is_final(const LloydRun& run) const { return final_[static_cast<std::size_t>(index_of(run))]; }
 
-  /// Calls `work(block, worker, totals, objective)` once for every block: `totals` of the live runs and the
-  /// worker, `objective` [live] of the block. Adds the totals up in totals_[0] and the objectives, in block
+  struct Block {
+    std::int64_t first_row = 0;
+    std::int64_t n_rows = 0;
+    std::size_t worker = 0;
+    const data::RowLoader& load;
+    ClusterSums& totals;  ///< of the live runs and the worker
+    double* objective;    ///< [live] of the block
+  };
+
+  /// Calls `work(block)` once for every block. Adds the totals up in totals_[0] and the objectives, in block
   /// order, in exact_inertia_.
   template <typename Work>
-  void scan_once(bool lazily, const Work& work) {
+  void scan_once(const Work& work) {
     const auto n_live = static_cast<std::int64_t>(live_.size());
     for (auto& totals : totals_) totals.reset(n_live);
     std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live), 0.0);
     // The totals take every block once, also when its chunk is tried again.
     std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
     exact_inertia_.assign(live_.size(), 0.0);
-    const auto& scan = lazily ? data::scan_lazily : data::scan;
-    scan(
+    data::scan_rows(
         data_.rows, room_, "",
-        [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
+        [&](std::int64_t b, std::int64_t, int worker, const data::RowLoader& load) {
           if (added[static_cast<std::size_t>(b)] != 0) return;
-          work(block, static_cast<std::size_t>(worker), totals_[static_cast<std::size_t>(worker)],
-               objective.data() + b * n_live);
+          const auto w = static_cast<std::size_t>(worker);
+          const Block block{data_.rows.block_first(b),    data_.rows.block_size(b), w, load, totals_[w],
+                            objective.data() + b * n_live};
+          workspaces_[w].prepare(block.n_rows, d_, k_);
+          work(block);
           added[static_cast<std::size_t>(b)] = 1;
         },
         [&](std::int64_t first, std::int64_t n) {
@@ -165,6 +152,12 @@ class Lloyd {
     for (std::size_t worker = 1; worker < totals_.size(); ++worker) totals_[0].add(totals_[worker]);
   }
 
+  std::span<const std::int32_t> all_rows(const Block& block) {
+    auto& wanted = workspaces_[block.worker].wanted;
+    std::iota(wanted.data(), wanted.data() + block.n_rows, 0);
+    return wanted.span();
+  }
+
   /// Labels every row afresh for every live run; kept_ has their sums and counts afterwards.
   void label_all() {
     std::vector<float> centroids;
@@ -173,20 +166,19 @@ class Lloyd {
       centroids.insert(centroids.end(), run->centroids.begin(), run->centroids.end());
     const linalg::NearestCentroids nearest(std::move(centroids), std::vector<std::int64_t>(live_.size(), k_),
                                            d_, data_.shift);
-    const auto work = [&](const data::FeatureBlock& block, std::size_t worker, ClusterSums& totals,
-                          double* objective) {
-      nearest.assign(block.matrix(), block.n_rows, nearest_[worker]);
-      const std::int32_t* label = nearest_[worker].labels.data();
+    scan_once([&](const Block& block) {
+      const float* rows = block.load(all_rows(block)).matrix();
+      nearest.assign(rows, block.n_rows, nearest_[block.worker]);
+      const std::int32_t* label = nearest_[block.worker].labels.data();
       for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
         const LloydRun& run = *live_[static_cast<std::size_t>(i)];
         for (std::int64_t r = 0; r < block.n_rows; ++r, ++label) {
-          const float* row = block.matrix() + r * d_;
-          totals.add_row(row, i, *label);
-          if (is_final(run)) objective[i] += squared_distance(row, run, *label);
+          const float* row = rows + r * d_;
+          block.totals.add_row(row, i, *label);
+          if (is_final(run)) block.objective[i] += squared_distance(row, run, *label);
         }
       }
-    };
-    scan_once(false, work);
+    });
     keep_totals(false);
   }
 
@@ -195,35 +187,67 @@ class Lloyd {
     const bool first = bounded_.empty();
     if (first) start_bounds();
     for (const LloydRun* run : live_) bounded_of(*run).move_to(run->centroids);
-    const auto work = [&](const data::FeatureBlock& block, std::size_t worker, ClusterSums& totals,
-                          double* objective) {
-      RowWorkspace& workspace = workspaces_[worker];
-      workspace.prepare(d_, linalg::BoundedNearest::score_room(k_));
-      linalg::RowBounds* bounds = bounds_of(block.first_row);
-      for (std::int64_t r = 0; r < block.n_rows; ++r, bounds += std::ssize(runs_)) {
-        LazyRow row(data_, block, r, workspace);
-        for (std::int64_t i = 0; i < std::ssize(live_); ++i) {
-          const LloydRun& run = *live_[static_cast<std::size_t>(i)];
-          linalg::RowBounds& known = bounds[index_of(run)];
-          if (first) known.label = linalg::kUnlabelled;
-          label_row(row, run, i, known, workspace, totals);
-          if (is_final(run)) objective[i] += squared_distance(row.values(), run, known.label);
-        }
+    scan_once([&](const Block& block) {
+      if (first) forget_labels(block);
+      const std::span<const std::int32_t> wanted = rows_to_look_at(block);
+      const float* rows = block.load(wanted).matrix();
+      RowWorkspace& workspace = workspaces_[block.worker];
+      for (std::int64_t begin = 0; begin < std::ssize(wanted); begin += kBatchRows) {
+        const std::int64_t n = std::min(kBatchRows, std::ssize(wanted) - begin);
+        linalg::kernels().shift_and_norms(rows + begin * d_, data_.shift.data(), workspace.shifted.data(),
+                                          workspace.norms.data(), n, d_);
+        const auto batch = wanted.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n));
+        for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_batch(block, i, batch, rows + begin * d_);
       }
-    };
-    scan_once(true, work);
+    });
     keep_totals(!first);
   }
 
-  void label_row(LazyRow& row, const LloydRun& run, std::int64_t i, linalg::RowBounds& known,
-                 RowWorkspace& workspace, ClusterSums& totals) {
+  void forget_labels(const Block& block) {
+    for (const LloydRun* run : live_) {
+      linalg::RowBounds* bounds = bounds_of(block, *run);
+      for (std::int64_t r = 0; r < block.n_rows; ++r) bounds[r].label = linalg::kUnlabelled;
+    }
+  }
+
+  /// Those that some live run does not settle; all where one wants its exact inertia.
+  std::span<const std::int32_t> rows_to_look_at(const Block& block) {
+    const bool all =
+        std::any_of(live_.begin(), live_.end(), [&](const LloydRun* run) { return is_final(*run); });
+    if (all) return all_rows(block);
+    RowWorkspace& workspace = workspaces_[block.worker];
+    workspace.marks.fill(0);
+    for (const LloydRun* run : live_) {
+      bounded_of(*run).mark_unsettled(bounds_of(block, *run), block.n_rows, workspace.marks.data());
+    }
+    std::size_t n = 0;
+    for (std::int32_t r = 0; r < block.n_rows; ++r) {
+      workspace.wanted[static_cast<std::int64_t>(n)] = r;
+      n += workspace.marks[r];
+    }
+    return workspace.wanted.span().first(n);
+  }
+
+  /// For live run i the rows of a batch, which are shifted.
+  void label_batch(const Block& block, std::int64_t i, std::span<const std::int32_t> batch,
+                   const float* rows) {
+    RowWorkspace& workspace = workspaces_[block.worker];
+    const LloydRun& run = *live_[static_cast<std::size_t>(i)];
     const linalg::BoundedNearest& bounded = bounded_of(run);
-    if (bounded.settled(known)) return;
-    const std::int32_t before = known.label;
-    bounded.update(row.values(), row.shifted(), row.norm(), known, workspace.scores.data());
-    if (known.label == before) return;
-    totals.add_row(row.values(), i, known.label);
-    if (before != linalg::kUnlabelled) totals.remove_row(row.values(), i, before);
+    linalg::RowBounds* bounds = bounds_of(block, run);
+    for (std::int64_t r = 0; r < std::ssize(batch); ++r, rows += d_) {
+      linalg::RowBounds& known = bounds[batch[static_cast<std::size_t>(r)]];
+      if (!bounded.settled(known)) {
+        const std::int32_t before = known.label;
+        bounded.update(rows, workspace.shifted.data() + r * d_, workspace.norms[r], known,
+                       workspace.scores.data());
+        if (known.label != before) {
+          block.totals.add_row(rows, i, known.label);
+          if (before != linalg::kUnlabelled) block.totals.remove_row(rows, i, before);
+        }
+      }
+      if (is_final(run)) block.objective[i] += squared_distance(rows, run, known.label);
+    }
   }
 
   double squared_distance(const float* row, const LloydRun& run, std::int32_t label) const {
@@ -247,10 +271,12 @@ class Lloyd {
     for (std::size_t run = 0; run < runs_.size(); ++run) bounded_.emplace_back(k_, data_.shift);
   }
 
-  linalg::RowBounds* bounds_of(std::int64_t row) {
-    return reinterpret_cast<linalg::RowBounds*>(bounds_.mutable_row(row));
+  linalg::RowBounds* bounds_of(const Block& block, const LloydRun& run) {
+    return reinterpret_cast<linalg::RowBounds*>(bounds_.mutable_row(block.first_row)) +
+           index_of(run) * block.n_rows;
   }
   void release_bounds(std::int64_t first_block, std::int64_t n) const {
+    if (room_.slots() >= data_.rows.n_blocks()) return;  // there is room for all of them
     const std::int64_t first = data_.rows.block_first(first_block);
     bounds_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
   }
@@ -274,20 +300,17 @@ class Lloyd {
     }
     run.centroids = std::move(centroids);
     ++run.n_iter;
-    bool stop = run.n_iter == task_.options.max_iter;
-    if (stop) run.stop = KMeansStop::kMaxIter;
+    if (run.n_iter == task_.options.max_iter) iteration.stopped = to_string(KMeansStop::kMaxIter);
     if (shift == 0 || (iteration.n_reseeded == 0 && shift <= task_.options.tol * data_.mean_variance)) {
-      stop = true;
-      run.stop = shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol;
+      iteration.stopped = to_string(shift == 0 ? KMeansStop::kNoChange : KMeansStop::kTol);
     }
     iteration.phase = task_.phase;
     iteration.restart = run.restart;
     iteration.iteration = run.n_iter;
     iteration.n_rows = data_.rows.n_rows();
     iteration.shift = shift;
-    if (stop) iteration.stopped = to_string(run.stop);
     run.history.push_back(iteration);
-    return stop;
+    return run.ended();
   }
 
   /// Of clusters that are not empty.
@@ -312,7 +335,7 @@ class Lloyd {
   std::vector<bool> final_;            ///< per run: its centroids are final, only the inertia is missing
   std::vector<double> exact_inertia_;  ///< [live], of those whose centroids are final
   std::vector<linalg::BoundedNearest> bounded_;  ///< per run, once there are bounds
-  store::MappedDataset bounds_;                  ///< RowBounds [N, runs]
+  store::MappedDataset bounds_;                  ///< RowBounds, block by block [runs, rows]
 };
 
 }  // namespace

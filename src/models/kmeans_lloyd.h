@@ -18,8 +18,9 @@ struct LloydRun {
   std::vector<std::int64_t> counts;  ///< [k] of the result
   double inertia = 0;                ///< of the result, float64
   std::int64_t n_iter = 0;
-  KMeansStop stop = KMeansStop::kMaxIter;
   std::vector<KMeansIteration> history;
+
+  bool ended() const { return !history.empty() && !history.back().stopped.empty(); }
 };
 
 struct LloydTask {
@@ -29,12 +30,14 @@ struct LloydTask {
   /// Iterations that label every row afresh. After them bounds of its distances spare most rows the work,
   /// which pays once the centroids move little.
   std::int64_t unbounded_iterations = 0;
+  /// Iterations of a run after which it pauses, with neither counts nor inertia, unless it ends before.
+  std::int64_t pause_after = 0;
   std::string scratch_folder;  ///< for the bounds
   std::string label;           ///< for the observer
 };
 
 /// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for
-/// the inertia of its result.
+/// the inertia of its result. Runs that have paused go on where they were.
 void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
                core::Execution& execution);
 

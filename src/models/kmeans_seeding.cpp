@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
-#include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/random.h"
 #include "data/scan.h"
-#include "linalg/blas.h"
-#include "linalg/kernels.h"
+#include "linalg/fold_nearest.h"
 #include "models/kmeans_data.h"
 #include "models/moments.h"
 #include "store/mapped.h"
@@ -21,50 +20,35 @@ std::int64_t local_trials(std::int64_t k) {
   return 2 + static_cast<std::int64_t>(std::log(static_cast<double>(k)));
 }
 
-/// Squared distances of a block's rows to a few points, in float32 on shifted values: good enough for
-/// sampling.
-class PointDistances {
- public:
-  PointDistances(const KMeansData& data, const std::vector<float>& points)
-      : d_(data.rows.frame_dim()), data_(data) {
-    n_points_ = std::ssize(points) / d_;
-    shifted_.resize(std::ssize(points));
-    norms_.resize(n_points_);
-    linalg::kernels().shift_and_norms(points.data(), data.shift.data(), shifted_.data(), norms_.data(),
-                                      n_points_, d_);
+/// Rows that are skipped at once on the way to a drawn one.
+constexpr std::int64_t kStride = 256;
+
+double sum_of_stride(const float* values) {
+  double sums[4] = {};
+  for (std::int64_t i = 0; i < kStride; i += 4) {
+    for (std::int64_t l = 0; l < 4; ++l) sums[l] += static_cast<double>(values[i + l]);
   }
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
 
-  struct Workspace {
-    core::AlignedBuffer<float> shifted, norms, products;
-  };
-
-  /// out(row, point) through the workspace: products become distances in place, [n, n_points].
-  const float* compute(const float* rows, std::int64_t n, Workspace& workspace) const {
-    workspace.shifted.resize(n * d_);
-    workspace.norms.resize(n);
-    workspace.products.resize(n * n_points_);
-    linalg::kernels().shift_and_norms(rows, data_.shift.data(), workspace.shifted.data(),
-                                      workspace.norms.data(), n, d_);
-    linalg::multiply_abt(n, n_points_, d_, workspace.shifted.data(), d_, shifted_.data(), d_,
-                         workspace.products.data(), n_points_);
-    for (std::int64_t r = 0; r < n; ++r) {
-      float* products = workspace.products.data() + r * n_points_;
-      const float norm = workspace.norms[r];
-      for (std::int64_t p = 0; p < n_points_; ++p) {
-        const float squared = norm + norms_[p] - 2.0f * products[p];
-        products[p] = squared > 0.0f ? squared : 0.0f;
-      }
-    }
-    return workspace.products.data();
+/// The row at which the running sum of n distances passes `target`; by rounding it may not, then the last
+/// that is not 0.
+std::int64_t find_in(const float* distances, std::int64_t n, double target) {
+  std::int64_t row = 0;
+  for (; n - row > kStride; row += kStride) {
+    const double stride = sum_of_stride(distances + row);
+    if (target < stride) break;
+    target -= stride;
   }
-
- private:
-  std::int64_t d_;
-  const KMeansData& data_;
-  std::int64_t n_points_ = 0;
-  core::AlignedBuffer<float> shifted_;
-  core::AlignedBuffer<float> norms_;
-};
+  for (; row < n; ++row) {
+    const auto distance = static_cast<double>(distances[row]);
+    if (target < distance) return row;
+    target -= distance;
+  }
+  do --row;
+  while (row > 0 && !(distances[row] > 0));
+  return row;
+}
 
 class Seeding {
  public:
@@ -93,11 +77,11 @@ class Seeding {
     const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
     const std::int64_t columns = restarts * local_trials(k);
     core::ScanNeed need = data::scan_need(rows);
-    need.fixed_bytes += 4 * (restarts + 1) * k * d;          // centroids
-    need.fixed_bytes += 4 * 3 * columns * d;                 // points, those they grew from, and shifted
-    need.fixed_bytes += 8 * rows.n_blocks() * restarts;      // sums of a scan
+    need.fixed_bytes += 4 * (restarts + 1) * k * d;                                // centroids
+    need.fixed_bytes += 4 * columns * d + linalg::FoldNearest::bytes(columns, d);  // points
+    need.fixed_bytes += 8 * rows.n_blocks() * restarts;                            // sums of a scan
     need.block_bytes += 8 * columns + 4 * block * restarts;  // partial sums; mapped distances
-    need.worker_bytes += 4 * block * (d + 1 + columns) + linalg::kBlasThreadBytes;
+    need.worker_bytes += linalg::FoldNearest::workspace_bytes(columns, d, restarts);
     return need;
   }
 
@@ -144,24 +128,15 @@ class Seeding {
       const auto from = centroids_.begin() + (r * k_ + c) * d_;
       points.insert(points.end(), from, from + d_);
     }
-    const PointDistances distances(data_, points);
+    const linalg::FoldNearest fold(points, restarts_, data_.shift);
     block_sums_.assign(static_cast<std::size_t>(data_.rows.n_blocks() * restarts_), 0.0);
     data::scan(
         data_.rows, room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
-          const float* squared =
-              distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
-          float* nearest = nearest_.mutable_data<float>() + block.first_row * restarts_;
-          double* sums = block_sums_.data() + b * restarts_;
-          std::fill_n(sums, restarts_, 0.0);
-          for (std::int64_t i = 0; i < block.n_rows; ++i) {
-            for (std::int64_t r = 0; r < restarts_; ++r) {
-              float& least = nearest[i * restarts_ + r];
-              const float distance = squared[i * restarts_ + r];
-              if (c == 0 || distance < least) least = distance;
-              sums[r] += static_cast<double>(least);
-            }
-          }
+          float* nearest = nearest_of(b);
+          if (c == 0) std::fill_n(nearest, restarts_ * block.n_rows, std::numeric_limits<float>::infinity());
+          fold.fold(block.matrix(), block.n_rows, nearest, linalg::FoldNearest::Keep::kLeast,
+                    workspaces_[static_cast<std::size_t>(worker)], block_sums_.data() + b * restarts_);
         },
         [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
   }
@@ -186,7 +161,8 @@ class Seeding {
     return block_sums_[static_cast<std::size_t>(block * restarts_ + r)];
   }
 
-  std::int64_t find_row(std::int64_t r, double target) const {
+  /// The row at which the running sum of restart r's distances passes `target`, as find_in.
+  std::int64_t find_row(std::int64_t r, double target) {
     std::int64_t block = 0;
     std::int64_t last_positive = 0;
     for (; block < data_.rows.n_blocks(); ++block) {
@@ -196,42 +172,23 @@ class Seeding {
     }
     block = std::min(block, data_.rows.n_blocks() - 1);
     if (!(block_sum(block, r) > 0)) block = last_positive;
-    const std::int64_t first = data_.rows.block_first(block);
-    const float* nearest = nearest_.data<float>() + first * restarts_;
-    std::int64_t found = 0;
-    for (std::int64_t i = 0; i < data_.rows.block_size(block); ++i) {
-      const auto weight = static_cast<double>(nearest[i * restarts_ + r]);
-      if (weight > 0) found = i;
-      if (target < weight) break;
-      target -= weight;
-    }
+    const std::int64_t n = data_.rows.block_size(block);
+    const std::int64_t found = find_in(nearest_of(block) + r * n, n, target);
     release_nearest(block, 1);
-    return first + found;
+    return data_.rows.block_first(block) + found;
   }
 
   /// Of each restart's candidates the one that leaves the least sum of squared distances.
   std::vector<std::int64_t> best_trials(const std::vector<std::int64_t>& candidates) {
-    const PointDistances distances(data_, values_of(candidates));
+    const linalg::FoldNearest fold(values_of(candidates), restarts_, data_.shift);
     const std::int64_t columns = restarts_ * trials_;
     std::vector<double> partial(static_cast<std::size_t>(room_.slots() * columns));
     std::vector<double> potential(static_cast<std::size_t>(columns), 0.0);
     data::scan(
         data_.rows, room_, "",
-        [&](std::int64_t, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          const float* squared =
-              distances.compute(block.matrix(), block.n_rows, workspaces_[static_cast<std::size_t>(worker)]);
-          const float* nearest = nearest_.data<float>() + block.first_row * restarts_;
-          double* sums = partial.data() + slot * columns;
-          std::fill_n(sums, columns, 0.0);
-          for (std::int64_t i = 0; i < block.n_rows; ++i) {
-            for (std::int64_t r = 0; r < restarts_; ++r) {
-              const float least = nearest[i * restarts_ + r];
-              for (std::int64_t t = r * trials_; t < (r + 1) * trials_; ++t) {
-                const float distance = squared[i * columns + t];
-                sums[t] += static_cast<double>(distance < least ? distance : least);
-              }
-            }
-          }
+        [&](std::int64_t b, std::int64_t slot, int worker, const data::FeatureBlock& block) {
+          fold.fold(block.matrix(), block.n_rows, nearest_of(b), linalg::FoldNearest::Keep::kNone,
+                    workspaces_[static_cast<std::size_t>(worker)], partial.data() + slot * columns);
         },
         [&](std::int64_t first, std::int64_t n) {
           for (std::int64_t slot = 0; slot < n; ++slot) {
@@ -249,7 +206,12 @@ class Seeding {
     return best;
   }
 
+  /// [restarts, rows] of a block.
+  float* nearest_of(std::int64_t block) {
+    return nearest_.mutable_data<float>() + data_.rows.block_first(block) * restarts_;
+  }
   void release_nearest(std::int64_t first_block, std::int64_t n) const {
+    if (room_.slots() >= data_.rows.n_blocks()) return;  // there is room for all of them
     const std::int64_t first = data_.rows.block_first(first_block);
     nearest_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
   }
@@ -261,8 +223,9 @@ class Seeding {
   std::int64_t trials_;
   std::int64_t d_;
   data::ScanRoom room_;
-  store::MappedDataset nearest_;  ///< [N, restarts] squared distance to the nearest centroid so far
-  std::vector<PointDistances::Workspace> workspaces_;
+  store::MappedDataset
+      nearest_;  ///< squared distances to the nearest centroid so far, block by block [restarts, rows]
+  std::vector<linalg::FoldNearest::Workspace> workspaces_;
   std::vector<core::Random> random_;
   std::vector<float> centroids_;
   std::vector<double> block_sums_;  ///< [n_blocks, restarts]

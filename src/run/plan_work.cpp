@@ -74,9 +74,8 @@ void nearest(double n, double d, double k, const Range& times, Work& work) {
 constexpr double kUnsettled = 0.25;
 constexpr double kBoundedProducts = 0.15;
 
-/// Lloyd's iterations of `runs` in lockstep, and the pass for the objective.
-void lloyd(Rows rows, double k, double runs, const Range& iterations, bool bounded, Work& work) {
-  Range scans = iterations + 1;
+/// Scans of Lloyd's iterations of `runs` in lockstep, the one for the objective among them.
+void lloyd(Rows rows, double k, double runs, const Range& scans, bool bounded, Work& work) {
   Range whole = scans;
   if (bounded) {
     whole = {scans.min, std::min(scans.expected, 3 + kBoundedProducts * scans.expected), scans.max};
@@ -87,7 +86,7 @@ void lloyd(Rows rows, double k, double runs, const Range& iterations, bool bound
   }
   load(rows, scans, work);
   nearest(rows.n, rows.d, k * runs, whole, work);
-  work.add(Operation::kSum, rows.n * rows.d * runs * (bounded ? whole : iterations));
+  work.add(Operation::kSum, rows.n * rows.d * runs * whole);
   work.add(Operation::kDistance, rows.n * rows.d * runs);
 }
 
@@ -109,8 +108,22 @@ void restarts(const Rows& rows, double k, std::int64_t n_init, const models::KMe
   for (std::int64_t first = 0; first < n_init; first += plan.restarts_together) {
     const double runs = as_double(std::min(plan.restarts_together, n_init - first));
     seed(rows, k, runs, work);
-    lloyd(rows, k, runs, iterations, plan.scheme.bounded, work);
+    lloyd(rows, k, runs, iterations + 1, plan.scheme.bounded, work);
   }
+}
+
+/// Runs of the sample on all rows: some iterations of each, then those that the best has left.
+void refine(const Rows& rows, double k, const models::KMeansPlan& plan, const Range& iterations, Work& work) {
+  const std::int64_t n_runs = plan.scheme.refined_runs;
+  if (n_runs == 0) return;
+  const double race = n_runs > 1 ? as_double(models::kRaceIterations) : 0;
+  const Range raced{std::min(race, iterations.min), std::min(race, iterations.expected),
+                    std::min(race, iterations.max)};
+  for (std::int64_t first = 0; n_runs > 1 && first < n_runs; first += plan.refined_together) {
+    const double runs = as_double(std::min(plan.refined_together, n_runs - first));
+    lloyd(rows, k, runs, raced, plan.scheme.bounded, work);
+  }
+  lloyd(rows, k, 1, iterations + -1 * raced + 1, plan.scheme.bounded, work);
 }
 
 void moments(const Rows& rows, Work& work) {
@@ -131,10 +144,7 @@ void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& opti
     work.bytes_written += seen.n * seen.row_bytes;
   }
   restarts(seen, k, options.n_init, plan, iterations, work);
-  for (std::int64_t first = 0; first < plan.scheme.refined_runs; first += plan.refined_together) {
-    const double runs = as_double(std::min(plan.refined_together, plan.scheme.refined_runs - first));
-    lloyd(rows, k, runs, iterations, plan.scheme.bounded, work);
-  }
+  refine(rows, k, plan, iterations, work);
 }
 
 /// Ids and distances of a condition's rows.

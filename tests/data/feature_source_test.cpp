@@ -123,6 +123,67 @@ TEST_F(Sources, AnyRangeEqualsThePieceOfTheWhole) {
   }
 }
 
+/// Every wanted row, and nothing else, stands in `block` as it does in the whole.
+void expect_rows(const FeatureSource& source, std::int64_t first, const std::vector<std::int32_t>& wanted,
+                 const FeatureBlock& block) {
+  FeatureBlock whole;
+  source.load(0, source.n_rows(), whole);
+  ASSERT_EQ(block.n_rows, std::ssize(wanted));
+  EXPECT_EQ(block.first_row, first);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const float* row = block.matrix() + static_cast<std::int64_t>(i) * source.frame_dim();
+    const float* expected = whole.matrix() + (first + wanted[i]) * source.frame_dim();
+    EXPECT_TRUE(std::equal(row, row + source.frame_dim(), expected)) << "row " << first + wanted[i];
+  }
+}
+
+TEST_F(Sources, SomeRowsOfABlockAreThoseOfTheWhole) {
+  const auto mean = mean_source(frames_, index_, kWindow, kLag);
+  const auto subset = subset_source(*mean, {{1, 3}, {5, 6}, {7, 30}, {40, 50}});
+  const auto matrix = matrix_source(numbered(30, kDim));
+  // Rows of 8 KiB: few of them lie near enough to be read in one piece.
+  const SampleIndex long_index = index_of({30, 50}, 1);
+  const auto wide = delta_source(FrameMatrix(numbered(80, 2048)), long_index);
+  const auto wide_matrix = matrix_source(numbered(40, 2048));
+  const auto half = [&](std::int64_t rows, std::int64_t columns) {
+    auto dataset = store::scratch_matrix(folder(), store::ElementType::kFloat16, rows, columns);
+    auto* values = reinterpret_cast<std::uint16_t*>(dataset.mutable_row(0));
+    for (std::int64_t i = 0; i < rows * columns; ++i)
+      values[i] = static_cast<std::uint16_t>(0x3c00 + i % 1000);
+    return dataset;
+  };
+  const auto halves = mean_source(FrameMatrix(half(78, kDim)), index_, kWindow, kLag);
+  for (const FeatureSource* source :
+       {mean.get(), subset.get(), matrix.get(), wide.get(), wide_matrix.get(), halves.get()}) {
+    for (const std::int64_t first : {0, 4}) {
+      const std::int64_t n = source->n_rows() - first - 2;
+      FeatureBlock block;  // reused, as scans do
+      for (const std::int32_t step : {1, 2, 5, 11, 1000}) {
+        for (const bool were_read_ahead : {false, true}) {
+          std::vector<std::int32_t> wanted;
+          for (std::int32_t r = step % 3; r < n; r += step) wanted.push_back(r);
+          source->load_rows(first, n, wanted, were_read_ahead, block);
+          expect_rows(*source, first, wanted, block);
+        }
+      }
+      source->load_rows(first, n, {}, false, block);
+      EXPECT_EQ(block.n_rows, 0);
+    }
+  }
+}
+
+TEST_F(Sources, FewRowsNeedFewFrames) {
+  const SampleIndex index = index_of({300}, kWindow);
+  const auto source = mean_source(FrameMatrix(numbered(300, 2048)), index, kWindow, 0);
+  const std::int32_t wanted[] = {3, 4, 250};
+  FeatureBlock few;
+  source->load_rows(0, source->n_rows(), wanted, false, few);
+  EXPECT_EQ(few.staging.size(), kWindow * 2048);  // of the last piece
+  FeatureBlock ahead;
+  source->load_rows(0, source->n_rows(), wanted, true, ahead);
+  EXPECT_EQ(ahead.staging.size(), 299 * 2048);
+}
+
 TEST_F(Sources, SubsetKeepsTheOrderOfItsRanges) {
   const auto base = mean_source(frames_, index_, kWindow, kLag);
   const auto subset = subset_source(*base, {{1, 3}, {5, 6}, {15, 20}});

@@ -240,6 +240,12 @@ class AheadSource final : public FeatureSource {
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
     base_.load(first, n, out);
   }
+  void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
+                 bool were_read_ahead, FeatureBlock& out) const override {
+    base_.load_rows(first, n, wanted, were_read_ahead, out);
+    const std::lock_guard lock(mutex_);
+    if (were_read_ahead) taken_.insert(first);
+  }
   void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
     EXPECT_GT(limit_bytes, 0);
     base_.read_ahead(first, n, limit_bytes);
@@ -253,12 +259,13 @@ class AheadSource final : public FeatureSource {
   std::int64_t block_bytes() const override { return base_.block_bytes(); }
   std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
   const std::set<std::int64_t>& asked() const { return asked_; }
+  const std::set<std::int64_t>& taken() const { return taken_; }
   int n_drops() const { return n_drops_; }
 
  private:
   const FeatureSource& base_;
   mutable std::mutex mutex_;
-  mutable std::set<std::int64_t> asked_;
+  mutable std::set<std::int64_t> asked_, taken_;
   mutable int n_drops_ = 0;
 };
 
@@ -273,6 +280,30 @@ TEST_F(ScanTest, ReadsAheadWhatThePageCacheCannotHold) {
     const bool holds = cache >= 4 * kRows;
     EXPECT_EQ(std::ssize(source.asked()), holds ? 0 : source.n_blocks());
     EXPECT_EQ(source.n_drops(), holds ? 0 : 2);
+  }
+}
+
+TEST_F(ScanTest, RowsThatAreWantedAreLoadedAndBlocksReadAheadAreTaken) {
+  for (const std::int64_t cache : {4 * kRows, 4 * kRows - 1}) {
+    Machine machine(2, kPlenty);
+    machine.execution.page_cache_bytes = cache;
+    const AheadSource source(*source_);
+    ScanRoom room(machine.execution, scan_need(source.shape()), "test", source.shape());
+    std::atomic<std::int64_t> n_loaded = 0;
+    scan_rows(source, room, "test", [&](std::int64_t block, std::int64_t, int, const RowLoader& load) {
+      if (block % 3 == 0) return;  // settled, all of it
+      const std::int32_t wanted[] = {2, 3, 700};
+      const FeatureBlock& rows = load(wanted);
+      ASSERT_EQ(rows.n_rows, 3);
+      for (int i = 0; i < 3; ++i) {
+        const std::int64_t row = source.block_first(block) + wanted[i];
+        EXPECT_EQ(rows.matrix()[i], static_cast<float>(row % 1000));
+      }
+      ++n_loaded;
+    });
+    EXPECT_EQ(n_loaded, 8);
+    EXPECT_EQ(std::ssize(source.taken()), cache >= 4 * kRows ? 0 : source.n_blocks());
+    EXPECT_EQ(source.asked(), source.taken());
   }
 }
 

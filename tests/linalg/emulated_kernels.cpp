@@ -109,7 +109,11 @@ Kernels portable_with(const char* name, const NearestKernel& product) {
 }  // namespace
 
 const Kernels& avx512_shape_kernels() {
-  static const Kernels table = portable_with("avx512_shape", avx512_shape::kNearest);
+  static const Kernels table = [] {
+    Kernels with = portable_with("avx512_shape", avx512_shape::kNearest);
+    with.fold = avx512_shape::kFold;
+    return with;
+  }();
   return table;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "models/assign.h"
@@ -169,6 +170,81 @@ TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
   const auto scheme = [](std::int64_t rows) { return kmeans_scheme(data::matrix_shape(rows, 3), 8, {}); };
   EXPECT_FALSE(scheme(2 * kmeans_sample_size(8)).sampled);
   EXPECT_TRUE(scheme(2 * kmeans_sample_size(8) + 1).sampled);
+}
+
+TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
+  const std::int64_t d = 16;
+  const std::int64_t n = kmeans_sample_size(24) + 4000;
+  const auto source = data::matrix_source(testing::matrix(testing::normals(n * d, 51), d));
+  const KMeansTask task = task_for(24, RestartsOn::kSample, 5);
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
+  std::map<std::int64_t, std::vector<KMeansIteration>> refined;  // by restart
+  for (const auto& iteration : model.history) {
+    if (iteration.phase == "refine") refined[iteration.restart].push_back(iteration);
+  }
+  ASSERT_EQ(refined.size(), 3u);
+  int n_behind = 0;
+  for (const auto& [restart, iterations] : refined) {
+    const auto& last = iterations.back();
+    ASSERT_GE(std::ssize(iterations), kRaceIterations);
+    EXPECT_EQ(last.n_rows, n);
+    if (last.best) {
+      EXPECT_GT(std::ssize(iterations), kRaceIterations);
+      EXPECT_EQ(last.stopped, "tol");
+      EXPECT_EQ(last.iteration, model.n_iter);
+      for (const auto& [other, theirs] : refined) {
+        EXPECT_LE(iterations[kRaceIterations - 1].inertia, theirs[kRaceIterations - 1].inertia);
+      }
+    } else {
+      EXPECT_EQ(std::ssize(iterations), kRaceIterations);
+      EXPECT_EQ(last.stopped, "behind");
+      ++n_behind;
+    }
+  }
+  EXPECT_EQ(n_behind, 2);
+  // One run at a time.
+  const std::int64_t minimum = plan_kmeans(source->shape(), 24, task.options, 1, 0).minimum_bytes;
+  Machine small(1, core::MemoryBudget::kBaseBytes + minimum);
+  const KMeansModel same = fit_kmeans(*source, task, small.execution);
+  EXPECT_EQ(same.centroids, model.centroids);
+  EXPECT_EQ(same.inertia, model.inertia);
+  ASSERT_EQ(same.history.size(), model.history.size());
+  for (std::size_t i = 0; i < same.history.size(); ++i) {
+    EXPECT_EQ(same.history[i].restart, model.history[i].restart);
+    EXPECT_EQ(same.history[i].inertia, model.history[i].inertia);
+    EXPECT_EQ(same.history[i].stopped, model.history[i].stopped);
+  }
+}
+
+TEST(KMeans, SameBitsWhereRowsAreComputedAndWhereBlocksAreReadAhead) {
+  const std::int64_t d = 24;  // with bounds, so that most rows are not loaded
+  const std::int64_t n = kmeans_sample_size(12) + 3000;
+  const data::SampleIndex index = testing::index_of({n / 3, n / 3, 1, n - n / 3 * 2 + 6}, 2);
+  ASSERT_EQ(index.n_rows(), n);
+  const std::int64_t n_frames = index.n_rows() + 7;
+  const data::FrameMatrix frames(testing::matrix(blobs(n_frames, d, 12, 3.0), d));
+  const auto means = data::mean_source(frames, index, 2, 1);
+  data::FeatureBlock all;
+  means->load(0, n, all);
+  const std::vector<float> x(all.matrix(), all.matrix() + n * d);
+  const auto stored = data::matrix_source(testing::matrix(x, d));
+  Machine machine(2);
+  const KMeansModel reference = fit_kmeans(*stored, task_for(12, RestartsOn::kSample), machine.execution);
+  std::vector<std::int64_t> counts;
+  EXPECT_NEAR(reference.inertia, inertia_of(x, reference, &counts), 1e-9 * reference.inertia);
+  EXPECT_EQ(reference.counts, counts);
+  for (const std::int64_t page_cache_bytes : {std::int64_t{0}, machine.execution.page_cache_bytes}) {
+    for (const data::FeatureSource* source : {means.get(), stored.get()}) {
+      Machine other(3);
+      other.execution.page_cache_bytes = page_cache_bytes;
+      const KMeansModel model = fit_kmeans(*source, task_for(12, RestartsOn::kSample), other.execution);
+      EXPECT_EQ(model.centroids, reference.centroids);
+      EXPECT_EQ(model.counts, reference.counts);
+      EXPECT_EQ(model.inertia, reference.inertia);
+      EXPECT_EQ(model.n_iter, reference.n_iter);
+    }
+  }
 }
 
 TEST(KMeans, EmptyClustersAreReseededWithFarRows) {

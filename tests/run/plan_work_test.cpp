@@ -58,7 +58,7 @@ TEST_F(PlanWorkTest, KMeansIsCountedPassByPass) {
   const double seeding = 3 * 1000 * 2.0 * (1 + 3);
   EXPECT_EQ(units(work, Operation::kScore), seeding + 1000 * 8 * 11.0 + 1500 * 4);
   EXPECT_EQ(units(work, Operation::kProduct), 10 * units(work, Operation::kScore));
-  EXPECT_EQ(units(work, Operation::kSum), 1000 * 10 * 2 * 10);
+  EXPECT_EQ(units(work, Operation::kSum), 1000 * 10 * 2 * 11);
   // Passes over frames: normaliser, moments, 6 of seeding, 11 of Lloyd; all rows once for their ids.
   const double frames = 20 * (1000.0 * (1 + 1 + 6 + 11) + 1500);
   const double distances = 1000 * 4 * 2 * 6.0;
@@ -172,6 +172,23 @@ TEST_F(PlanWorkTest, GroupsOfRestartsTakePassesOfTheirOwn) {
   const auto more = static_cast<double>(7 * (126 + 11) * workload.n_train * workload.frame_bytes);
   EXPECT_EQ(fit_work(session, workload).bytes_read.max, of_together.bytes_read.max + more);
   EXPECT_EQ(fit_work(session, workload).bytes_written.max, of_together.bytes_written.max);
+}
+
+TEST_F(PlanWorkTest, RunsOfASampleRaceOnAllRows) {
+  options_.clustering.conditions = {{"vq", ConditionType::kMeanPoolVq, 64, 0}};
+  options_.clustering.kmeans.restarts_on = RestartsOn::kSample;
+  options_.clustering.kmeans.n_init = 4;
+  options_.memory.budget_bytes = std::int64_t{1} << 30;
+  const StagePlan together = plan_fit(Session(options_, observer_), wide_workload());
+  // Normaliser, copying the sample, moments and assignment once. Five iterations of three runs and a pass for
+  // the inertia of those that end there; then five of the best, and that pass.
+  EXPECT_EQ(together.passes_max, 4 + 6 + 6);
+  EXPECT_EQ(together.passes_min, 4 + 2);
+  options_.memory.budget_bytes = together.minimum_memory_bytes;
+  const Session tight(options_, observer_);
+  ASSERT_EQ(fit_parts(tight, wide_workload()).kmeans[0].refined_together, 1);
+  EXPECT_EQ(plan_fit(tight, wide_workload()).passes_max, 4 + 3 * 6 + 6);
+  EXPECT_EQ(plan_fit(tight, wide_workload()).passes_min, 4 + 3 * 2);
 }
 
 TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
