@@ -80,21 +80,24 @@ class ChunkData {
 };
 
 std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit) {
+  if (unit.kind == UnitKind::kPermuted) {
+    return permuted_stream(permutation_sampler(work.options.seed, work.name, unit.index, work.pieces.counts(),
+                                               work.rows.index->n_rows()),
+                           work.planes);
+  }
   const auto cell = static_cast<std::size_t>(unit.cell);
-  const auto index = static_cast<std::size_t>(unit.index);
   const ClusterTable& table = work.tables[cell];
   const Assignment& assignment = work.assignment(cell);
   switch (unit.kind) {
     case UnitKind::kObserved:
     case UnitKind::kSpeakers:
       return observed_stream(assignment.cluster, table, work.planes);
-    case UnitKind::kConfidence:
-      return confidence_stream(assignment, table, index, work.cuts[cell * work.slices.size() + index]);
+    case UnitKind::kConfidence: {
+      const auto slice = static_cast<std::size_t>(unit.index);
+      return confidence_stream(assignment, table, slice, work.cuts[cell * work.slices.size() + slice]);
+    }
     case UnitKind::kPermuted:
-      return permuted_stream(
-          permutation_sampler(work.options.seed, work.input.cells[cell], work.name, unit.index,
-                              table.effective_counts(work.split), work.rows.index->n_rows()),
-          work.planes);
+      break;  // as above
   }
   return nullptr;
 }
@@ -142,12 +145,13 @@ class UnitGroup {
   void finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(units_.size()),
              [&](std::int64_t i, int /*worker*/) { units_[static_cast<std::size_t>(i)].finish(); });
-    for (const UnitWork& unit : units_) unit.merge_into(cells[static_cast<std::size_t>(unit.unit().cell)]);
+    for (const UnitWork& unit : units_) unit.merge_into(cells);
   }
   void release_maps() const {
     for (std::size_t i = 0; i < units_.size(); ++i) {
-      if (i > 0 && units_[i].unit().cell == units_[i - 1].unit().cell) continue;
-      const Assignment& assignment = work_.assignment(static_cast<std::size_t>(units_[i].unit().cell));
+      const std::int64_t cell = units_[i].unit().cell;
+      if (cell == Unit::kAllCells || (i > 0 && cell == units_[i - 1].unit().cell)) continue;
+      const Assignment& assignment = work_.assignment(static_cast<std::size_t>(cell));
       assignment.cluster.release(0, assignment.cluster.rows());
       assignment.distance.release(0, assignment.distance.rows());
     }
@@ -249,6 +253,7 @@ ScanShape SplitWork::shape() const {
   shape.permutations = options.metrics.permutations;
   shape.n_speakers = static_cast<std::int64_t>(order.slot_speakers().size());
   for (const ClusterTable& table : tables) shape.n_clusters.push_back(table.n_effective());
+  shape.n_pieces = pieces.size();
   return shape;
 }
 

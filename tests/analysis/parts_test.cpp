@@ -145,8 +145,9 @@ TEST(ScanPlan, PackingKeepsOrderAndBudget) {
   shape.n_slices = shape.n_planes = 2;
   shape.permutations = 3;
   shape.n_clusters = {64, 0, 500};
+  shape.n_pieces = 560;
   const auto units = list_units(shape);
-  EXPECT_EQ(units.size(), 2U * 4 * (2 + 2 + 3));  // a cell without clusters has none
+  EXPECT_EQ(units.size(), 4U * (2 * (2 + 2) + 3));  // a cell without clusters has none
   const auto alone = pack(shape, units, {1, 1}, 0);
   ASSERT_EQ(alone.size(), units.size());
   std::int64_t largest = 0;
@@ -170,6 +171,7 @@ TEST(ScanPlan, WidensOnlyWhereItCostsFewMorePasses) {
   shape.n_slices = shape.n_planes = 2;
   shape.permutations = 3;
   shape.n_clusters = {64, 500};
+  shape.n_pieces = 563;
   const auto units = list_units(shape);
   const auto least = pack(shape, units, {1, 1}, 0).front().need.minimum_bytes();
   for (std::int64_t free = least; free < (std::int64_t{1} << 26); free += 654'321) {
