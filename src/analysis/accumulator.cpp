@@ -85,18 +85,18 @@ GroupSums Reduction::result() const {
 
 TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares)
     : n_clusters_(n_clusters), n_planes_(n_planes) {
-  const auto slots = static_cast<std::size_t>(core::checked_mul(n_clusters, n_planes));
-  counts_.assign(slots, 0);
-  norms_.assign(slots, 0);
-  sums_.assign(slots * kTileWidth, 0);
-  if (with_squares) squares_.assign(slots * kTileWidth, 0);
+  const std::int64_t slots = core::checked_mul(n_clusters, n_planes);
+  rows_.resize(static_cast<std::size_t>(slots));
+  sums_ = core::ZeroedBuffer<double>(core::checked_mul(slots, kTileWidth));
+  if (with_squares) squares_ = core::ZeroedBuffer<double>(slots * kTileWidth);
 }
 
 void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
   linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, sums_.data());
   for (const Entry entry : entries) {
-    ++counts_[static_cast<std::size_t>(entry.slot)];
-    norms_[static_cast<std::size_t>(entry.slot)] += norms[entry.row];
+    Rows& rows = rows_[static_cast<std::size_t>(entry.slot)];
+    ++rows.count;
+    rows.norm += norms[entry.row];
   }
   if (squares_.empty()) return;
   for (const Entry entry : entries) {
@@ -109,10 +109,11 @@ void TileAccumulator::add(std::span<const Entry> entries, const double* z, const
 TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_t> planes) const {
   TileSums pooled;
   for (const std::int32_t plane : planes) {
-    const auto slot = static_cast<std::size_t>(cluster * n_planes_ + plane);
-    if (counts_[slot] == 0) continue;
-    pooled.count += counts_[slot];
-    pooled.norm += norms_[slot];
+    const std::int64_t slot = cluster * n_planes_ + plane;
+    const Rows& rows = rows_[static_cast<std::size_t>(slot)];
+    if (rows.count == 0) continue;
+    pooled.count += rows.count;
+    pooled.norm += rows.norm;
     const double* sum = sums_.data() + slot * kTileWidth;
     for (std::size_t j = 0; j < kTileWidth; ++j) pooled.sum[j] += sum[j];
   }
@@ -122,7 +123,7 @@ TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_
 TileRow TileAccumulator::pool_squares(std::int64_t cluster, std::span<const std::int32_t> planes) const {
   TileRow pooled{};
   for (const std::int32_t plane : planes) {
-    const auto slot = static_cast<std::size_t>(cluster * n_planes_ + plane);
+    const std::int64_t slot = cluster * n_planes_ + plane;
     const double* squares = squares_.data() + slot * kTileWidth;
     for (std::size_t j = 0; j < kTileWidth; ++j) pooled[j] += squares[j];
   }
@@ -168,10 +169,9 @@ std::vector<double> TileAccumulator::cluster_variances(std::span<const std::int3
 void TileAccumulator::clear(std::span<const std::int32_t> clusters) {
   for (const std::int32_t cluster : clusters) {
     const std::int64_t first = cluster * n_planes_;
-    std::fill_n(counts_.begin() + first, n_planes_, 0);
-    std::fill_n(norms_.begin() + first, n_planes_, 0.0);
-    std::fill_n(sums_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
-    if (!squares_.empty()) std::fill_n(squares_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    std::fill_n(rows_.begin() + first, n_planes_, Rows{});
+    std::fill_n(sums_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    if (!squares_.empty()) std::fill_n(squares_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
   }
 }
 

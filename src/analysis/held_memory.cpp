@@ -55,7 +55,8 @@ ScanShape bounded_shape(const Options& options, std::int64_t dim, std::int64_t n
   ScanShape shape;
   shape.n_rows = n_rows;
   shape.dim = dim;
-  shape.n_slices = shape.n_planes = static_cast<std::int64_t>(options.slices.size());
+  shape.n_slices = shape.planes_per_row = std::ssize(options.slices);
+  shape.n_planes = PlaneMap::most_planes(options.slices);
   shape.permutations = options.metrics.permutations;
   shape.n_speakers = reported_speakers(n_rows, max_speakers);
   const std::int64_t most = n_train / std::max<std::int64_t>(options.clustering.min_cluster_size, 1);

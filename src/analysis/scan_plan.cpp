@@ -121,7 +121,7 @@ std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
 }
 
 std::int64_t entries_per_row(const ScanShape& shape, const Unit& unit) {
-  return unit.kind == UnitKind::kConfidence ? 1 : std::max<std::int64_t>(shape.n_planes, 1);
+  return unit.kind == UnitKind::kConfidence ? 1 : shape.planes_per_row;
 }
 
 std::int64_t mapped_cell_bytes(std::int64_t n_rows) {

@@ -36,6 +36,7 @@ struct ScanShape {
   std::int64_t dim = 0;
   std::int64_t n_slices = 0;
   std::int64_t n_planes = 0;
+  std::int64_t planes_per_row = 1;  ///< at most
   std::int64_t permutations = 0;
   std::int64_t n_speakers = 0;           ///< with enough rows to be reported
   std::vector<std::int64_t> n_clusters;  ///< effective ones of each cell

@@ -250,6 +250,7 @@ ScanShape SplitWork::shape() const {
   shape.dim = static_cast<std::int64_t>(input.mu.size());
   shape.n_slices = static_cast<std::int64_t>(slices.size());
   shape.n_planes = planes.n_planes();
+  shape.planes_per_row = planes.planes_per_row();
   shape.permutations = options.metrics.permutations;
   shape.n_speakers = static_cast<std::int64_t>(order.slot_speakers().size());
   for (const ClusterTable& table : tables) shape.n_clusters.push_back(table.n_effective());

@@ -119,13 +119,42 @@ TEST(PlaneMap, FewCombinationsAreAddedOnce) {
   check_planes(slices, counts, planes);
 }
 
+TEST(PlaneMap, MoreCombinationsThanSlicesAreAddedOnceWhereThatSavesMore) {
+  const SliceSet slices(std::vector<SliceOptions>(3));
+  const std::vector<MaskCount> counts = {{0b001, 5}, {0b011, 1}, {0b101, 1}, {0b111, 2}};  // 15 for 9 rows
+  const PlaneMap planes(slices, counts);
+  EXPECT_EQ(planes.n_planes(), 4);
+  EXPECT_EQ(planes.planes_per_row(), 1);
+  EXPECT_EQ(planes.planes_of(0b101).size(), 1U);
+  check_planes(slices, counts, planes);
+}
+
 TEST(PlaneMap, ManyCombinationsAreAddedPerSlice) {
   const SliceSet slices(std::vector<SliceOptions>(3));
-  const std::vector<MaskCount> counts = {{0b001, 2}, {0b011, 1}, {0b101, 1}, {0b111, 3}};
+  const std::vector<MaskCount> counts = {{0b001, 10}, {0b011, 1}, {0b101, 1}, {0b111, 1}};  // 17 for 13 rows
   const PlaneMap planes(slices, counts);
   EXPECT_EQ(planes.n_planes(), 3);
+  EXPECT_EQ(planes.planes_per_row(), 3);
   EXPECT_EQ(planes.planes_of(0b101).size(), 2U);
   check_planes(slices, counts, planes);
+}
+
+TEST(PlaneMap, NoMorePlanesThanWereFeared) {
+  const SliceOptions all{"all", SliceFilterKind::kAll, 0, 1};
+  const SliceOptions part{"part", SliceFilterKind::kPosFrac, 0.1, 0.9};
+  std::vector<SliceOptions> options = {all, part, part};
+  EXPECT_EQ(PlaneMap::most_planes(options), 4);
+  for (std::size_t n = 1; n < 7; ++n) {
+    options.assign(n, part);
+    std::vector<MaskCount> counts;
+    for (std::uint64_t mask = 0; mask < std::uint64_t{1} << n; ++mask) counts.push_back({mask, 1});
+    while (!counts.empty()) {
+      EXPECT_LE(PlaneMap(SliceSet(options), counts).n_planes(), PlaneMap::most_planes(options));
+      counts.erase(counts.begin());
+    }
+  }
+  options.assign(64, part);
+  EXPECT_EQ(PlaneMap::most_planes(options), 128);
 }
 
 TEST(SliceSet, BoundsOfPosFracAreInclusiveAndExact) {
