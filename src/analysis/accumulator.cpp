@@ -51,17 +51,6 @@ void EntropySums::add_tile(const EntropySums& tile) {
   n_rows = tile.n_rows;
 }
 
-double tile_norm(const double* v) {
-  constexpr std::int64_t kLanes = 8;
-  std::array<double, kLanes> lanes{};
-  for (std::int64_t j = 0; j < kTileWidth; j += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      lanes[static_cast<std::size_t>(lane)] += v[j + lane] * v[j + lane];
-    }
-  }
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-}
-
 void TileSums::add(const TileSums& other) {
   count += other.count;
   norm += other.norm;
@@ -69,7 +58,9 @@ void TileSums::add(const TileSums& other) {
 }
 
 double TileSums::deviation() const {
-  return count == 0 ? 0.0 : std::max(0.0, norm - tile_norm(sum.data()) / static_cast<double>(count));
+  return count == 0
+             ? 0.0
+             : std::max(0.0, norm - linalg::kernels().tile_norm(sum.data()) / static_cast<double>(count));
 }
 
 void Reduction::add(const TileSums& cluster) {
@@ -92,25 +83,15 @@ TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes,
 }
 
 void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
-  linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, sums_.data());
-  for (const Entry entry : entries) {
-    Rows& rows = rows_[static_cast<std::size_t>(entry.slot)];
-    ++rows.count;
-    rows.norm += norms[entry.row];
-  }
-  if (squares_.empty()) return;
-  for (const Entry entry : entries) {
-    const double* __restrict row = z + entry.row * kTileWidth;
-    double* __restrict squares = squares_.data() + entry.slot * kTileWidth;
-    for (std::int64_t j = 0; j < kTileWidth; ++j) squares[j] += row[j] * row[j];
-  }
+  linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, norms,
+                                 {rows_.data(), sums_.data(), squares_.data()});
 }
 
 TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_t> planes) const {
   TileSums pooled;
   for (const std::int32_t plane : planes) {
     const std::int64_t slot = cluster * n_planes_ + plane;
-    const Rows& rows = rows_[static_cast<std::size_t>(slot)];
+    const linalg::SlotRows& rows = rows_[static_cast<std::size_t>(slot)];
     if (rows.count == 0) continue;
     pooled.count += rows.count;
     pooled.norm += rows.norm;
@@ -169,7 +150,7 @@ std::vector<double> TileAccumulator::cluster_variances(std::span<const std::int3
 void TileAccumulator::clear(std::span<const std::int32_t> clusters) {
   for (const std::int32_t cluster : clusters) {
     const std::int64_t first = cluster * n_planes_;
-    std::fill_n(rows_.begin() + first, n_planes_, Rows{});
+    std::fill_n(rows_.begin() + first, n_planes_, linalg::SlotRows{});
     std::fill_n(sums_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
     if (!squares_.empty()) std::fill_n(squares_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
   }

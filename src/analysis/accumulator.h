@@ -93,20 +93,13 @@ class TileAccumulator {
   static std::int64_t bytes(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares);
 
  private:
-  struct Rows {
-    std::int64_t count = 0;
-    double norm = 0;  ///< sum of |z|^2
-  };
   TileRow pool_squares(std::int64_t cluster, std::span<const std::int32_t> planes) const;
 
   std::int64_t n_clusters_;
   std::int64_t n_planes_;
-  std::vector<Rows> rows_;              ///< [slot]
+  std::vector<linalg::SlotRows> rows_;  ///< [slot]
   core::ZeroedBuffer<double> sums_;     ///< [slot, kTileWidth]
   core::ZeroedBuffer<double> squares_;  ///< the same, or empty
 };
-
-/// Sum of v_j^2 over a tile, in a fixed order that suits vector units.
-double tile_norm(const double* v);
 
 }  // namespace phase0::analysis

@@ -50,23 +50,19 @@ class ChunkData {
 
  private:
   void load_range(const LoadRange& range, data::FeatureBlock& block) {
+    const linalg::Kernels& kernels = linalg::kernels();
     const data::FeatureSource& source = *work_.rows.delta;
     source.load(range.first_row, range.n_rows, block);
     for (const std::int64_t tile : tiles_) {
       const std::int64_t first = tile * kTileWidth;
       const std::int64_t chunk_first = tile * rows_ + range.chunk_row;
       for (std::int64_t r = 0; r < range.n_rows; ++r) {
-        double* z = z_.data() + (chunk_first + r) * kTileWidth;
-        normalise(block.matrix() + r * shape_.dim + first, first, shape_.tile_width(tile), z);
-        norms_[chunk_first + r] = tile_norm(z);
+        norms_[chunk_first + r] =
+            kernels.normalise_tile(block.matrix() + r * shape_.dim + first, work_.input.mu.data() + first,
+                                   work_.input.sigma.data() + first, shape_.tile_width(tile),
+                                   z_.data() + (chunk_first + r) * kTileWidth);
       }
     }
-  }
-  void normalise(const float* delta, std::int64_t first, std::int64_t width, double* z) const {
-    const double* mu = work_.input.mu.data() + first;
-    const double* sigma = work_.input.sigma.data() + first;
-    for (std::int64_t j = 0; j < width; ++j) z[j] = (static_cast<double>(delta[j]) - mu[j]) / sigma[j];
-    std::fill(z + width, z + kTileWidth, 0.0);
   }
 
   const SplitWork& work_;

@@ -73,7 +73,7 @@ TEST(RankPieces, PiecesReduceToEveryCellsClusters) {
   for (std::int64_t rank = 0; rank < 13; ++rank) {
     TileRow z;
     for (double& value : z) value = random.normal();
-    const double norm = tile_norm(z.data());
+    const double norm = linalg::kernels().tile_norm(z.data());
     const auto slot_of = [&](const std::vector<std::int64_t>& sizes) {
       std::int32_t k = 0;
       std::int64_t end = 0;
