@@ -54,7 +54,7 @@ void EntropySums::add_tile(const EntropySums& tile) {
 void TileSums::add(const TileSums& other) {
   count += other.count;
   norm += other.norm;
-  for (std::size_t j = 0; j < kTileWidth; ++j) sum[j] += other.sum[j];
+  linalg::kernels().add_tile(other.sum.data(), sum.data());
 }
 
 double TileSums::deviation() const {
@@ -95,8 +95,7 @@ TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_
     if (rows.count == 0) continue;
     pooled.count += rows.count;
     pooled.norm += rows.norm;
-    const double* sum = sums_.data() + slot * kTileWidth;
-    for (std::size_t j = 0; j < kTileWidth; ++j) pooled.sum[j] += sum[j];
+    linalg::kernels().add_tile(sums_.data() + slot * kTileWidth, pooled.sum.data());
   }
   return pooled;
 }
@@ -105,8 +104,7 @@ TileRow TileAccumulator::pool_squares(std::int64_t cluster, std::span<const std:
   TileRow pooled{};
   for (const std::int32_t plane : planes) {
     const std::int64_t slot = cluster * n_planes_ + plane;
-    const double* squares = squares_.data() + slot * kTileWidth;
-    for (std::size_t j = 0; j < kTileWidth; ++j) pooled[j] += squares[j];
+    linalg::kernels().add_tile(squares_.data() + slot * kTileWidth, pooled.data());
   }
   return pooled;
 }
@@ -128,7 +126,7 @@ EntropySums TileAccumulator::entropy(std::span<const std::int32_t> planes, std::
     if (sums.count == 0) continue;
     const TileRow squares = pool_squares(cluster, planes);
     all.add(sums);
-    for (std::size_t j = 0; j < kTileWidth; ++j) all_squares[j] += squares[j];
+    linalg::kernels().add_tile(squares.data(), all_squares.data());
     if (sums.count < 2) continue;
     result.weighted += static_cast<double>(sums.count) * gaussian_entropy(sums, squares, width);
     result.n_rows += sums.count;

@@ -7,7 +7,7 @@
 namespace phase0::core {
 namespace {
 
-constexpr std::int64_t kHugeBytes = std::int64_t{2} << 20;
+constexpr std::int64_t kLargeBytes = std::int64_t{1} << 20;
 constexpr std::uintptr_t kPageBytes = 4096;
 
 }  // namespace
@@ -15,12 +15,14 @@ constexpr std::uintptr_t kPageBytes = 4096;
 void* zeroed_memory(std::int64_t bytes) {
   void* memory = std::calloc(static_cast<std::size_t>(bytes), 1);
   if (memory == nullptr) throw std::bad_alloc();
-  if (bytes < 2 * kHugeBytes) return memory;
+  if (bytes < kLargeBytes) return memory;
   const auto first = (reinterpret_cast<std::uintptr_t>(memory) + kPageBytes - 1) / kPageBytes * kPageBytes;
   const auto end = (reinterpret_cast<std::uintptr_t>(memory) + static_cast<std::uintptr_t>(bytes)) /
                    kPageBytes * kPageBytes;
-  // Only a hint: what it returns makes no difference.
+  // Hints: without them the pages come one by one as they are touched. Writing brings them in at once; a sum
+  // that is read first would get the shared page of zeros and fault again.
   static_cast<void>(::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE));
+  static_cast<void>(::madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE));
   return memory;
 }
 

@@ -8,9 +8,9 @@
 namespace phase0::core {
 
 /// A fixed array of numbers that start as zero, at 64-byte alignment, for sums that are added to at random
-/// places: a large one asks the kernel for huge pages (where the system gives them on request), so that an
-/// addition rarely misses the TLB, and its pages come when they are first touched. Move-only; a moved-from
-/// buffer is only to be destroyed or assigned to.
+/// places: a large one has its pages from the start, huge ones where the system gives them on request, so
+/// that an addition rarely misses the TLB and never faults. Move-only; a moved-from buffer is only to be
+/// destroyed or assigned to.
 template <typename T>
 class ZeroedBuffer {
   static_assert(std::is_arithmetic_v<T>);
@@ -36,7 +36,7 @@ class ZeroedBuffer {
   std::int64_t size_ = 0;
 };
 
-/// The memory behind it: `bytes` zero bytes from std::calloc, huge pages asked for when they are many.
+/// The memory behind it: `bytes` zero bytes from std::calloc, already in memory when they are many.
 /// Throws std::bad_alloc.
 void* zeroed_memory(std::int64_t bytes);
 

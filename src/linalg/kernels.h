@@ -84,10 +84,12 @@ struct Kernels {
   /// columns, four partial sums per column; and the least two of them.
   LeastTwo (*score_row)(const float* x, const float* packed, const float* norms, std::int64_t n,
                         std::int64_t d, float* scores);
-  /// z[j] = (x[j] - mean[j]) / deviation[j] in float64 for j < width, 0 from there to kSlotWidth; returns the
-  /// sum of their squares, as `tile_norm`. All kernels give the same bits.
-  double (*normalise_tile)(const float* x, const double* mean, const double* deviation, std::int64_t width,
+  /// z[j] = (x[j] - mean[j]) * scale[j] in float64 for j < width, 0 from there to kSlotWidth; returns the sum
+  /// of their squares, as `tile_norm`. All kernels give the same bits.
+  double (*normalise_tile)(const float* x, const double* mean, const double* scale, std::int64_t width,
                            double* z);
+  /// to[j] += from[j] for j < kSlotWidth.
+  void (*add_tile)(const double* from, double* to);
   /// sum_j v[j]^2 for j < kSlotWidth, the same bits on all kernels.
   double (*tile_norm)(const double* v);
   /// Adds for n pairs (row, slot) row z[row, :] and norms[row] to the slot, in the order of the pairs; the

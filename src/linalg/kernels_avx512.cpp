@@ -38,10 +38,10 @@ void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
 }
 }  // namespace
 
-const Kernels kKernels = {"avx512",        &half_to_float,    &shift_and_norms,        &accumulate_fixed,
-                          &mean_rows,      &squared_distance, &squared_distance_float, &score_row,
-                          &normalise_tile, &tile_norm,        &add_to_slots,           kNearest,
-                          kNearest};
+const Kernels kKernels = {
+    "avx512",          &half_to_float,          &shift_and_norms, &accumulate_fixed, &mean_rows,
+    &squared_distance, &squared_distance_float, &score_row,       &normalise_tile,   &add_tile,
+    &tile_norm,        &add_to_slots,           kNearest,         kNearest};
 
 }  // namespace avx512
 }  // namespace phase0::linalg

@@ -26,19 +26,10 @@ inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
 
 }  // namespace
 
-const Kernels kKernels = {"portable",
-                          &half_to_float_scalar,
-                          &shift_and_norms,
-                          &accumulate_fixed,
-                          &mean_rows,
-                          &squared_distance,
-                          &squared_distance_float,
-                          &score_row,
-                          &normalise_tile,
-                          &tile_norm,
-                          &add_to_slots,
-                          kNearest,
-                          kNearest};
+const Kernels kKernels = {
+    "portable",        &half_to_float_scalar,   &shift_and_norms, &accumulate_fixed, &mean_rows,
+    &squared_distance, &squared_distance_float, &score_row,       &normalise_tile,   &add_tile,
+    &tile_norm,        &add_to_slots,           kNearest,         kNearest};
 
 }  // namespace portable
 }  // namespace phase0::linalg

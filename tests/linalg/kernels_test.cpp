@@ -171,26 +171,29 @@ TEST(Kernels, NormalisedTilesAreTheSameOnAllKernels) {
   core::Random random(15);
   std::vector<float> x(kSlotWidth);
   std::vector<double> mean(kSlotWidth);
-  std::vector<double> deviation(kSlotWidth);
+  std::vector<double> scale(kSlotWidth);
   for (std::int64_t width : {1, 7, 8, 30, 64}) {
     for (std::size_t j = 0; j < x.size(); ++j) {
       x[j] = static_cast<float>(1e4 + random.normal());
       mean[j] = 1e4 + random.normal();
-      deviation[j] = 0.1 + random.uniform();
+      scale[j] = 0.1 + random.uniform();
     }
     double lanes[8] = {};
     std::vector<double> expected(kSlotWidth, 0.0);
     for (std::int64_t j = 0; j < width; ++j) {
-      expected[j] = (static_cast<double>(x[j]) - mean[j]) / deviation[j];
+      expected[j] = (static_cast<double>(x[j]) - mean[j]) * scale[j];
       lanes[j % 8] += expected[j] * expected[j];
     }
     const double norm =
         ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
     for (const Kernels* table : available_kernels()) {
       std::vector<double> z(kSlotWidth, -1.0);
-      EXPECT_EQ(table->normalise_tile(x.data(), mean.data(), deviation.data(), width, z.data()), norm);
+      EXPECT_EQ(table->normalise_tile(x.data(), mean.data(), scale.data(), width, z.data()), norm);
       EXPECT_EQ(z, expected) << table->name << " " << width;
       EXPECT_EQ(table->tile_norm(z.data()), norm) << table->name;
+      std::vector<double> sum(kSlotWidth, 0.5);
+      table->add_tile(z.data(), sum.data());
+      for (std::size_t j = 0; j < sum.size(); ++j) EXPECT_EQ(sum[j], 0.5 + z[j]) << table->name;
     }
   }
 }
