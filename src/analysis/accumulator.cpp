@@ -15,6 +15,16 @@ namespace {
 constexpr double kNoise = 1e-12;
 constexpr double kMinVariance = 1e-10;
 
+double gaussian_entropy(const TileSums& sums, const TileRow& squares, std::int64_t width) {
+  const auto n = static_cast<double>(sums.count);
+  double sum_of_logs = 0;
+  for (std::size_t j = 0; j < static_cast<std::size_t>(width); ++j) {
+    const double mean = sums.sum[j] / n;
+    sum_of_logs += std::log(std::max(squares[j] / n - mean * mean, kMinVariance));
+  }
+  return 0.5 * sum_of_logs;
+}
+
 }  // namespace
 
 void GroupSums::add_tile(const GroupSums& tile) {
@@ -41,115 +51,87 @@ void EntropySums::add_tile(const EntropySums& tile) {
   n_rows = tile.n_rows;
 }
 
-double tile_norm(const double* v) {
-  constexpr std::int64_t kLanes = 8;
-  std::array<double, kLanes> lanes{};
-  for (std::int64_t j = 0; j < kTileWidth; j += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      lanes[static_cast<std::size_t>(lane)] += v[j + lane] * v[j + lane];
-    }
-  }
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+void TileSums::add(const TileSums& other) {
+  count += other.count;
+  norm += other.norm;
+  linalg::kernels().add_tile(other.sum.data(), sum.data());
 }
 
-/// A cluster's sums over the planes of a group.
-struct TileAccumulator::Pooled {
-  std::int64_t count = 0;
-  double norm = 0;
-  std::array<double, kTileWidth> sum{};
-  std::array<double, kTileWidth> squares{};
+double TileSums::deviation() const {
+  return count == 0
+             ? 0.0
+             : std::max(0.0, norm - linalg::kernels().tile_norm(sum.data()) / static_cast<double>(count));
+}
 
-  /// Sum over the tile of |z - mean|^2.
-  double deviation() const {
-    return count == 0 ? 0.0 : std::max(0.0, norm - tile_norm(sum.data()) / static_cast<double>(count));
-  }
-  double entropy(std::int64_t width) const {
-    const auto n = static_cast<double>(count);
-    double sum_of_logs = 0;
-    for (std::size_t j = 0; j < static_cast<std::size_t>(width); ++j) {
-      const double mean = sum[j] / n;
-      sum_of_logs += std::log(std::max(squares[j] / n - mean * mean, kMinVariance));
-    }
-    return 0.5 * sum_of_logs;
-  }
-  void add(const Pooled& other) {
-    count += other.count;
-    norm += other.norm;
-    for (std::size_t j = 0; j < kTileWidth; ++j) sum[j] += other.sum[j];
-    for (std::size_t j = 0; j < kTileWidth; ++j) squares[j] += other.squares[j];
-  }
-};
+void Reduction::add(const TileSums& cluster) {
+  if (cluster.count == 0) return;
+  ++n_clusters_;
+  within_ += cluster.deviation();
+  all_.add(cluster);
+}
+
+GroupSums Reduction::result() const {
+  return {all_.count, n_clusters_, all_.norm, within_, all_.deviation()};
+}
 
 TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares)
     : n_clusters_(n_clusters), n_planes_(n_planes) {
-  const auto slots = static_cast<std::size_t>(core::checked_mul(n_clusters, n_planes));
-  counts_.assign(slots, 0);
-  norms_.assign(slots, 0);
-  sums_.assign(slots * kTileWidth, 0);
-  if (with_squares) squares_.assign(slots * kTileWidth, 0);
+  const std::int64_t slots = core::checked_mul(n_clusters, n_planes);
+  rows_.resize(static_cast<std::size_t>(slots));
+  sums_ = core::ZeroedBuffer<double>(core::checked_mul(slots, kTileWidth));
+  if (with_squares) squares_ = core::ZeroedBuffer<double>(slots * kTileWidth);
 }
 
 void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
-  linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, sums_.data());
-  for (const Entry entry : entries) {
-    ++counts_[static_cast<std::size_t>(entry.slot)];
-    norms_[static_cast<std::size_t>(entry.slot)] += norms[entry.row];
-  }
-  if (squares_.empty()) return;
-  for (const Entry entry : entries) {
-    const double* __restrict row = z + entry.row * kTileWidth;
-    double* __restrict squares = squares_.data() + entry.slot * kTileWidth;
-    for (std::int64_t j = 0; j < kTileWidth; ++j) squares[j] += row[j] * row[j];
-  }
+  linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, norms,
+                                 {rows_.data(), sums_.data(), squares_.data()});
 }
 
-TileAccumulator::Pooled TileAccumulator::pool(std::int64_t cluster,
-                                              std::span<const std::int32_t> planes) const {
-  Pooled pooled;
+TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_t> planes) const {
+  TileSums pooled;
   for (const std::int32_t plane : planes) {
-    const auto slot = static_cast<std::size_t>(cluster * n_planes_ + plane);
-    if (counts_[slot] == 0) continue;
-    pooled.count += counts_[slot];
-    pooled.norm += norms_[slot];
-    const double* sum = sums_.data() + slot * kTileWidth;
-    for (std::size_t j = 0; j < kTileWidth; ++j) pooled.sum[j] += sum[j];
-    if (squares_.empty()) continue;
-    const double* squares = squares_.data() + slot * kTileWidth;
-    for (std::size_t j = 0; j < kTileWidth; ++j) pooled.squares[j] += squares[j];
+    const std::int64_t slot = cluster * n_planes_ + plane;
+    const linalg::SlotRows& rows = rows_[static_cast<std::size_t>(slot)];
+    if (rows.count == 0) continue;
+    pooled.count += rows.count;
+    pooled.norm += rows.norm;
+    linalg::kernels().add_tile(sums_.data() + slot * kTileWidth, pooled.sum.data());
+  }
+  return pooled;
+}
+
+TileRow TileAccumulator::pool_squares(std::int64_t cluster, std::span<const std::int32_t> planes) const {
+  TileRow pooled{};
+  for (const std::int32_t plane : planes) {
+    const std::int64_t slot = cluster * n_planes_ + plane;
+    linalg::kernels().add_tile(squares_.data() + slot * kTileWidth, pooled.data());
   }
   return pooled;
 }
 
 GroupSums TileAccumulator::reduce(std::span<const std::int32_t> clusters,
                                   std::span<const std::int32_t> planes) const {
-  GroupSums result;
-  Pooled all;
-  for (const std::int32_t cluster : clusters) {
-    const Pooled pooled = pool(cluster, planes);
-    if (pooled.count == 0) continue;
-    ++result.n_clusters;
-    result.within += pooled.deviation();
-    all.add(pooled);
-  }
-  result.n_rows = all.count;
-  result.raw = all.norm;
-  result.total = all.deviation();
-  return result;
+  Reduction reduction;
+  for (const std::int32_t cluster : clusters) reduction.add(pool(cluster, planes));
+  return reduction.result();
 }
 
 EntropySums TileAccumulator::entropy(std::span<const std::int32_t> planes, std::int64_t width) const {
   PHASE0_CHECK(!squares_.empty() || n_clusters_ == 0);
   EntropySums result;
-  Pooled all;
+  TileSums all;
+  TileRow all_squares{};
   for (std::int64_t cluster = 0; cluster < n_clusters_; ++cluster) {
-    const Pooled pooled = pool(cluster, planes);
-    if (pooled.count == 0) continue;
-    all.add(pooled);
-    if (pooled.count < 2) continue;
-    result.weighted += static_cast<double>(pooled.count) * pooled.entropy(width);
-    result.n_rows += pooled.count;
+    const TileSums sums = pool(cluster, planes);
+    if (sums.count == 0) continue;
+    const TileRow squares = pool_squares(cluster, planes);
+    all.add(sums);
+    linalg::kernels().add_tile(squares.data(), all_squares.data());
+    if (sums.count < 2) continue;
+    result.weighted += static_cast<double>(sums.count) * gaussian_entropy(sums, squares, width);
+    result.n_rows += sums.count;
   }
-  if (all.count > 0) result.unconditional = all.entropy(width);
+  if (all.count > 0) result.unconditional = gaussian_entropy(all, all_squares, width);
   return result;
 }
 
@@ -157,8 +139,8 @@ std::vector<double> TileAccumulator::cluster_variances(std::span<const std::int3
   std::vector<double> variances;
   variances.reserve(static_cast<std::size_t>(n_clusters_));
   for (std::int64_t cluster = 0; cluster < n_clusters_; ++cluster) {
-    const Pooled pooled = pool(cluster, planes);
-    variances.push_back(pooled.count == 0 ? 0.0 : pooled.deviation() / static_cast<double>(pooled.count));
+    const TileSums sums = pool(cluster, planes);
+    variances.push_back(sums.count == 0 ? 0.0 : sums.deviation() / static_cast<double>(sums.count));
   }
   return variances;
 }
@@ -166,10 +148,9 @@ std::vector<double> TileAccumulator::cluster_variances(std::span<const std::int3
 void TileAccumulator::clear(std::span<const std::int32_t> clusters) {
   for (const std::int32_t cluster : clusters) {
     const std::int64_t first = cluster * n_planes_;
-    std::fill_n(counts_.begin() + first, n_planes_, 0);
-    std::fill_n(norms_.begin() + first, n_planes_, 0.0);
-    std::fill_n(sums_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
-    if (!squares_.empty()) std::fill_n(squares_.begin() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    std::fill_n(rows_.begin() + first, n_planes_, linalg::SlotRows{});
+    std::fill_n(sums_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    if (!squares_.empty()) std::fill_n(squares_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
   }
 }
 

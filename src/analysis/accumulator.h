@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "core/zeroed_buffer.h"
 #include "linalg/kernels.h"
 
 namespace phase0::analysis {
@@ -31,6 +33,31 @@ struct GroupSums {
   std::optional<double> adjusted_variance_ratio() const;
 };
 
+using TileRow = std::array<double, kTileWidth>;
+
+/// Count, sum of |z|^2 and sum of z over some rows and a tile.
+struct TileSums {
+  std::int64_t count = 0;
+  double norm = 0;
+  TileRow sum{};
+
+  void add(const TileSums& other);
+  /// Sum of |z - mean|^2.
+  double deviation() const;
+};
+
+/// Puts the sums of squares of a tile together, cluster by cluster in a fixed order.
+class Reduction {
+ public:
+  void add(const TileSums& cluster);
+  GroupSums result() const;
+
+ private:
+  std::int64_t n_clusters_ = 0;
+  double within_ = 0;
+  TileSums all_;
+};
+
 /// Diagonal Gaussian entropies, 0.5 * sum_d ln max(var_d, 1e-10); add up over tiles.
 struct EntropySums {
   double unconditional = 0;
@@ -50,6 +77,8 @@ class TileAccumulator {
   /// tile.
   void add(std::span<const Entry> entries, const double* z, const double* norms);
 
+  /// Of a cluster over the planes of a group.
+  TileSums pool(std::int64_t cluster, std::span<const std::int32_t> planes) const;
   /// Over the given clusters, in their order; the others must have no rows.
   GroupSums reduce(std::span<const std::int32_t> clusters, std::span<const std::int32_t> planes) const;
   /// Needs squares. `width`: dimensions that are really there.
@@ -64,18 +93,13 @@ class TileAccumulator {
   static std::int64_t bytes(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares);
 
  private:
-  struct Pooled;
-  Pooled pool(std::int64_t cluster, std::span<const std::int32_t> planes) const;
+  TileRow pool_squares(std::int64_t cluster, std::span<const std::int32_t> planes) const;
 
   std::int64_t n_clusters_;
   std::int64_t n_planes_;
-  std::vector<std::int64_t> counts_;  ///< [slot]
-  std::vector<double> norms_;         ///< [slot]
-  std::vector<double> sums_;          ///< [slot, kTileWidth]
-  std::vector<double> squares_;       ///< the same, or empty
+  std::vector<linalg::SlotRows> rows_;  ///< [slot]
+  core::ZeroedBuffer<double> sums_;     ///< [slot, kTileWidth]
+  core::ZeroedBuffer<double> squares_;  ///< the same, or empty
 };
-
-/// Sum of v_j^2 over a tile, in a fixed order that suits vector units.
-double tile_norm(const double* v);
 
 }  // namespace phase0::analysis

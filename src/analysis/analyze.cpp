@@ -66,6 +66,13 @@ std::vector<ClusterTable> count_clusters(const Options& options, const AnalysisI
   return tables;
 }
 
+RankPieces rank_pieces(const std::vector<ClusterTable>& tables, data::Split split) {
+  std::vector<std::vector<std::int64_t>> counts;
+  counts.reserve(tables.size());
+  for (const ClusterTable& table : tables) counts.push_back(table.effective_counts(split));
+  return RankPieces(counts);
+}
+
 /// A split, and what was measured on it.
 struct SplitOutcome {
   SplitWork work;
@@ -87,6 +94,7 @@ SplitOutcome split_of(data::Split split, const Options& options, const AnalysisI
            tables,
            PlaneMap(slices, masks),
            SpeakerOrder(*rows.index, kMinSpeakerRows),
+           rank_pieces(tables, split),
            {}},
           slice_sizes(slices, masks),
           {}};

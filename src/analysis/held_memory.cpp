@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "analysis/accumulator.h"
 #include "analysis/confidence.h"
@@ -31,8 +32,10 @@ constexpr std::int64_t row_bytes() {
 
 void add_cell(const HeldShape& shape, HeldBytes& held) {
   const std::int64_t speakers = shape.n_speakers * shape.n_slices;
-  // The variance of every effective cluster in both splits, twice while tiles are merged.
+  // The variance of every effective cluster in both splits, twice while tiles are merged; pieces of the
+  // ranks.
   held.sums += cluster_table_bytes(shape.n_clusters, shape.n_occupied) + 2 * 2 * 8 * shape.n_effective +
+               2 * RankPieces::bytes(shape.n_effective) +
                speakers * static_cast<std::int64_t>(sizeof(GroupSums));
   // Rows of clusters are reserved in one piece (analyze.cpp); their variances and counts are laid out for
   // them.
@@ -52,7 +55,8 @@ ScanShape bounded_shape(const Options& options, std::int64_t dim, std::int64_t n
   ScanShape shape;
   shape.n_rows = n_rows;
   shape.dim = dim;
-  shape.n_slices = shape.n_planes = static_cast<std::int64_t>(options.slices.size());
+  shape.n_slices = shape.planes_per_row = std::ssize(options.slices);
+  shape.n_planes = PlaneMap::most_planes(options.slices);
   shape.permutations = options.metrics.permutations;
   shape.n_speakers = reported_speakers(n_rows, max_speakers);
   const std::int64_t most = n_train / std::max<std::int64_t>(options.clustering.min_cluster_size, 1);
@@ -60,6 +64,9 @@ ScanShape bounded_shape(const Options& options, std::int64_t dim, std::int64_t n
     const std::int64_t clusters = std::min(possible_clusters(condition), most);
     shape.n_clusters.insert(shape.n_clusters.end(), options.context.lags.size(), clusters);
   }
+  // Each ends where no other does, at most.
+  const auto all = std::accumulate(shape.n_clusters.begin(), shape.n_clusters.end(), std::int64_t{0});
+  shape.n_pieces = std::min(all, n_rows);
   return shape;
 }
 

@@ -21,10 +21,6 @@ constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
 constexpr std::int64_t kFloatBytes = 4;
 constexpr std::int64_t kDoubleBytes = 8;
 
-std::int64_t cluster_count(const ScanShape& shape, const Unit& unit) {
-  return shape.n_clusters[static_cast<std::size_t>(unit.cell)];
-}
-
 bool reads_ids(const Unit& unit) {
   return unit.kind != UnitKind::kPermuted;
 }
@@ -35,7 +31,7 @@ core::ScanNeed added_need(const ScanShape& shape, const Unit& unit, const Unit* 
   if (previous == nullptr || !previous->shares_stream(unit)) {
     need.block_bytes =
         block_rows(shape.dim) * entries_per_row(shape, unit) * static_cast<std::int64_t>(sizeof(Entry));
-    if (unit.kind == UnitKind::kPermuted) need.fixed_bytes += LabelSampler::bytes(cluster_count(shape, unit));
+    if (unit.kind == UnitKind::kPermuted) need.fixed_bytes += LabelSampler::bytes(shape.n_pieces);
   }
   const bool mapped = previous != nullptr && previous->cell == unit.cell && reads_ids(*previous);
   if (reads_ids(unit) && !mapped) need.fixed_bytes += mapped_cell_bytes(shape.n_rows);
@@ -82,8 +78,9 @@ std::vector<Unit> list_units(const ScanShape& shape) {
     add(UnitKind::kObserved, cell, 0);
     add(UnitKind::kSpeakers, cell, 0);
     for (std::int64_t slice = 0; slice < shape.n_slices; ++slice) add(UnitKind::kConfidence, cell, slice);
-    for (std::int64_t p = 0; p < shape.permutations; ++p) add(UnitKind::kPermuted, cell, p);
   }
+  if (shape.n_pieces == 0) return units;
+  for (std::int64_t p = 0; p < shape.permutations; ++p) add(UnitKind::kPermuted, Unit::kAllCells, p);
   return units;
 }
 
@@ -99,8 +96,13 @@ core::ScanNeed scan_base_need(const ScanShape& shape) {
   return need;
 }
 
+std::int64_t unit_clusters(const ScanShape& shape, const Unit& unit) {
+  return unit.kind == UnitKind::kPermuted ? shape.n_pieces
+                                          : shape.n_clusters[static_cast<std::size_t>(unit.cell)];
+}
+
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
-  const std::int64_t clusters = cluster_count(shape, unit);
+  const std::int64_t clusters = unit_clusters(shape, unit);
   const auto sums = static_cast<std::int64_t>(sizeof(GroupSums));
   switch (unit.kind) {
     case UnitKind::kObserved:
@@ -112,13 +114,14 @@ std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
     case UnitKind::kConfidence:
       return TileAccumulator::bytes(clusters, kCurvePoints, false) + kCurvePoints * sums;
     case UnitKind::kPermuted:
-      return TileAccumulator::bytes(clusters, shape.n_planes, false) + shape.n_slices * sums;
+      return TileAccumulator::bytes(clusters, shape.n_planes, false) +
+             std::ssize(shape.n_clusters) * shape.n_slices * sums;
   }
   return 0;
 }
 
 std::int64_t entries_per_row(const ScanShape& shape, const Unit& unit) {
-  return unit.kind == UnitKind::kConfidence ? 1 : std::max<std::int64_t>(shape.n_planes, 1);
+  return unit.kind == UnitKind::kConfidence ? 1 : shape.planes_per_row;
 }
 
 std::int64_t mapped_cell_bytes(std::int64_t n_rows) {

@@ -13,14 +13,16 @@ enum class UnitKind : std::uint8_t {
   kObserved,    ///< the assigned ids: variance ratio, entropies, variance of each cluster
   kSpeakers,    ///< the assigned ids inside each speaker
   kConfidence,  ///< the confidence curve of a slice
-  kPermuted,    ///< one permutation
+  kPermuted,    ///< one permutation, of all cells
 };
 
-/// One accumulator: one kind of figure, of one cell, over one tile of dimensions. Units are independent of
-/// each other, so any of them may share a scan without changing a bit of the result.
+/// One accumulator: one kind of figure, of one cell or of all, over one tile of dimensions. Units are
+/// independent of each other, so any of them may share a scan without changing a bit of the result.
 struct Unit {
+  static constexpr std::int64_t kAllCells = -1;
+
   UnitKind kind = UnitKind::kObserved;
-  std::int64_t cell = 0;
+  std::int64_t cell = 0;   ///< kAllCells with kPermuted
   std::int64_t index = 0;  ///< slice of kConfidence, number of kPermuted
   std::int64_t tile = 0;
 
@@ -34,9 +36,11 @@ struct ScanShape {
   std::int64_t dim = 0;
   std::int64_t n_slices = 0;
   std::int64_t n_planes = 0;
+  std::int64_t planes_per_row = 1;  ///< at most
   std::int64_t permutations = 0;
   std::int64_t n_speakers = 0;           ///< with enough rows to be reported
   std::vector<std::int64_t> n_clusters;  ///< effective ones of each cell
+  std::int64_t n_pieces = 0;             ///< of the ranks (rank_pieces.h)
 
   std::int64_t n_tiles() const;
   std::int64_t n_blocks() const;
@@ -47,12 +51,14 @@ struct ScanShape {
 /// any result.
 std::int64_t block_rows(std::int64_t dim);
 
-/// Cell-major, inside a cell stream by stream, inside a stream tile by tile. Cells without clusters have
-/// none.
+/// Cell by cell, then the permutations; of each stream by stream, inside a stream tile by tile. Cells
+/// without clusters have none.
 std::vector<Unit> list_units(const ScanShape& shape);
 
 /// What every scan needs: buffers of the blocks and the pages behind them.
 core::ScanNeed scan_base_need(const ScanShape& shape);
+/// Clusters, or pieces, that the unit's accumulator tells apart.
+std::int64_t unit_clusters(const ScanShape& shape, const Unit& unit);
 /// Bytes of a unit's accumulator and result.
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit);
 /// Entries that a row has at most in a unit's stream.

@@ -1,6 +1,7 @@
 #include "analysis/slices.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "core/check.h"
@@ -24,6 +25,24 @@ bool belongs(const SliceOptions& slice, double pos_frac, bool high_energy) {
 
 bool has_bit(std::uint64_t mask, std::size_t i) {
   return ((mask >> i) & 1) != 0;
+}
+
+/// At most so many combinations for each slice are worth fewer additions.
+constexpr std::int64_t kCombinationsPerSlice = 2;
+
+/// Whether adding each row once makes up for the sums of all combinations.
+bool few_combinations(std::int64_t n_slices, std::span<const MaskCount> counts) {
+  std::int64_t combinations = 0;
+  std::int64_t rows = 0;
+  std::int64_t memberships = 0;
+  for (const MaskCount& count : counts) {
+    if (count.mask == 0) continue;
+    ++combinations;
+    rows += count.n_rows;
+    memberships += count.n_rows * std::popcount(count.mask);
+  }
+  if (combinations <= n_slices) return true;
+  return combinations <= kCombinationsPerSlice * n_slices && combinations * rows <= n_slices * memberships;
 }
 
 }  // namespace
@@ -82,9 +101,7 @@ std::vector<std::int64_t> slice_sizes(const SliceSet& slices, std::span<const Ma
 
 PlaneMap::PlaneMap(const SliceSet& slices, std::span<const MaskCount> counts)
     : planes_by_slice_(slices.size()) {
-  const auto combinations =
-      std::count_if(counts.begin(), counts.end(), [](const MaskCount& count) { return count.mask != 0; });
-  const bool by_combination = combinations <= static_cast<std::int64_t>(slices.size());
+  const bool by_combination = few_combinations(static_cast<std::int64_t>(slices.size()), counts);
   for (const MaskCount& count : counts) {
     masks_.push_back(count.mask);
     auto& planes = planes_by_mask_.emplace_back();
@@ -100,9 +117,18 @@ PlaneMap::PlaneMap(const SliceSet& slices, std::span<const MaskCount> counts)
     }
   }
   if (!by_combination) {
-    n_planes_ = static_cast<std::int64_t>(slices.size());
+    n_planes_ = planes_per_row_ = static_cast<std::int64_t>(slices.size());
     for (std::size_t i = 0; i < slices.size(); ++i) planes_by_slice_[i] = {static_cast<std::int32_t>(i)};
   }
+}
+
+std::int64_t PlaneMap::most_planes(const std::vector<SliceOptions>& slices) {
+  const auto filters = std::count_if(slices.begin(), slices.end(), [](const SliceOptions& slice) {
+    return slice.filter != SliceFilterKind::kAll;
+  });
+  const std::int64_t n_slices = std::ssize(slices);
+  const std::int64_t combinations = std::int64_t{1} << std::min<std::int64_t>(filters, 32);
+  return std::max(n_slices, std::min(combinations, kCombinationsPerSlice * n_slices));
 }
 
 std::span<const std::int32_t> PlaneMap::planes_of(std::uint64_t mask) const {

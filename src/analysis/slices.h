@@ -49,15 +49,20 @@ std::vector<MaskCount> count_masks(const SliceSet& slices, const SplitInput& spl
 /// Rows of each slice.
 std::vector<std::int64_t> slice_sizes(const SliceSet& slices, std::span<const MaskCount> counts);
 
-/// Where a row's values are added, so that each slice's sum can be put together from planes. While no more
-/// combinations of slices occur than there are slices, a plane is a combination and a row is added once;
-/// otherwise a plane is a slice and a row is added to each of its slices. Immutable.
+/// Where a row's values are added, so that each slice's sum can be put together from planes. A plane is a
+/// combination of slices and a row is added once, where combinations are few: no more than slices, or up to
+/// twice as many while rows are saved by a larger factor. Otherwise a plane is a slice and a row is added to
+/// each of its slices. Immutable.
 class PlaneMap {
  public:
   PlaneMap() = default;
   PlaneMap(const SliceSet& slices, std::span<const MaskCount> counts);
 
   std::int64_t n_planes() const { return n_planes_; }
+  /// Planes that take a row, at most.
+  std::int64_t planes_per_row() const { return planes_per_row_; }
+  /// The most planes that there can be for these slices.
+  static std::int64_t most_planes(const std::vector<SliceOptions>& slices);
   /// Planes that take a row with this mask; the mask must be one that occurs.
   std::span<const std::int32_t> planes_of(std::uint64_t mask) const;
   /// Planes whose sum is a slice.
@@ -65,6 +70,7 @@ class PlaneMap {
 
  private:
   std::int64_t n_planes_ = 0;
+  std::int64_t planes_per_row_ = 1;
   std::vector<std::uint64_t> masks_;  ///< ascending
   std::vector<std::vector<std::int32_t>> planes_by_mask_;
   std::vector<std::vector<std::int32_t>> planes_by_slice_;

@@ -19,7 +19,9 @@ namespace {
 class ChunkData {
  public:
   ChunkData(const SplitWork& work, const ScanShape& shape, std::vector<std::int64_t> tiles)
-      : work_(work), shape_(shape), tiles_(std::move(tiles)) {}
+      : work_(work), shape_(shape), tiles_(std::move(tiles)) {
+    for (const double sigma : work.input.sigma) scale_.push_back(1 / sigma);
+  }
 
   /// May be repeated for the same rows in other chunks.
   void load(const Chunk& chunk, core::ThreadPool& pool) {
@@ -50,28 +52,24 @@ class ChunkData {
 
  private:
   void load_range(const LoadRange& range, data::FeatureBlock& block) {
+    const linalg::Kernels& kernels = linalg::kernels();
     const data::FeatureSource& source = *work_.rows.delta;
     source.load(range.first_row, range.n_rows, block);
     for (const std::int64_t tile : tiles_) {
       const std::int64_t first = tile * kTileWidth;
       const std::int64_t chunk_first = tile * rows_ + range.chunk_row;
       for (std::int64_t r = 0; r < range.n_rows; ++r) {
-        double* z = z_.data() + (chunk_first + r) * kTileWidth;
-        normalise(block.matrix() + r * shape_.dim + first, first, shape_.tile_width(tile), z);
-        norms_[chunk_first + r] = tile_norm(z);
+        norms_[chunk_first + r] = kernels.normalise_tile(
+            block.matrix() + r * shape_.dim + first, work_.input.mu.data() + first, scale_.data() + first,
+            shape_.tile_width(tile), z_.data() + (chunk_first + r) * kTileWidth);
       }
     }
-  }
-  void normalise(const float* delta, std::int64_t first, std::int64_t width, double* z) const {
-    const double* mu = work_.input.mu.data() + first;
-    const double* sigma = work_.input.sigma.data() + first;
-    for (std::int64_t j = 0; j < width; ++j) z[j] = (static_cast<double>(delta[j]) - mu[j]) / sigma[j];
-    std::fill(z + width, z + kTileWidth, 0.0);
   }
 
   const SplitWork& work_;
   const ScanShape& shape_;
   std::vector<std::int64_t> tiles_;
+  std::vector<double> scale_;               ///< [D], 1 / sigma
   std::int64_t rows_ = 0;                   ///< of the chunk
   std::vector<data::FeatureBlock> blocks_;  ///< [worker]
   core::AlignedBuffer<double> z_;           ///< [tile, chunk rows, kTileWidth]
@@ -80,21 +78,24 @@ class ChunkData {
 };
 
 std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit) {
+  if (unit.kind == UnitKind::kPermuted) {
+    return permuted_stream(permutation_sampler(work.options.seed, work.name, unit.index, work.pieces.counts(),
+                                               work.rows.index->n_rows()),
+                           work.planes);
+  }
   const auto cell = static_cast<std::size_t>(unit.cell);
-  const auto index = static_cast<std::size_t>(unit.index);
   const ClusterTable& table = work.tables[cell];
   const Assignment& assignment = work.assignment(cell);
   switch (unit.kind) {
     case UnitKind::kObserved:
     case UnitKind::kSpeakers:
       return observed_stream(assignment.cluster, table, work.planes);
-    case UnitKind::kConfidence:
-      return confidence_stream(assignment, table, index, work.cuts[cell * work.slices.size() + index]);
+    case UnitKind::kConfidence: {
+      const auto slice = static_cast<std::size_t>(unit.index);
+      return confidence_stream(assignment, table, slice, work.cuts[cell * work.slices.size() + slice]);
+    }
     case UnitKind::kPermuted:
-      return permuted_stream(
-          permutation_sampler(work.options.seed, work.input.cells[cell], work.name, unit.index,
-                              table.effective_counts(work.split), work.rows.index->n_rows()),
-          work.planes);
+      break;  // as above
   }
   return nullptr;
 }
@@ -102,16 +103,21 @@ std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit
 /// The units that share one pass over the rows, with the streams that feed them.
 class UnitGroup {
  public:
-  UnitGroup(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units) : work_(work) {
-    units_.reserve(units.size());
-    for (const Unit& unit : units) {
-      if (units_.empty() || !units_.back().unit().shares_stream(unit)) {
-        streams_.push_back(make_stream(work, unit));
-        entries_per_row_.push_back(entries_per_row(shape, unit));
+  UnitGroup(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units,
+            core::ThreadPool& pool)
+      : work_(work) {
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      if (i == 0 || !units[i - 1].shares_stream(units[i])) {
+        streams_.push_back(make_stream(work, units[i]));
+        entries_per_row_.push_back(entries_per_row(shape, units[i]));
       }
-      units_.emplace_back(work, shape, unit);
       stream_of_.push_back(streams_.size() - 1);
     }
+    units_.resize(units.size());
+    pool.run(std::ssize(units), [&](std::int64_t i, int /*worker*/) {
+      const auto u = static_cast<std::size_t>(i);
+      units_[u] = std::make_unique<UnitWork>(work, shape, units[u]);
+    });
     entries_.resize(streams_.size());
     for (std::size_t i = 0; i < units.size(); ++i) by_tile_.push_back(i);
     // Tile-major, so that threads share a tile of deltas in the cache.
@@ -135,19 +141,20 @@ class UnitGroup {
     });
     pool.run(static_cast<std::int64_t>(units_.size()), [&](std::int64_t i, int /*worker*/) {
       const std::size_t u = by_tile_[static_cast<std::size_t>(i)];
-      const std::int64_t tile = units_[u].unit().tile;
-      units_[u].consume(chunk, entries_[stream_of_[u]], data.z(tile), data.norms(tile));
+      const std::int64_t tile = units_[u]->unit().tile;
+      units_[u]->consume(chunk, entries_[stream_of_[u]], data.z(tile), data.norms(tile));
     });
   }
   void finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(units_.size()),
-             [&](std::int64_t i, int /*worker*/) { units_[static_cast<std::size_t>(i)].finish(); });
-    for (const UnitWork& unit : units_) unit.merge_into(cells[static_cast<std::size_t>(unit.unit().cell)]);
+             [&](std::int64_t i, int /*worker*/) { units_[static_cast<std::size_t>(i)]->finish(); });
+    for (const auto& unit : units_) unit->merge_into(cells);
   }
   void release_maps() const {
     for (std::size_t i = 0; i < units_.size(); ++i) {
-      if (i > 0 && units_[i].unit().cell == units_[i - 1].unit().cell) continue;
-      const Assignment& assignment = work_.assignment(static_cast<std::size_t>(units_[i].unit().cell));
+      const std::int64_t cell = units_[i]->unit().cell;
+      if (cell == Unit::kAllCells || (i > 0 && cell == units_[i - 1]->unit().cell)) continue;
+      const Assignment& assignment = work_.assignment(static_cast<std::size_t>(cell));
       assignment.cluster.release(0, assignment.cluster.rows());
       assignment.distance.release(0, assignment.distance.rows());
     }
@@ -156,7 +163,7 @@ class UnitGroup {
 
  private:
   const SplitWork& work_;
-  std::vector<UnitWork> units_;
+  std::vector<std::unique_ptr<UnitWork>> units_;
   std::vector<std::unique_ptr<EntryStream>> streams_;
   std::vector<std::vector<Entry>> entries_;    ///< [stream], of the current chunk
   std::vector<std::int64_t> entries_per_row_;  ///< [stream], at most
@@ -179,7 +186,7 @@ class UnitScan {
       : work_(work),
         shape_(shape),
         room_(room),
-        group_(work, shape, units),
+        group_(work, shape, units, room.execution().pool),
         data_(work, shape, tiles_of(units)),
         reader_(work.order, block_rows(shape.dim), block_rows(shape.dim)) {}
 
@@ -246,9 +253,11 @@ ScanShape SplitWork::shape() const {
   shape.dim = static_cast<std::int64_t>(input.mu.size());
   shape.n_slices = static_cast<std::int64_t>(slices.size());
   shape.n_planes = planes.n_planes();
+  shape.planes_per_row = planes.planes_per_row();
   shape.permutations = options.metrics.permutations;
   shape.n_speakers = static_cast<std::int64_t>(order.slot_speakers().size());
   for (const ClusterTable& table : tables) shape.n_clusters.push_back(table.n_effective());
+  shape.n_pieces = pieces.size();
   return shape;
 }
 

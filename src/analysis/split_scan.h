@@ -7,6 +7,7 @@
 #include "analysis/accumulator.h"
 #include "analysis/clusters.h"
 #include "analysis/confidence.h"
+#include "analysis/rank_pieces.h"
 #include "analysis/row_order.h"
 #include "analysis/scan_plan.h"
 #include "analysis/slices.h"
@@ -37,6 +38,7 @@ struct SplitWork {
   const std::vector<ClusterTable>& tables;  ///< [cell]
   PlaneMap planes;
   SpeakerOrder order;
+  RankPieces pieces;
   std::vector<ConfidenceCuts> cuts;  ///< [cell * n_slices + slice]
 
   const Assignment& assignment(std::size_t cell) const;

@@ -1,7 +1,5 @@
 #include "analysis/streams.h"
 
-#include <string>
-
 #include "core/check.h"
 
 namespace phase0::analysis {
@@ -64,8 +62,8 @@ class PermutedStream final : public EntryStream {
   void fill(const ChunkRows& rows, std::vector<Entry>& out) override {
     PlaneWriter writer(planes_, out);
     for (std::int64_t row = 0; row < rows.chunk->n_rows; ++row) {
-      const std::int32_t cluster = sampler_.next();
-      if (cluster >= 0) writer.write(row, rows.masks[static_cast<std::size_t>(row)], cluster);
+      const std::int32_t piece = sampler_.next();
+      if (piece >= 0) writer.write(row, rows.masks[static_cast<std::size_t>(row)], piece);
     }
   }
 
@@ -119,15 +117,13 @@ std::unique_ptr<EntryStream> confidence_stream(const Assignment& assignment, con
   return std::make_unique<ConfidenceStream>(assignment, table, slice, cuts);
 }
 
-LabelSampler permutation_sampler(std::uint64_t seed, const CellInput& cell, std::string_view split,
-                                 std::int64_t permutation, std::span<const std::int64_t> counts,
-                                 std::int64_t n_rows) {
+LabelSampler permutation_sampler(std::uint64_t seed, std::string_view split, std::int64_t permutation,
+                                 std::span<const std::int64_t> counts, std::int64_t n_rows) {
   std::int64_t excluded = n_rows;
   for (const std::int64_t count : counts) excluded -= count;
-  const std::uint64_t numbered = core::derive_seed(seed, "permutation", static_cast<std::uint64_t>(cell.lag),
-                                                   static_cast<std::uint64_t>(permutation));
-  const std::string name = cell.condition.name + "/" + std::string(split);
-  return {counts, excluded, core::Random(core::derive_seed(numbered, name))};
+  const std::uint64_t numbered =
+      core::derive_seed(seed, "permutation", static_cast<std::uint64_t>(permutation));
+  return {counts, excluded, core::Random(core::derive_seed(numbered, split))};
 }
 
 }  // namespace phase0::analysis

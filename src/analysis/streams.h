@@ -33,7 +33,7 @@ class EntryStream {
 std::unique_ptr<EntryStream> observed_stream(const store::MappedDataset& ids, const ClusterTable& table,
                                              const PlaneMap& planes);
 
-/// Ids permuted over all rows of the split, drawn on the fly; slots as above.
+/// A permutation of all rows of the split, drawn on the fly: slot = piece of the ranks * planes + plane.
 std::unique_ptr<EntryStream> permuted_stream(LabelSampler sampler, const PlaneMap& planes);
 
 /// The rows of one slice by their part of the confidence curve: slot = effective cluster * kCurvePoints +
@@ -41,10 +41,9 @@ std::unique_ptr<EntryStream> permuted_stream(LabelSampler sampler, const PlaneMa
 std::unique_ptr<EntryStream> confidence_stream(const Assignment& assignment, const ClusterTable& table,
                                                std::size_t slice, const ConfidenceCuts& cuts);
 
-/// The sampler of a permutation. Its random numbers depend on the seed, the names, the lag and the
-/// permutation alone.
-LabelSampler permutation_sampler(std::uint64_t seed, const CellInput& cell, std::string_view split,
-                                 std::int64_t permutation, std::span<const std::int64_t> counts,
-                                 std::int64_t n_rows);
+/// The sampler of a permutation: draws the piece that a row's rank lies in. Its random numbers depend on the
+/// seed, the split and the permutation alone. `counts`: rows of each piece.
+LabelSampler permutation_sampler(std::uint64_t seed, std::string_view split, std::int64_t permutation,
+                                 std::span<const std::int64_t> counts, std::int64_t n_rows);
 
 }  // namespace phase0::analysis

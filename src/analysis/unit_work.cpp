@@ -8,7 +8,7 @@ namespace phase0::analysis {
 namespace {
 
 template <typename Sums>
-void add_tiles(std::vector<Sums>& into, const std::vector<Sums>& tile) {
+void add_tiles(std::vector<Sums>& into, std::span<const Sums> tile) {
   into.resize(tile.size());
   for (std::size_t i = 0; i < tile.size(); ++i) into[i].add_tile(tile[i]);
 }
@@ -19,8 +19,7 @@ UnitWork::UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& un
     : work_(work),
       unit_(unit),
       width_(shape.tile_width(unit.tile)),
-      sums_(shape.n_clusters[static_cast<std::size_t>(unit.cell)],
-            unit.kind == UnitKind::kConfidence ? kCurvePoints : shape.n_planes,
+      sums_(unit_clusters(shape, unit), unit.kind == UnitKind::kConfidence ? kCurvePoints : shape.n_planes,
             unit.kind == UnitKind::kObserved) {
   if (unit.kind != UnitKind::kSpeakers) return;
   is_touched_.assign(static_cast<std::size_t>(sums_.n_clusters()), 0);
@@ -78,6 +77,10 @@ std::vector<std::vector<std::int32_t>> UnitWork::groups() const {
 
 void UnitWork::finish() {
   if (unit_.kind == UnitKind::kSpeakers) return;
+  if (unit_.kind == UnitKind::kPermuted) {
+    groups_ = reduce_pieces(work_.pieces, sums_, work_.planes.planes_by_slice());
+    return;
+  }
   std::vector<std::int32_t> clusters(static_cast<std::size_t>(sums_.n_clusters()));
   std::iota(clusters.begin(), clusters.end(), 0);
   const auto groups = this->groups();
@@ -88,25 +91,32 @@ void UnitWork::finish() {
   if (all >= 0) cluster_variance_ = sums_.cluster_variances(groups[static_cast<std::size_t>(all)]);
 }
 
-void UnitWork::merge_into(CellSums& cell) const {
+void UnitWork::merge_into(std::vector<CellSums>& cells) const {
   const auto index = static_cast<std::size_t>(unit_.index);
+  if (unit_.kind == UnitKind::kPermuted) {
+    const std::size_t n_slices = work_.slices.size();
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      add_tiles<GroupSums>(cells[c].permuted[index], std::span(groups_).subspan(c * n_slices, n_slices));
+    }
+    return;
+  }
+  CellSums& cell = cells[static_cast<std::size_t>(unit_.cell)];
   switch (unit_.kind) {
     case UnitKind::kObserved:
-      add_tiles(cell.observed, groups_);
-      add_tiles(cell.entropy, entropy_);
+      add_tiles<GroupSums>(cell.observed, groups_);
+      add_tiles<EntropySums>(cell.entropy, entropy_);
       cell.cluster_variance.resize(cluster_variance_.size(), 0);
       for (std::size_t k = 0; k < cluster_variance_.size(); ++k)
         cell.cluster_variance[k] += cluster_variance_[k];
       return;
     case UnitKind::kSpeakers:
-      add_tiles(cell.speakers, groups_);
+      add_tiles<GroupSums>(cell.speakers, groups_);
       return;
     case UnitKind::kConfidence:
-      add_tiles(cell.curve[index], groups_);
+      add_tiles<GroupSums>(cell.curve[index], groups_);
       return;
     case UnitKind::kPermuted:
-      add_tiles(cell.permuted[index], groups_);
-      return;
+      return;  // as above
   }
 }
 

@@ -19,7 +19,7 @@ class UnitWork {
   /// Reduces the accumulator; afterwards only `merge_into` is of use.
   void finish();
   /// Adds the tile's share. To be called in ascending order of tiles.
-  void merge_into(CellSums& cell) const;
+  void merge_into(std::vector<CellSums>& cells) const;
 
  private:
   void consume_speakers(const Chunk& chunk, std::span<const Entry> entries, const double* z,
@@ -34,7 +34,7 @@ class UnitWork {
   TileAccumulator sums_;
   std::vector<std::int32_t> touched_;     ///< clusters of the current speaker, kSpeakers only
   std::vector<std::uint8_t> is_touched_;  ///< [cluster], kSpeakers only
-  std::vector<GroupSums> groups_;         ///< result: [group], or [speaker slot, slice]
+  std::vector<GroupSums> groups_;         ///< result: [group], [speaker slot, slice] or [cell, slice]
   std::vector<EntropySums> entropy_;
   std::vector<double> cluster_variance_;
 };

@@ -61,6 +61,17 @@ struct SlotPair {
   std::int32_t slot = 0;
 };
 inline constexpr std::int64_t kSlotWidth = 64;
+/// The rows that a slot took.
+struct SlotRows {
+  std::int64_t count = 0;
+  double norm = 0;  ///< sum of their squared norms
+};
+/// Sums by slot, of rows of kSlotWidth values.
+struct SlotSums {
+  SlotRows* rows = nullptr;   ///< [slots]
+  double* sums = nullptr;     ///< [slots, kSlotWidth]
+  double* squares = nullptr;  ///< the same, of the squared values; may be null
+};
 
 /// Of some scores. NaN counts as absent.
 struct LeastTwo {
@@ -90,8 +101,18 @@ struct Kernels {
   /// columns, four partial sums per column; and the least two of them.
   LeastTwo (*score_row)(const float* x, const float* packed, const float* norms, std::int64_t n,
                         std::int64_t d, float* scores);
-  /// For n pairs (row, slot): sums[slot, j] += z[row, j] for j < kSlotWidth, in the order of the pairs.
-  void (*add_to_slots)(const SlotPair* pairs, std::int64_t n, const double* z, double* sums);
+  /// z[j] = (x[j] - mean[j]) * scale[j] in float64 for j < width, 0 from there to kSlotWidth; returns the sum
+  /// of their squares, as `tile_norm`. All kernels give the same bits.
+  double (*normalise_tile)(const float* x, const double* mean, const double* scale, std::int64_t width,
+                           double* z);
+  /// to[j] += from[j] for j < kSlotWidth.
+  void (*add_tile)(const double* from, double* to);
+  /// sum_j v[j]^2 for j < kSlotWidth, the same bits on all kernels.
+  double (*tile_norm)(const double* v);
+  /// Adds for n pairs (row, slot) row z[row, :] and norms[row] to the slot, in the order of the pairs; the
+  /// same bits on all kernels.
+  void (*add_to_slots)(const SlotPair* pairs, std::int64_t n, const double* z, const double* norms,
+                       const SlotSums& to);
   FoldKernel fold;
   /// The nearest-centroid product for few and for many features (kWideFeatures and more).
   NearestKernel narrow;

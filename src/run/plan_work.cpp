@@ -5,6 +5,7 @@
 #include <set>
 
 #include "analysis/clusters.h"
+#include "analysis/slices.h"
 #include "linalg/bounded_nearest.h"
 #include "linalg/eigen_topk.h"
 #include "models/kmeans.h"
@@ -299,22 +300,28 @@ Work analyze_work(const Session& session, const Workload& workload, std::int64_t
   const double d = as_double(workload.dim);
   double shares = 0;
   for (const auto& slice : options.slices) shares += share(slice);
+  // A row is added once for all slices, or to each (slices.h).
+  const double planes = as_double(analysis::PlaneMap::most_planes(options.slices));
+  const double adds = planes <= as_double(std::ssize(options.slices)) * shares ? 1 : shares;
   const double cells = n_lags(session) * as_double(std::ssize(options.clustering.conditions));
   const FeatureRows features(session, workload);
   Work work;
   load(features.delta(n), as_double(scans), work);
   add_values(n, d, 2.0 * as_double(scans), 0x1p20, work);  // normalised, and its norm
   const double permutations = as_double(options.metrics.permutations);
+  double pieces_bytes = 0;
   const double most =
       as_double(workload.n_train / std::max<std::int64_t>(options.clustering.min_cluster_size, 1));
   for (const auto& condition : options.clustering.conditions) {
     const double clusters = std::min(as_double(analysis::possible_clusters(condition)), most);
-    const double sums_bytes = clusters * as_double(std::ssize(options.slices)) * 64 * 8;
-    // The ids (with squares), the speakers, and each permutation add to every slice; the curve once per
-    // slice.
-    add_values(n, d, n_lags(session) * (4 + permutations) * shares, sums_bytes, work);
-    work.add(Operation::kDraw, n_lags(session) * n * permutations);
+    const double sums_bytes = clusters * planes * 64 * 8;
+    // The ids (with squares) and the speakers; the curve adds to every slice.
+    add_values(n, d, n_lags(session) * (3 * adds + shares), sums_bytes, work);
+    pieces_bytes += n_lags(session) * sums_bytes;
   }
+  // The permutations of all cells together.
+  add_values(n, d, permutations * adds, pieces_bytes, work);
+  work.add(Operation::kDraw, n * permutations);
   // Counted once; distances are counted and ranked in two passes for every slice.
   work.bytes_read += cells * n * (4 + 3 * 8 * as_double(std::ssize(options.slices)));
   work.add(Operation::kOrder, cells * n * 3 * shares);

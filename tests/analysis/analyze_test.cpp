@@ -205,7 +205,8 @@ TEST(Analyze, SpeakersEqualBruteForce) {
   EXPECT_EQ(at, result.speakers.size());
 }
 
-/// The ratios of the permutations, from labels drawn outside in the documented order of the rows.
+/// The ratios of the permutations, from labels that this cell alone draws in the documented order of the
+/// rows.
 std::vector<double> permuted_ratios(const Problem& problem, const TestSplit& split, const std::string& name,
                                     std::size_t c, const SliceOptions& slice) {
   Labelled data = labelled(problem, split, c);
@@ -224,8 +225,7 @@ std::vector<double> permuted_ratios(const Problem& problem, const TestSplit& spl
   data.effective.back() = false;
   std::vector<double> ratios;
   for (std::int64_t p = 0; p < problem.options.metrics.permutations; ++p) {
-    LabelSampler sampler =
-        permutation_sampler(problem.options.seed, problem.input.cells[c], name, p, counts, split.n_rows());
+    LabelSampler sampler = permutation_sampler(problem.options.seed, name, p, counts, split.n_rows());
     for (const std::int64_t row : order) {
       const std::int32_t label = sampler.next();
       data.ids[static_cast<std::size_t>(row)] = label < 0 ? static_cast<std::int32_t>(counts.size()) : label;

@@ -10,8 +10,13 @@ constexpr std::int64_t kPlenty = std::int64_t{1} << 30;
 AnalysisSizes small_sizes() {
   AnalysisSizes sizes;
   sizes.counting_bytes = 1000;
-  sizes.splits = {
-      {.n_rows = 500, .dim = 8, .n_slices = 1, .n_planes = 1, .permutations = 1, .n_clusters = {4}}};
+  sizes.splits = {{.n_rows = 500,
+                   .dim = 8,
+                   .n_slices = 1,
+                   .n_planes = 1,
+                   .permutations = 1,
+                   .n_clusters = {4},
+                   .n_pieces = 4}};
   return sizes;
 }
 

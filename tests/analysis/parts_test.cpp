@@ -119,13 +119,42 @@ TEST(PlaneMap, FewCombinationsAreAddedOnce) {
   check_planes(slices, counts, planes);
 }
 
+TEST(PlaneMap, MoreCombinationsThanSlicesAreAddedOnceWhereThatSavesMore) {
+  const SliceSet slices(std::vector<SliceOptions>(3));
+  const std::vector<MaskCount> counts = {{0b001, 5}, {0b011, 1}, {0b101, 1}, {0b111, 2}};  // 15 for 9 rows
+  const PlaneMap planes(slices, counts);
+  EXPECT_EQ(planes.n_planes(), 4);
+  EXPECT_EQ(planes.planes_per_row(), 1);
+  EXPECT_EQ(planes.planes_of(0b101).size(), 1U);
+  check_planes(slices, counts, planes);
+}
+
 TEST(PlaneMap, ManyCombinationsAreAddedPerSlice) {
   const SliceSet slices(std::vector<SliceOptions>(3));
-  const std::vector<MaskCount> counts = {{0b001, 2}, {0b011, 1}, {0b101, 1}, {0b111, 3}};
+  const std::vector<MaskCount> counts = {{0b001, 10}, {0b011, 1}, {0b101, 1}, {0b111, 1}};  // 17 for 13 rows
   const PlaneMap planes(slices, counts);
   EXPECT_EQ(planes.n_planes(), 3);
+  EXPECT_EQ(planes.planes_per_row(), 3);
   EXPECT_EQ(planes.planes_of(0b101).size(), 2U);
   check_planes(slices, counts, planes);
+}
+
+TEST(PlaneMap, NoMorePlanesThanWereFeared) {
+  const SliceOptions all{"all", SliceFilterKind::kAll, 0, 1};
+  const SliceOptions part{"part", SliceFilterKind::kPosFrac, 0.1, 0.9};
+  std::vector<SliceOptions> options = {all, part, part};
+  EXPECT_EQ(PlaneMap::most_planes(options), 4);
+  for (std::size_t n = 1; n < 7; ++n) {
+    options.assign(n, part);
+    std::vector<MaskCount> counts;
+    for (std::uint64_t mask = 0; mask < std::uint64_t{1} << n; ++mask) counts.push_back({mask, 1});
+    while (!counts.empty()) {
+      EXPECT_LE(PlaneMap(SliceSet(options), counts).n_planes(), PlaneMap::most_planes(options));
+      counts.erase(counts.begin());
+    }
+  }
+  options.assign(64, part);
+  EXPECT_EQ(PlaneMap::most_planes(options), 128);
 }
 
 TEST(SliceSet, BoundsOfPosFracAreInclusiveAndExact) {
@@ -145,8 +174,9 @@ TEST(ScanPlan, PackingKeepsOrderAndBudget) {
   shape.n_slices = shape.n_planes = 2;
   shape.permutations = 3;
   shape.n_clusters = {64, 0, 500};
+  shape.n_pieces = 560;
   const auto units = list_units(shape);
-  EXPECT_EQ(units.size(), 2U * 4 * (2 + 2 + 3));  // a cell without clusters has none
+  EXPECT_EQ(units.size(), 4U * (2 * (2 + 2) + 3));  // a cell without clusters has none
   const auto alone = pack(shape, units, {1, 1}, 0);
   ASSERT_EQ(alone.size(), units.size());
   std::int64_t largest = 0;
@@ -170,6 +200,7 @@ TEST(ScanPlan, WidensOnlyWhereItCostsFewMorePasses) {
   shape.n_slices = shape.n_planes = 2;
   shape.permutations = 3;
   shape.n_clusters = {64, 500};
+  shape.n_pieces = 563;
   const auto units = list_units(shape);
   const auto least = pack(shape, units, {1, 1}, 0).front().need.minimum_bytes();
   for (std::int64_t free = least; free < (std::int64_t{1} << 26); free += 654'321) {

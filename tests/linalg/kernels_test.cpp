@@ -130,22 +130,71 @@ TEST(Kernels, FloatDistancesAndScoresMatchFloat64) {
 TEST(Kernels, AddToSlotsAddsInOrder) {
   core::Random random(14);
   std::vector<double> z(10 * kSlotWidth);
+  std::vector<double> norms(10);
   for (double& value : z) value = random.normal();
+  for (double& value : norms) value = random.normal();
   std::vector<SlotPair> pairs;
   for (int i = 0; i < 100; ++i) {
     pairs.push_back(
         {static_cast<std::int32_t>(random.below(10)), static_cast<std::int32_t>(random.below(4))});
   }
   std::vector<double> expected(4 * kSlotWidth, 0.5);
+  std::vector<double> expected_squares(4 * kSlotWidth, 0.25);
+  std::vector<SlotRows> expected_rows(4, {7, 0.125});
   for (const SlotPair& pair : pairs) {
     for (std::int64_t j = 0; j < kSlotWidth; ++j) {
-      expected[pair.slot * kSlotWidth + j] += z[pair.row * kSlotWidth + j];
+      const double value = z[pair.row * kSlotWidth + j];
+      expected[pair.slot * kSlotWidth + j] += value;
+      expected_squares[pair.slot * kSlotWidth + j] += value * value;
     }
+    ++expected_rows[pair.slot].count;
+    expected_rows[pair.slot].norm += norms[pair.row];
   }
   for (const Kernels* table : available_kernels()) {
-    std::vector<double> sums(expected.size(), 0.5);
-    table->add_to_slots(pairs.data(), std::ssize(pairs), z.data(), sums.data());
-    EXPECT_EQ(sums, expected) << table->name;
+    for (const bool with_squares : {false, true}) {
+      std::vector<double> sums(expected.size(), 0.5);
+      std::vector<double> squares(expected.size(), 0.25);
+      std::vector<SlotRows> rows(4, {7, 0.125});
+      table->add_to_slots(pairs.data(), std::ssize(pairs), z.data(), norms.data(),
+                          {rows.data(), sums.data(), with_squares ? squares.data() : nullptr});
+      EXPECT_EQ(sums, expected) << table->name;
+      EXPECT_EQ(squares, with_squares ? expected_squares : std::vector<double>(expected.size(), 0.25));
+      for (std::size_t slot = 0; slot < 4; ++slot) {
+        EXPECT_EQ(rows[slot].count, expected_rows[slot].count) << table->name;
+        EXPECT_EQ(rows[slot].norm, expected_rows[slot].norm) << table->name;
+      }
+    }
+  }
+}
+
+TEST(Kernels, NormalisedTilesAreTheSameOnAllKernels) {
+  core::Random random(15);
+  std::vector<float> x(kSlotWidth);
+  std::vector<double> mean(kSlotWidth);
+  std::vector<double> scale(kSlotWidth);
+  for (std::int64_t width : {1, 7, 8, 30, 64}) {
+    for (std::size_t j = 0; j < x.size(); ++j) {
+      x[j] = static_cast<float>(1e4 + random.normal());
+      mean[j] = 1e4 + random.normal();
+      scale[j] = 0.1 + random.uniform();
+    }
+    double lanes[8] = {};
+    std::vector<double> expected(kSlotWidth, 0.0);
+    for (std::int64_t j = 0; j < width; ++j) {
+      expected[j] = (static_cast<double>(x[j]) - mean[j]) * scale[j];
+      lanes[j % 8] += expected[j] * expected[j];
+    }
+    const double norm =
+        ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+    for (const Kernels* table : available_kernels()) {
+      std::vector<double> z(kSlotWidth, -1.0);
+      EXPECT_EQ(table->normalise_tile(x.data(), mean.data(), scale.data(), width, z.data()), norm);
+      EXPECT_EQ(z, expected) << table->name << " " << width;
+      EXPECT_EQ(table->tile_norm(z.data()), norm) << table->name;
+      std::vector<double> sum(kSlotWidth, 0.5);
+      table->add_tile(z.data(), sum.data());
+      for (std::size_t j = 0; j < sum.size(); ++j) EXPECT_EQ(sum[j], 0.5 + z[j]) << table->name;
+    }
   }
 }
 
