@@ -51,7 +51,7 @@ struct ScanShape {
 /// any result.
 std::int64_t block_rows(std::int64_t dim);
 
-/// Cell by cell, then the permutations; of each stream by stream, inside a stream tile by tile. Cells
+/// Cell by cell, then the permutations; in each stream by stream, inside a stream tile by tile. Cells
 /// without clusters have none.
 std::vector<Unit> list_units(const ScanShape& shape);
 
