@@ -231,16 +231,18 @@ TEST(Kernels, AChoiceIsTakenOrRefusedWithTheOnesThereAre) {
 
 TEST(Kernels, MeansMatchFloat64) {
   core::Random random(13);
-  for (const std::int64_t d : {1, 15, 16, 33}) {
-    std::vector<float> frames(static_cast<std::size_t>(5 * d));
-    for (float& value : frames) value = static_cast<float>(1e4 + random.normal());
-    for (const Kernels* table : available_kernels()) {
-      std::vector<float> mean(static_cast<std::size_t>(d));
-      table->mean_rows(frames.data(), 5, d, mean.data());
-      for (std::int64_t j = 0; j < d; ++j) {
-        double sum = 0;
-        for (std::int64_t i = 0; i < 5; ++i) sum += static_cast<double>(frames[i * d + j]);
-        EXPECT_EQ(mean[j], static_cast<float>(sum / 5)) << table->name;
+  for (const std::int64_t w : {1, 5, 8}) {
+    for (const std::int64_t d : {1, 15, 16, 33}) {
+      std::vector<float> frames(static_cast<std::size_t>(w * d));
+      for (float& value : frames) value = static_cast<float>(1e4 + random.normal());
+      for (const Kernels* table : available_kernels()) {
+        std::vector<float> mean(static_cast<std::size_t>(d));
+        table->mean_rows(frames.data(), w, d, mean.data());
+        for (std::int64_t j = 0; j < d; ++j) {
+          double sum = 0;
+          for (std::int64_t i = 0; i < w; ++i) sum += static_cast<double>(frames[i * d + j]);
+          EXPECT_EQ(mean[j], static_cast<float>(sum / static_cast<double>(w))) << table->name << " " << w;
+        }
       }
     }
   }
