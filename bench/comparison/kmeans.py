@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 import workload
+from comparison.rows import inertia, rows_configuration, write_rows
 from comparison.turns import Tool, Turn, print_table, timed, take_turns
 
 FRAMES, ROWS = 106_000, 100_000
@@ -27,45 +28,13 @@ def mean_windows(latents, n_rows):
     return np.mean([x[ends - back] for back in range(WINDOW)], axis=0, dtype=np.float64).astype(np.float32)
 
 
-def write_rows(path, rows):
-    """Layout A in which the contexts of lag 1 and window 1 of the train speaker are the rows: an utterance of them all
-    and one frame more. A short one stands for the eval speaker."""
-    frames = np.concatenate([rows, rows[:1], rows[:3]])
-    with h5py.File(path, "w") as file:
-        file.attrs.update({"format": "phase0-latents", "version": 1, "frame_rate_hz": 12.5})
-        file["x"] = frames
-        file["utterances/id"] = ["rows", "other"]
-        file["utterances/speaker"] = ["train", "eval"]
-        file["utterances/offset"] = np.array([0, len(rows) + 1, len(frames)])
-
-
-def inertia(rows, centroids):
-    c = centroids.astype(np.float64)
-    total = 0.0
-    for first in range(0, len(rows), 16384):
-        x = rows[first : first + 16384].astype(np.float64)
-        squared = (x**2).sum(1)[:, None] - 2 * x @ c.T + (c**2).sum(1)
-        total += squared.min(axis=1).sum()
-    return total
-
-
 class Phase0:
     def __init__(self, arguments, rows, restarts_on):
         self.name = "phase0" if restarts_on == "auto" else f"phase0, restarts_on {restarts_on}"
         self.phase0, self.n = arguments.phase0, len(rows)
-        latents = arguments.folder / "kmeans_rows.h5"
         self.out = arguments.folder / f"kmeans_run_{restarts_on}"
-        speakers = {name: arguments.folder / f"kmeans_{name}.txt" for name in ("train", "eval")}
-        for name, path in speakers.items():
-            path.write_text(f"{name}\n")
-        config = workload.configuration(
-            latents,
-            self.out,
-            data={"min_duration_sec": 0},
-            context={"window_size": 1},
-            clustering={"kmeans": OPTIONS | {"restarts_on": restarts_on}, "conditions": [workload.MEAN_VQ]},
-            slices=[workload.ALL],
-        ) | {"splits": {f"{name}_speakers_file": str(path) for name, path in speakers.items()}}
+        options = OPTIONS | {"restarts_on": restarts_on}
+        config = rows_configuration(arguments.folder / "kmeans_rows.h5", self.out, options, workload.MEAN_VQ)
         path = workload.write_configuration(arguments.folder / f"kmeans_{restarts_on}.json", config)
         self.flags = ["-c", path, "-q", "--progress", "none", "--memory", "512MiB", "--threads", arguments.threads]
 

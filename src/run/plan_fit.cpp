@@ -29,9 +29,10 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models:
   const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);  // moments, assignment, copying
   if (plan.scheme.sampled) {
     const std::int64_t groups = core::ceil_div(plan.scheme.refined_runs, plan.refined_together);
-    const std::int64_t race =
-        std::min(plan.scheme.refined_runs > 1 ? models::kRaceIterations : 0, options.max_iter);
-    return {once + groups * lloyd_min, once + groups * (race > 0 ? race + 1 : 0) + lloyd_max - race};
+    const std::int64_t raced = plan.scheme.refined_runs > 1 ? models::kRaceIterations : 0;
+    if (raced == 0 || raced >= options.max_iter)
+      return {once + groups * lloyd_min, once + groups * lloyd_max};
+    return {once + groups * lloyd_min, once + groups * (raced + 1) + lloyd_max - raced};
   }
   const std::int64_t groups = core::ceil_div(options.n_init, plan.restarts_together);
   const std::int64_t seeding = 2 * (k - 1);

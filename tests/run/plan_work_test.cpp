@@ -179,16 +179,19 @@ TEST_F(PlanWorkTest, RunsOfASampleRaceOnAllRows) {
   options_.clustering.kmeans.restarts_on = RestartsOn::kSample;
   options_.clustering.kmeans.n_init = 4;
   options_.memory.budget_bytes = std::int64_t{1} << 30;
+  options_.clustering.kmeans.max_iter = 50;
   const StagePlan together = plan_fit(Session(options_, observer_), wide_workload());
-  // Normaliser, copying the sample, moments and assignment once. Five iterations of three runs and a pass for
-  // the inertia of those that end there; then five of the best, and that pass.
-  EXPECT_EQ(together.passes_max, 4 + 6 + 6);
+  // Normaliser, copying the sample, moments and assignment once. 20 iterations of three runs and a pass for
+  // the inertia of those that end there; then 30 of the best, and that pass.
+  EXPECT_EQ(together.passes_max, 4 + 21 + 31);
   EXPECT_EQ(together.passes_min, 4 + 2);
   options_.memory.budget_bytes = together.minimum_memory_bytes;
   const Session tight(options_, observer_);
   ASSERT_EQ(fit_parts(tight, wide_workload()).kmeans[0].refined_together, 1);
-  EXPECT_EQ(plan_fit(tight, wide_workload()).passes_max, 4 + 3 * 6 + 6);
+  EXPECT_EQ(plan_fit(tight, wide_workload()).passes_max, 4 + 3 * 21 + 31);
   EXPECT_EQ(plan_fit(tight, wide_workload()).passes_min, 4 + 3 * 2);
+  options_.clustering.kmeans.max_iter = 20;  // all end in the race
+  EXPECT_EQ(plan_fit(Session(options_, observer_), wide_workload()).passes_max, 4 + 3 * 21);
 }
 
 TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
