@@ -51,8 +51,8 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
 
-/// Iterations on all rows after which the runs of a sample that are behind are given up: after 20 the order is
-/// that of the end (bench/README.md), after 10 it often is not.
+/// Iterations on all rows after which the runs of a sample that are behind are given up: after 20 the order
+/// is that of the end (bench/README.md), after 10 it often is not.
 inline constexpr std::int64_t kRaceIterations = 20;
 
 /// How a fit goes over its rows; the data's shape and the options alone decide.
