@@ -12,9 +12,10 @@ is dropped from the page cache before every run (--warm leaves it there). Labels
 The limits are seconds that no program of the same method can go below, each as if the others were free:
     disk     what the stage read from it (run.json), at the rate at which this script reads the file cold
     memory   the frames once, at the rate of phase0_assign_rows
-    products at its rate of multiply-adds: the W products of frames of one covariance for all lags, the scores, every
-             k-means iteration that kmeans.csv records, and the ids; in analyze the sums by cluster of the values, their
-             squares and the permuted values, an addition each, for every condition and lag
+    products at its rate of multiply-adds: the spectral products of one covariance for all lags, the scores, the k-means
+             iterations that kmeans.csv records (of 512 values the first three of every run, as bounds save most of the
+             later ones), and the ids; in analyze an addition for every value and permutation, and for every condition
+             and lag those of the values and their squares
 
 All sizes together take 17 GB of disk for the latents.
 """
@@ -38,6 +39,8 @@ STAGES = ("collect", "fit", "analyze")
 DIM, WINDOW, LAGS, PERMUTATIONS = 512, 8, (1, 2, 4), 20
 PCA_DIM, K_MEAN, K_PCA = 8, 64, 256
 CONDITIONS = 3
+SPECTRAL_PRODUCTS = 92 / 57  # of D x D values a row (src/models/spectral_products.h)
+WHOLE_ITERATIONS = 3
 PROGRAM = workload.ROOT / "build/release/bench/phase0_assign_rows"
 
 
@@ -74,14 +77,15 @@ def operations(run, n_train, n_rows):
     """Float32 operations of each stage, as the page's head counts them."""
     with open(run / "kmeans.csv", newline="") as file:
         iterations = list(csv.DictReader(file))
-    kmeans = sum(
-        2 * int(row["n_rows"]) * (K_MEAN * DIM if row["condition"] == "mean_vq64" else K_PCA * PCA_DIM)
-        for row in iterations
-    )
-    covariance = 2 * n_train * WINDOW * DIM**2
+    kmeans = 0
+    for row in iterations:
+        on_mean = row["condition"] == "mean_vq64"
+        if not on_mean or int(row["iteration"]) <= WHOLE_ITERATIONS:
+            kmeans += 2 * int(row["n_rows"]) * (K_MEAN * DIM if on_mean else K_PCA * PCA_DIM)
+    covariance = 2 * n_train * SPECTRAL_PRODUCTS * DIM**2
     ids = 2 * n_rows * (WINDOW * DIM * PCA_DIM + K_MEAN * DIM + K_PCA * PCA_DIM)
-    sums = n_rows * DIM * (2 + PERMUTATIONS) * CONDITIONS
-    return {"collect": 0, "fit": covariance + kmeans + len(LAGS) * ids, "analyze": len(LAGS) * sums}
+    sums = n_rows * DIM * (PERMUTATIONS + 2 * CONDITIONS * len(LAGS))
+    return {"collect": 0, "fit": covariance + kmeans + len(LAGS) * ids, "analyze": sums}
 
 
 def run_workload(frames, arguments):
