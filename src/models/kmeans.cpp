@@ -138,10 +138,14 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
   return best;
 }
 
-/// Of runs after as many iterations the one with the least objective in the last. The others are behind.
+/// Of runs after as many iterations the one with the least objective in the last, or in the end where one has
+/// come to it. The others are behind.
 LloydRun& leader_of(std::vector<LloydRun>& runs) {
-  const auto ahead = [](const LloydRun& a, const LloydRun& b) {
-    const double by = a.history.back().inertia - b.history.back().inertia;
+  const auto objective = [](const LloydRun& run) {
+    return run.ended() ? run.inertia : run.history.back().inertia;
+  };
+  const auto ahead = [&](const LloydRun& a, const LloydRun& b) {
+    const double by = objective(a) - objective(b);
     return by != 0 ? by < 0 : a.restart < b.restart;
   };
   LloydRun& leader = *std::min_element(runs.begin(), runs.end(), ahead);

@@ -65,15 +65,20 @@ void WindowedCovariance::save(PanelRange group) {
   }
 }
 
-void WindowedCovariance::load(PanelRange group) {
-  const std::int64_t size = layout_.size(group);
-  panels_.resize(size);
+/// What the windows that begin at `start` have of the group.
+void WindowedCovariance::load(PanelRange group, std::int64_t start) {
+  panels_.resize(layout_.size(group));
   offset_ = layout_.panel(group.first).offset;
-  scratch_.will_need(offset_, size);
-  for (std::int64_t first = 0; first < size; first += kCopyValues) {
-    const std::int64_t n = std::min(kCopyValues, size - first);
-    std::copy_n(scratch_.data<double>() + offset_ + first, n, panels_.data() + first);
-    scratch_.release(offset_ + first, n);
+  for (std::int64_t i = group.first; i < group.end; ++i) {
+    const GramPanel& panel = layout_.panel(i);
+    const std::int64_t begin = panel.offset + start * panel.block_size();
+    const std::int64_t size = (layout_.window() - panel.difference) * panel.block_size();
+    scratch_.will_need(begin, size);
+    for (std::int64_t first = begin; first < begin + size; first += kCopyValues) {
+      const std::int64_t n = std::min(kCopyValues, begin + size - first);
+      std::copy_n(scratch_.data<double>() + first, n, panels_.data() + (first - offset_));
+      scratch_.release(first, n);
+    }
   }
 }
 
@@ -83,7 +88,7 @@ void WindowedCovariance::apply(std::int64_t start, const double* x, double* y, s
   std::fill_n(y, count * layout_.dim(), 0.0);
   const std::int64_t chunks = core::ceil_div(layout_.d(), GramLayout::kPanelRows);
   for (const PanelRange& group : groups_) {
-    if (groups_.size() > 1) load(group);
+    if (groups_.size() > 1) load(group, start);
     // Split over the threads by what is written; every value is summed over the panels in their order.
     pool.run(layout_.window() * chunks, [&](std::int64_t item, int) {
       for (std::int64_t i = group.first; i < group.end; ++i) {

@@ -36,7 +36,7 @@ class WindowedCovariance {
 
  private:
   void save(PanelRange group);
-  void load(PanelRange group);
+  void load(PanelRange group, std::int64_t start);
   void add_diagonal(const GramPanel& panel);
   void add_products(const GramPanel& panel, std::int64_t start, std::int64_t position, std::int64_t first,
                     const double* x, double* y, std::int64_t count) const;

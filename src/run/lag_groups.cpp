@@ -3,6 +3,17 @@
 #include <algorithm>
 
 namespace phase0::run {
+namespace {
+
+/// Whether the covariance of a span stays within what that of one context may take.
+bool is_small(std::int64_t window, std::int64_t span, std::int64_t dim) {
+  const auto w = static_cast<double>(window);
+  const auto d = static_cast<double>(dim);
+  const double blocks = w * static_cast<double>(span) - w * (w - 1) / 2;
+  return blocks * d * d * 8 <= static_cast<double>(models::kMaxAutoCovarianceBytes);
+}
+
+}  // namespace
 
 std::vector<LagGroup> pca_lag_groups(const Options& options, Storage storage, std::int64_t dim) {
   const std::int64_t window = options.context.window_size;
@@ -13,7 +24,9 @@ std::vector<LagGroup> pca_lag_groups(const Options& options, Storage storage, st
   std::sort(lags.begin(), lags.end());
   std::vector<LagGroup> groups;
   for (const std::int64_t lag : lags) {
-    if (alone || groups.empty() || lag - groups.back().front() > window) groups.emplace_back();
+    const bool together = !alone && !groups.empty() && lag - groups.back().front() <= window &&
+                          is_small(window, window + lag - groups.back().front(), dim);
+    if (!together) groups.emplace_back();
     groups.back().push_back(lag);
   }
   return groups;

@@ -9,7 +9,8 @@
 namespace phase0::run {
 
 /// Lags whose contexts are fitted and scored together, ascending: as they lie at most a window apart, they
-/// share most of their frames, and with them the products that a covariance is made of.
+/// share most of their frames, and with them the products that a covariance is made of. Their covariance
+/// takes at most models::kMaxAutoCovarianceBytes where that of one context does.
 using LagGroup = std::vector<std::int64_t>;
 
 /// All lags, each in one group. Those of stored contexts (dense) and of the incremental SVD stand alone.

@@ -27,6 +27,7 @@ TEST(LagGroups, StoredContextsAndTheIncrementalSvdStandAlone) {
   EXPECT_EQ(pca_lag_groups(options, Storage::kDense, 8), alone);
   EXPECT_EQ(pca_task(alone[1], options, Storage::kDense, 3, "scratch").window, 1);
   EXPECT_EQ(pca_lag_groups(options, Storage::kWindow, 100'000), alone);  // too large a covariance
+  EXPECT_EQ(pca_lag_groups(options, Storage::kWindow, 5000), alone);     // 1.9 GiB, and 2.6 for both
   options.clustering.pca_method = PcaMethod::kIncrementalSvd;
   EXPECT_EQ(pca_lag_groups(options, Storage::kWindow, 8), alone);
 }
