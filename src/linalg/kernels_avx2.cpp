@@ -26,6 +26,7 @@ inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
 
 #include "linalg/kernels_impl.inc"
 #include "linalg/kernels_nearest.inc"
+#include "linalg/kernels_table.inc"
 
 void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
   std::int64_t i = 0;
@@ -37,21 +38,7 @@ void half_to_float(const std::uint16_t* in, float* out, std::int64_t n) {
 }
 }  // namespace
 
-const Kernels kKernels = {"avx2",
-                          &half_to_float,
-                          &shift_and_norms,
-                          &accumulate_fixed,
-                          &mean_rows,
-                          &squared_distance,
-                          &squared_distance_float,
-                          &score_row,
-                          &normalise_tile,
-                          &add_tile,
-                          &tile_norm,
-                          &add_to_slots,
-                          kFold,
-                          kNearest,
-                          kNearest};
+constinit const Kernels kKernels = kernels_named("avx2", &half_to_float);
 
 }  // namespace avx2
 }  // namespace phase0::linalg

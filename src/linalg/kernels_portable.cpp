@@ -23,24 +23,11 @@ inline void lesser_of(Floats& out, const Floats& a, const Floats& b) {
 
 #include "linalg/kernels_impl.inc"
 #include "linalg/kernels_nearest.inc"
+#include "linalg/kernels_table.inc"
 
 }  // namespace
 
-const Kernels kKernels = {"portable",
-                          &half_to_float_scalar,
-                          &shift_and_norms,
-                          &accumulate_fixed,
-                          &mean_rows,
-                          &squared_distance,
-                          &squared_distance_float,
-                          &score_row,
-                          &normalise_tile,
-                          &add_tile,
-                          &tile_norm,
-                          &add_to_slots,
-                          kFold,
-                          kNearest,
-                          kNearest};
+constinit const Kernels kKernels = kernels_named("portable", &half_to_float_scalar);
 
 }  // namespace portable
 }  // namespace phase0::linalg
