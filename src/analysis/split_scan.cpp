@@ -86,18 +86,11 @@ std::unique_ptr<EntryStream> make_stream(const SplitWork& work, const Unit& unit
   const auto cell = static_cast<std::size_t>(unit.cell);
   const ClusterTable& table = work.tables[cell];
   const Assignment& assignment = work.assignment(cell);
-  switch (unit.kind) {
-    case UnitKind::kObserved:
-    case UnitKind::kSpeakers:
-      return observed_stream(assignment.cluster, table, work.planes);
-    case UnitKind::kConfidence: {
-      const auto slice = static_cast<std::size_t>(unit.index);
-      return confidence_stream(assignment, table, slice, work.cuts[cell * work.slices.size() + slice]);
-    }
-    case UnitKind::kPermuted:
-      break;  // as above
+  if (unit.kind == UnitKind::kConfidence) {
+    const auto slice = static_cast<std::size_t>(unit.index);
+    return confidence_stream(assignment, table, slice, work.cuts[cell * work.slices.size() + slice]);
   }
-  return nullptr;
+  return observed_stream(assignment.cluster, table, work.planes);
 }
 
 /// The units that share one pass over the rows, with the streams that feed them.

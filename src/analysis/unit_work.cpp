@@ -93,30 +93,29 @@ void UnitWork::finish() {
 
 void UnitWork::merge_into(std::vector<CellSums>& cells) const {
   const auto index = static_cast<std::size_t>(unit_.index);
-  if (unit_.kind == UnitKind::kPermuted) {
-    const std::size_t n_slices = work_.slices.size();
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-      add_tiles<GroupSums>(cells[c].permuted[index], std::span(groups_).subspan(c * n_slices, n_slices));
-    }
-    return;
-  }
-  CellSums& cell = cells[static_cast<std::size_t>(unit_.cell)];
+  const std::size_t n_slices = work_.slices.size();
+  const auto own = [&]() -> CellSums& { return cells[static_cast<std::size_t>(unit_.cell)]; };
   switch (unit_.kind) {
-    case UnitKind::kObserved:
+    case UnitKind::kObserved: {
+      CellSums& cell = own();
       add_tiles<GroupSums>(cell.observed, groups_);
       add_tiles<EntropySums>(cell.entropy, entropy_);
       cell.cluster_variance.resize(cluster_variance_.size(), 0);
       for (std::size_t k = 0; k < cluster_variance_.size(); ++k)
         cell.cluster_variance[k] += cluster_variance_[k];
       return;
+    }
     case UnitKind::kSpeakers:
-      add_tiles<GroupSums>(cell.speakers, groups_);
+      add_tiles<GroupSums>(own().speakers, groups_);
       return;
     case UnitKind::kConfidence:
-      add_tiles<GroupSums>(cell.curve[index], groups_);
+      add_tiles<GroupSums>(own().curve[index], groups_);
       return;
     case UnitKind::kPermuted:
-      return;  // as above
+      for (std::size_t c = 0; c < cells.size(); ++c) {
+        add_tiles<GroupSums>(cells[c].permuted[index], std::span(groups_).subspan(c * n_slices, n_slices));
+      }
+      return;
   }
 }
 

@@ -157,8 +157,8 @@ class ComputedSource final : public FrameSource {
       // Numbers from here on are those of the run's rows, which are those of their first frames.
       const std::int64_t skip = row - first;
       std::int64_t in_run = 0;
-      while (packed + in_run < std::ssize(wanted) && wanted[at(packed + in_run)] < skip + rows) ++in_run;
-      const auto of_run = wanted.subspan(at(packed), at(in_run));
+      while (packed + in_run < std::ssize(wanted) && wanted[as_size(packed + in_run)] < skip + rows) ++in_run;
+      const auto of_run = wanted.subspan(as_size(packed), as_size(in_run));
       const auto take = [&](std::int64_t begin, std::int64_t end, std::span<const std::int32_t> piece) {
         load_frames(frame + begin, end - begin, out);
         for (const std::int32_t w : piece) compute(w - skip - begin, packed++, out);

@@ -60,7 +60,6 @@ class Samples {
 
   std::unique_ptr<FeatureSource> delta(Split split) const;
   std::unique_ptr<FeatureSource> mean(Split split, std::int64_t lag) const;
-  std::unique_ptr<FeatureSource> flat(Split split, std::int64_t lag) const { return flat(split, lag, lag); }
   /// Rows of window + last_lag - first_lag frames, which hold the contexts of all lags between; not with
   /// storage dense, which has each context by itself.
   std::unique_ptr<FeatureSource> flat(Split split, std::int64_t first_lag, std::int64_t last_lag) const;

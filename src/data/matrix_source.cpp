@@ -80,8 +80,8 @@ class SubsetSource final : public FeatureSource {
     for_each_range(first, n, [&](std::int64_t row, std::int64_t base_row, std::int64_t count) {
       const auto skip = static_cast<std::int32_t>(row - first);
       in_base.clear();
-      for (std::int64_t w = packed; w < std::ssize(wanted) && wanted[at(w)] < skip + count; ++w) {
-        in_base.push_back(wanted[at(w)] - skip);
+      for (std::int64_t w = packed; w < std::ssize(wanted) && wanted[as_size(w)] < skip + count; ++w) {
+        in_base.push_back(wanted[as_size(w)] - skip);
       }
       if (in_base.empty() && !were_read_ahead) return;
       base_.load_rows(base_row, count, in_base, were_read_ahead, piece);
@@ -105,7 +105,7 @@ class SubsetSource final : public FeatureSource {
   /// The piece's rows to where they begin in `out`.
   void copy(const FeatureBlock& piece, std::int64_t to, FeatureBlock& out) const {
     std::memcpy(out.frames.data() + to * frame_dim(), piece.matrix(),
-                at(piece.n_rows * frame_dim()) * sizeof(float));
+                as_size(piece.n_rows * frame_dim()) * sizeof(float));
   }
   template <typename Visit>
   void for_each_range(std::int64_t first, std::int64_t n, const Visit& visit) const {

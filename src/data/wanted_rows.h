@@ -9,7 +9,7 @@ namespace phase0::data {
 /// Copied from the page cache in the time of a call for a piece of its own.
 inline constexpr std::int64_t kNearbyBytes = 4096;
 
-inline std::size_t at(std::int64_t index) {
+inline std::size_t as_size(std::int64_t index) {
   return static_cast<std::size_t>(index);
 }
 
@@ -36,7 +36,8 @@ inline void pack_rows(std::span<const std::int32_t> wanted, std::int64_t first, 
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const std::int64_t from = wanted[i] - first;
     if (from == static_cast<std::int64_t>(i)) continue;
-    std::memmove(matrix + static_cast<std::int64_t>(i) * dim, matrix + from * dim, at(dim) * sizeof(float));
+    std::memmove(matrix + static_cast<std::int64_t>(i) * dim, matrix + from * dim,
+                 as_size(dim) * sizeof(float));
   }
 }
 

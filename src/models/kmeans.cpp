@@ -125,8 +125,12 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
     const std::int64_t count = std::min(together, task.options.n_init - first);
     std::vector<LloydRun> runs = seeded_runs(data, task, first, count, execution);
     run_lloyd(data,
-              {task.k, task.options, "restart", scheme.bounded ? kFarIterations : task.options.max_iter + 1,
-               task.options.max_iter, task.scratch_folder, task.label + ": restarts"},
+              {.k = task.k,
+               .options = task.options,
+               .phase = "restart",
+               .unbounded_iterations = scheme.bounded ? kFarIterations : task.options.max_iter + 1,
+               .scratch_folder = task.scratch_folder,
+               .label = task.label + ": restarts"},
               runs, execution);
     for (auto& run : runs) {
       history.insert(history.end(), run.history.begin(), run.history.end());
@@ -159,13 +163,14 @@ LloydRun& leader_of(std::vector<LloydRun>& runs) {
 LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
                 std::vector<LloydRun> starts, core::Execution& execution,
                 std::vector<KMeansIteration>& history) {
-  LloydTask lloyd{task.k,
-                  task.options,
-                  "refine",
-                  scheme.bounded ? 0 : task.options.max_iter + 1,
-                  starts.size() > 1 ? kRaceIterations : task.options.max_iter,
-                  task.scratch_folder,
-                  task.label + ": refining on all rows"};
+  LloydTask race{.k = task.k,
+                 .options = task.options,
+                 .phase = "refine",
+                 .unbounded_iterations = scheme.bounded ? 0 : task.options.max_iter + 1,
+                 .scratch_folder = task.scratch_folder,
+                 .label = task.label + ": refining on all rows"};
+  const LloydTask to_the_end = race;
+  if (starts.size() > 1) race.pause_after = kRaceIterations;
   const std::int64_t together = lloyd_in_lockstep(data.rows.shape(), task.k, std::ssize(starts),
                                                   execution.pool.size(), execution.memory.free_bytes());
   std::vector<LloydRun> raced;
@@ -177,15 +182,14 @@ LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansSche
       run.restart = starts[r].restart;
       run.centroids = std::move(starts[r].centroids);
     }
-    run_lloyd(data, lloyd, runs, execution);
+    run_lloyd(data, race, runs, execution);
     std::move(runs.begin(), runs.end(), std::back_inserter(raced));
   }
   LloydRun& leader = leader_of(raced);
   if (!leader.ended()) {
     std::vector<LloydRun> last;
     last.push_back(std::move(leader));
-    lloyd.pause_after = task.options.max_iter;
-    run_lloyd(data, lloyd, last, execution);
+    run_lloyd(data, to_the_end, last, execution);
     leader = std::move(last[0]);
   }
   for (const LloydRun& run : raced) history.insert(history.end(), run.history.begin(), run.history.end());

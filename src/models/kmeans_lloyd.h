@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct LloydTask {
   /// which pays once the centroids move little.
   std::int64_t unbounded_iterations = 0;
   /// Iterations of a run after which it pauses, with neither counts nor inertia, unless it ends before.
-  std::int64_t pause_after = 0;
+  std::int64_t pause_after = std::numeric_limits<std::int64_t>::max();
   std::string scratch_folder;  ///< for the bounds
   std::string label;           ///< for the observer
 };
