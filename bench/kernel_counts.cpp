@@ -110,7 +110,7 @@ void spectral_products() {
   core::ThreadPool pool(1);
   models::SpectralProducts products(4, 128);
   phase0_measured([&] {
-    products.begin_scan(0, models::SpectralProducts::kUnits);
+    products.begin_scan(0, models::SpectralProducts::kBands);
     products.add(blocks, pool);
     products.end_scan(pool);
   });

@@ -28,10 +28,10 @@ class CovarianceFitter final : public PcaFitter {
         layout_(task.window, std::ssize(shift_), task.span()),
         covariance_(layout_, layout_.groups(plan.group_bytes), task.scratch_folder) {
     const std::int64_t n_groups = covariance_.n_groups();
-    if (plan.spectral_units > 0) {
+    if (plan.spectral_bands > 0) {
       products_.emplace(task.window, layout_.d());
-      for (int first = 0; first < SpectralProducts::kUnits; first += plan.spectral_units) {
-        const int end = std::min(first + plan.spectral_units, SpectralProducts::kUnits);
+      for (int first = 0; first < SpectralProducts::kBands; first += plan.spectral_bands) {
+        const int end = std::min(first + plan.spectral_bands, SpectralProducts::kBands);
         scans_.push_back({first, end, false});
       }
     }
@@ -41,15 +41,15 @@ class CovarianceFitter final : public PcaFitter {
       scans_.insert(scans_.end(), static_cast<std::size_t>(n_groups), {0, 0, true});
     }
     PHASE0_CHECK(std::ssize(scans_) == plan.n_scans);
+    begin_scan();
   }
 
   std::int64_t n_scans() const override { return std::ssize(scans_); }
 
   void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) override {
-    if (!is_begun_) begin();
     pool.run(std::ssize(blocks),
              [&](std::int64_t b, int) { subtract(shift_, blocks[static_cast<std::size_t>(b)]); });
-    if (scan().takes_units()) products_->add(blocks, pool);
+    if (scan().takes_bands()) products_->add(blocks, pool);
     if (!part_) return;
     if (products_) {
       part_->add_edges(blocks, pool);
@@ -59,7 +59,7 @@ class CovarianceFitter final : public PcaFitter {
   }
 
   void end_scan(core::ThreadPool& pool) override {
-    if (scan().takes_units()) products_->end_scan(pool);
+    if (scan().takes_bands()) products_->end_scan(pool);
     if (part_) {
       part_->finish(pool, products_ ? &*products_ : nullptr);
       n_samples_ = part_->n();
@@ -67,9 +67,11 @@ class CovarianceFitter final : public PcaFitter {
       covariance_.take(*part_);
       part_.reset();
     }
-    ++n_ended_;
-    is_begun_ = false;
-    if (n_ended_ == n_scans()) products_.reset();
+    if (++n_ended_ < n_scans()) {
+      begin_scan();
+    } else {
+      products_.reset();
+    }
   }
 
   std::vector<PcaModel> finish(std::int64_t k, core::Execution& execution) override {
@@ -80,16 +82,15 @@ class CovarianceFitter final : public PcaFitter {
 
  private:
   struct Scan {
-    int first_unit = 0, end_unit = 0;
+    int first_band = 0, end_band = 0;
     bool panels = false;  ///< of the next group
-    bool takes_units() const { return end_unit > first_unit; }
+    bool takes_bands() const { return end_band > first_band; }
   };
   const Scan& scan() const { return scans_.at(static_cast<std::size_t>(n_ended_)); }
 
-  void begin() {
-    if (scan().takes_units()) products_->begin_scan(scan().first_unit, scan().end_unit);
+  void begin_scan() {
+    if (scan().takes_bands()) products_->begin_scan(scan().first_band, scan().end_band);
     if (scan().panels) part_.emplace(covariance_.next_part());
-    is_begun_ = true;
   }
 
   PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
@@ -126,7 +127,6 @@ class CovarianceFitter final : public PcaFitter {
   WindowedCovariance covariance_;
   std::vector<Scan> scans_;
   std::int64_t n_ended_ = 0;
-  bool is_begun_ = false;
   std::optional<SpectralProducts> products_;
   std::optional<WindowedGram> part_;
   std::int64_t n_samples_ = 0;

@@ -123,29 +123,29 @@ class CovarianceBytes {
  public:
   CovarianceBytes(const GramLayout& layout, std::int64_t k)
       : layout_(layout),
-        most_units_(SpectralProducts::suits(layout.window(), layout.d()) ? SpectralProducts::kUnits : 0),
+        most_bands_(SpectralProducts::suits(layout.window(), layout.d()) ? SpectralProducts::kBands : 0),
         edges_(WindowedGram::workspace_bytes(layout, 0)),
         eigen_(linalg::eigen_method(layout.dim(), k).workspace_bytes) {}
 
-  int most_units() const { return most_units_; }
+  int most_bands() const { return most_bands_; }
   std::int64_t panels() const { return 8 * layout_.size(layout_.all()); }
-  /// A scan for products of whole runs; with 0 units those that are kept for the panels.
-  std::int64_t products(int units) const {
-    return most_units_ > 0 ? SpectralProducts::bytes(layout_.window(), layout_.d(), units) : 0;
+  /// A scan for products of whole runs; with 0 bands those that are kept for the panels.
+  std::int64_t products(int bands) const {
+    return most_bands_ > 0 ? SpectralProducts::bytes(layout_.window(), layout_.d(), bands) : 0;
   }
   /// All at once, and the eigenpairs after it.
-  std::int64_t whole() const { return panels() + std::max(products(most_units_) + edges_, eigen_); }
+  std::int64_t whole() const { return panels() + std::max(products(most_bands_) + edges_, eigen_); }
   /// Beside one group of the panels, in its scan and when eigenpairs are sought.
   std::int64_t beside_group() const {
     return std::max(products(0) + edges_, eigen_) + WindowedCovariance::kCopyBytes;
   }
-  std::int64_t in_parts(int units, std::int64_t group_bytes) const {
-    return std::max(products(units), beside_group() + group_bytes);
+  std::int64_t in_parts(int bands, std::int64_t group_bytes) const {
+    return std::max(products(bands), beside_group() + group_bytes);
   }
 
  private:
   const GramLayout& layout_;
-  int most_units_;
+  int most_bands_;
   std::int64_t edges_, eigen_;
 };
 
@@ -156,22 +156,22 @@ void plan_scans(const GramLayout& layout, std::int64_t k, const PcaRoom& room, P
   const core::ScanNeed scan = plan.need;
   plan.need.fixed_bytes += bytes.whole();
   plan.group_bytes = bytes.panels();
-  plan.spectral_units = bytes.most_units();
+  plan.spectral_bands = bytes.most_bands();
   plan.minimum_bytes = plan.need.minimum_bytes();
   if (room.scratch_in_memory) return;
   const std::int64_t least_group = layout.smallest_group_bytes();
-  const std::int64_t least = bytes.in_parts(std::min(1, bytes.most_units()), least_group);
+  const std::int64_t least = bytes.in_parts(std::min(1, bytes.most_bands()), least_group);
   plan.minimum_bytes = std::min(plan.minimum_bytes, scan.minimum_bytes() + least);
   if (plan.need.minimum_bytes() <= std::max(room.free_bytes, plan.minimum_bytes)) return;
   // A block for every thread first, then as much as fits.
   std::int64_t free_bytes = room.free_bytes - scan.bytes(room.threads, room.threads);
   if (free_bytes < least) free_bytes = room.free_bytes - scan.minimum_bytes();
   plan.group_bytes = std::clamp(free_bytes - bytes.beside_group(), least_group, bytes.panels());
-  while (plan.spectral_units > 1 && bytes.products(plan.spectral_units) > free_bytes) --plan.spectral_units;
+  while (plan.spectral_bands > 1 && bytes.products(plan.spectral_bands) > free_bytes) --plan.spectral_bands;
   plan.need = scan;
-  plan.need.fixed_bytes += bytes.in_parts(plan.spectral_units, plan.group_bytes);
+  plan.need.fixed_bytes += bytes.in_parts(plan.spectral_bands, plan.group_bytes);
   plan.n_scans = std::ssize(layout.groups(plan.group_bytes));
-  if (plan.spectral_units > 0) plan.n_scans += core::ceil_div(SpectralProducts::kUnits, plan.spectral_units);
+  if (plan.spectral_bands > 0) plan.n_scans += core::ceil_div(SpectralProducts::kBands, plan.spectral_bands);
   plan.scratch_bytes = plan.group_bytes < bytes.panels() ? bytes.panels() : 0;
 }
 

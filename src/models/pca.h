@@ -54,11 +54,6 @@ struct PcaTask {
   std::int64_t span() const { return window + *std::max_element(starts.begin(), starts.end()); }
 };
 
-struct PcaPlan;
-/// The exact F x F covariance, never formed from rows (models/windowed_gram.h). `shift` [frame_dim] is a
-/// value near the frames' mean. What is not held at once by the plan lies in a scratch file.
-std::unique_ptr<PcaFitter> covariance_fitter(const PcaTask& task, std::vector<float> shift,
-                                             const PcaPlan& plan);
 /// Approximate: keeps 2 k + 64 directions and a chunk of rows (Ross, Lim, Lin, Yang 2008). `k` bounds the k
 /// of finish().
 std::unique_ptr<PcaFitter> incremental_svd_fitter(std::int64_t dim, std::int64_t k);
@@ -84,9 +79,15 @@ struct PcaPlan {
   std::int64_t minimum_bytes = 0;             ///< the least memory that works
   std::int64_t n_scans = 1;
   std::int64_t group_bytes = 0;    ///< of the covariance held at once
-  int spectral_units = 0;          ///< in a scan; 0: frames are multiplied one difference after the other
+  int spectral_bands = 0;          ///< in a scan; 0: frames are multiplied one difference after the other
   std::int64_t scratch_bytes = 0;  ///< on disk
 };
+
+/// The exact F x F covariance, never formed from rows (models/windowed_gram.h). `shift` [frame_dim] is a
+/// value near the frames' mean. What is not held at once by the plan lies in a scratch file.
+std::unique_ptr<PcaFitter> covariance_fitter(const PcaTask& task, std::vector<float> shift,
+                                             const PcaPlan& plan);
+
 /// What a fit may use.
 struct PcaRoom {
   int threads = 1;

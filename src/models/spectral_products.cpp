@@ -29,8 +29,8 @@ constexpr std::int64_t kMostBytes = std::int64_t{64} << 20;
 std::int64_t n_frequencies(std::int64_t length) {
   return length / 2 + 1;
 }
-std::int64_t first_of_unit(int unit, std::int64_t length) {
-  return unit * n_frequencies(length) / SpectralProducts::kUnits;
+std::int64_t first_of_band(int band, std::int64_t length) {
+  return band * n_frequencies(length) / SpectralProducts::kBands;
 }
 
 void add_row(const float* from, float sign, std::int64_t d, float* to) {
@@ -65,20 +65,27 @@ SpectralProducts::SpectralProducts(std::int64_t n_differences, std::int64_t d)
       if (t > 0 && t < half) sines_[f * (half - 1) + t - 1] = static_cast<float>(-std::sin(angle(f, t)));
     }
   }
+  for (std::int64_t k = 0; k < n_differences; ++k) {
+    for (std::int64_t f = 0; f <= half; ++f) {
+      // A frequency stands for its mirror image too.
+      const double share = (is_real(f) ? 1.0 : 2.0) / static_cast<double>(length_);
+      inverse_.push_back({share * std::cos(angle(f, k)), share * std::sin(angle(f, k))});
+    }
+  }
   products_.resize(n_differences * d * d);
   products_.fill(0.0);
   ends_.resize(kEnds * 2 * (n_differences - 1) * d);
 }
 
-std::int64_t SpectralProducts::bytes(std::int64_t n_differences, std::int64_t d, int units) {
+std::int64_t SpectralProducts::bytes(std::int64_t n_differences, std::int64_t d, int bands) {
   const std::int64_t length = length_for(n_differences);
   const std::int64_t products = 8 * n_differences * d * d;
-  if (units == 0) return products;
+  if (bands == 0) return products;
   const std::int64_t frequency = 4 * 2 * d * (kTransforms + d);
-  const std::int64_t most_frequencies = core::ceil_div(n_frequencies(length), kUnits);
+  const std::int64_t most_frequencies = core::ceil_div(n_frequencies(length), kBands);
   const std::int64_t tables = 4 * length * length;
   const std::int64_t ends = 4 * kEnds * 2 * (n_differences - 1) * d;
-  return products + units * (products + most_frequencies * frequency) + tables + ends;
+  return products + bands * (products + most_frequencies * frequency) + tables + ends;
 }
 
 double SpectralProducts::products_per_row(std::int64_t n_differences) {
@@ -92,19 +99,19 @@ std::int64_t SpectralProducts::worker_bytes(std::int64_t n_differences, std::int
   return 4 * d * (length_for(n_differences) + std::min(kRowsAtOnce, d));
 }
 
-void SpectralProducts::begin_scan(int first_unit, int end_unit) {
-  PHASE0_CHECK(units_.empty() && first_unit < end_unit && end_unit <= kUnits);
-  with_ends_ = first_unit == 0;
-  units_.resize(static_cast<std::size_t>(end_unit - first_unit));
-  for (Unit& unit : units_) {
-    unit.first = first_of_unit(first_unit, length_);
-    unit.end = first_of_unit(++first_unit, length_);
-    const std::int64_t frequencies = unit.end - unit.first;
-    unit.spectra.resize(frequencies * 2 * kTransforms * d_);
-    unit.products.resize(frequencies * 2 * d_ * d_);
-    unit.products.fill(0.0f);
-    unit.sums.resize(products_.size());
-    unit.sums.fill(0.0);
+void SpectralProducts::begin_scan(int first_band, int end_band) {
+  PHASE0_CHECK(bands_.empty() && first_band < end_band && end_band <= kBands);
+  with_ends_ = first_band == 0;
+  bands_.resize(static_cast<std::size_t>(end_band - first_band));
+  for (Band& band : bands_) {
+    band.first = first_of_band(first_band, length_);
+    band.end = first_of_band(++first_band, length_);
+    const std::int64_t frequencies = band.end - band.first;
+    band.spectra.resize(frequencies * 2 * kTransforms * d_);
+    band.products.resize(frequencies * 2 * d_ * d_);
+    band.products.fill(0.0f);
+    band.sums.resize(products_.size());
+    band.sums.fill(0.0);
   }
 }
 
@@ -164,34 +171,34 @@ void SpectralProducts::transform(const Transform& from, std::int64_t slot, Works
       }
     }
   }
-  for (Unit& unit : units_) {
-    const std::int64_t n = unit.end - unit.first;
-    float* spectra = unit.spectra.data() + slot * d_;
-    linalg::multiply_ab(n, d_, half + 1, cosines_.data() + unit.first * (half + 1), half + 1,
+  for (Band& band : bands_) {
+    const std::int64_t n = band.end - band.first;
+    float* spectra = band.spectra.data() + slot * d_;
+    linalg::multiply_ab(n, d_, half + 1, cosines_.data() + band.first * (half + 1), half + 1,
                         workspace.even.data(), d_, spectra, 2 * kTransforms * d_);
-    linalg::multiply_ab(n, d_, half - 1, sines_.data() + unit.first * (half - 1), half - 1,
+    linalg::multiply_ab(n, d_, half - 1, sines_.data() + band.first * (half - 1), half - 1,
                         workspace.odd.data(), d_, spectra + kTransforms * d_, 2 * kTransforms * d_);
   }
 }
 
 void SpectralProducts::add_spectra(core::ThreadPool& pool) {
-  std::vector<std::pair<Unit*, std::int64_t>> frequencies;
-  for (Unit& unit : units_) {
-    for (std::int64_t f = unit.first; f < unit.end; ++f) frequencies.emplace_back(&unit, f);
+  std::vector<std::pair<Band*, std::int64_t>> frequencies;
+  for (Band& band : bands_) {
+    for (std::int64_t f = band.first; f < band.end; ++f) frequencies.emplace_back(&band, f);
   }
   pool.run(std::ssize(frequencies), [&](std::int64_t i, int) {
-    const auto& [unit, frequency] = frequencies[static_cast<std::size_t>(i)];
-    add_frequency(*unit, frequency);
+    const auto& [band, frequency] = frequencies[static_cast<std::size_t>(i)];
+    add_frequency(*band, frequency);
   });
   n_transforms_ = 0;
   if (++n_batches_ == kBatches) move_products(pool);
 }
 
-void SpectralProducts::add_frequency(Unit& unit, std::int64_t frequency) const {
-  const std::int64_t i = frequency - unit.first;
-  const float* a = unit.spectra.data() + i * 2 * kTransforms * d_;
+void SpectralProducts::add_frequency(Band& band, std::int64_t frequency) const {
+  const std::int64_t i = frequency - band.first;
+  const float* a = band.spectra.data() + i * 2 * kTransforms * d_;
   const float* b = a + kTransforms * d_;
-  float* squares = unit.products.data() + i * 2 * d_ * d_;
+  float* squares = band.products.data() + i * 2 * d_ * d_;
   linalg::add_ata(d_, n_transforms_, a, d_, squares, d_);
   if (is_real(frequency)) return;
   linalg::add_ata(d_, n_transforms_, b, d_, squares, d_);
@@ -200,33 +207,29 @@ void SpectralProducts::add_frequency(Unit& unit, std::int64_t frequency) const {
 
 void SpectralProducts::move_products(core::ThreadPool& pool) {
   const std::int64_t tiles = core::ceil_div(d_, kTile);
-  pool.run(std::ssize(units_) * tiles, [&](std::int64_t item, int) {
+  pool.run(std::ssize(bands_) * tiles, [&](std::int64_t item, int) {
     const std::int64_t row = item % tiles;
-    Unit& unit = units_[static_cast<std::size_t>(item / tiles)];
-    for (std::int64_t column = row; column < tiles; ++column) move_tile(unit, row * kTile, column * kTile);
+    Band& band = bands_[static_cast<std::size_t>(item / tiles)];
+    for (std::int64_t column = row; column < tiles; ++column) move_tile(band, row * kTile, column * kTile);
   });
-  for (Unit& unit : units_) unit.products.fill(0.0f);
+  for (Band& band : bands_) band.products.fill(0.0f);
   n_batches_ = 0;
 }
 
 /// The inverse transform of a tile on the diagonal or right of it, and of the one opposite: with S = A^T A +
 /// B^T B and T = A^T B - (A^T B)^T, difference k has the sum over the frequencies f of S cos(2 pi f k /
 /// length) - T sin(2 pi f k / length), and its transpose the same with a plus.
-void SpectralProducts::move_tile(Unit& unit, std::int64_t row, std::int64_t column) const {
+void SpectralProducts::move_tile(Band& band, std::int64_t row, std::int64_t column) const {
   const std::int64_t rows = std::min(kTile, d_ - row);
   const std::int64_t columns = std::min(kTile, d_ - column);
   using Tile = std::array<std::array<double, kTile>, kTile>;
   for (std::int64_t k = 0; k < n_differences_; ++k) {
     Tile symmetric{};
     Tile skew{};
-    for (std::int64_t f = unit.first; f < unit.end; ++f) {
-      const float* squares = unit.products.data() + (f - unit.first) * 2 * d_ * d_;
+    for (std::int64_t f = band.first; f < band.end; ++f) {
+      const float* squares = band.products.data() + (f - band.first) * 2 * d_ * d_;
       const float* mixed = squares + d_ * d_;
-      const double angle =
-          2 * std::numbers::pi * static_cast<double>(f * k % length_) / static_cast<double>(length_);
-      const double weight = (is_real(f) ? 1.0 : 2.0) / static_cast<double>(length_);
-      const double cosine = weight * std::cos(angle);
-      const double sine = weight * std::sin(angle);
+      const auto [cosine, sine] = inverse_[static_cast<std::size_t>(k * n_frequencies(length_) + f)];
       for (std::int64_t r = 0; r < rows; ++r) {
         auto& to = symmetric[static_cast<std::size_t>(r)];
         const float* from = squares + (row + r) * d_ + column;
@@ -243,7 +246,7 @@ void SpectralProducts::move_tile(Unit& unit, std::int64_t row, std::int64_t colu
         }
       }
     }
-    double* sums = unit.sums.data() + k * d_ * d_;
+    double* sums = band.sums.data() + k * d_ * d_;
     for (std::int64_t r = 0; r < rows; ++r) {
       // On the diagonal tile the other half follows from this one.
       for (std::int64_t j = row == column ? r : 0; j < columns; ++j) {
@@ -298,11 +301,11 @@ void SpectralProducts::end_scan(core::ThreadPool& pool) {
   add_spectra(pool);
   if (n_batches_ > 0) move_products(pool);
   if (with_ends_) add_ends(pool);
-  for (const Unit& unit : units_) {
-    for (std::int64_t i = 0; i < products_.size(); ++i) products_[i] += unit.sums[i];
+  for (const Band& band : bands_) {
+    for (std::int64_t i = 0; i < products_.size(); ++i) products_[i] += band.sums[i];
   }
-  const bool is_last = units_.back().end == n_frequencies(length_);
-  units_.clear();
+  const bool is_last = bands_.back().end == n_frequencies(length_);
+  bands_.clear();
   workspaces_.clear();
   if (is_last) ends_ = {};
 }

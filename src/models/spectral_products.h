@@ -18,32 +18,32 @@ namespace phase0::models {
 /// as frames, whatever the number of differences, instead of a product for every difference. Pairs of frames
 /// on either side of a segment's end are added by themselves.
 ///
-/// The frequencies are in kUnits units, each summed up for itself, so that a scan may take some of them and
+/// The frequencies are in kBands bands, each summed up for itself, so that a scan may take some of them and
 /// the next one others, with the same bits. Products are float32 and are moved into float64 now and then: the
 /// error is some 1e-7 of the product of the two values' norms, several times that of a product for every
 /// difference. So components of far less than 1e-6 of the total variance are lost in it.
 class SpectralProducts {
  public:
-  static constexpr int kUnits = 3;
+  static constexpr int kBands = 3;
   /// Whether this is worth more than a product per difference; depends on the shape alone.
   static bool suits(std::int64_t n_differences, std::int64_t d);
 
   SpectralProducts(std::int64_t n_differences, std::int64_t d);
 
-  /// Begins a scan that takes units [first, end): all units one after the other, in as many scans as need be.
-  void begin_scan(int first_unit, int end_unit);
+  /// Begins a scan that takes bands [first, end): all bands one after the other, in as many scans as need be.
+  void begin_scan(int first_band, int end_band);
   /// Blocks in row order, after those of earlier calls, of at least n_differences frames a window. Their
   /// frames are near zero mean, which saves digits.
   void add(const std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool);
   void end_scan(core::ThreadPool& pool);
 
-  /// Product k [d, d], after the scan of the last unit.
+  /// Product k [d, d], after the scan of the last band.
   const double* product(std::int64_t k) const { return products_.data() + k * d_ * d_; }
 
   /// Products of d x d values that a row costs.
   static double products_per_row(std::int64_t n_differences);
-  /// What is held with so many units in a scan, with 0 after the last one; and what every worker holds.
-  static std::int64_t bytes(std::int64_t n_differences, std::int64_t d, int units);
+  /// What is held with so many bands in a scan, with 0 after the last one; and what every worker holds.
+  static std::int64_t bytes(std::int64_t n_differences, std::int64_t d, int bands);
   static std::int64_t worker_bytes(std::int64_t n_differences, std::int64_t d);
 
  private:
@@ -55,8 +55,8 @@ class SpectralProducts {
     const data::FeatureBlock* block = nullptr;
     std::vector<Segment> segments;
   };
-  /// A unit's part of the sums, frequencies [first, end).
-  struct Unit {
+  /// A band's part of the sums, frequencies [first, end).
+  struct Band {
     std::int64_t first = 0, end = 0;
     core::AlignedBuffer<float> spectra;   ///< [frequency, A and B, kTransforms, d]
     core::AlignedBuffer<float> products;  ///< [frequency, A^T A + B^T B and A^T B, d, d] since the last move
@@ -67,15 +67,20 @@ class SpectralProducts {
     core::AlignedBuffer<float> product;    ///< [kRowsAtOnce, d]
   };
 
+  /// Of a frequency in the inverse transform.
+  struct Weights {
+    double cosine, sine;
+  };
+
   static std::int64_t length_for(std::int64_t n_differences);
   bool is_real(std::int64_t frequency) const { return frequency == 0 || 2 * frequency == length_; }
 
   void cut(const data::FeatureBlock& block, std::vector<Transform>& transforms) const;
   void transform(const Transform& from, std::int64_t slot, Workspace& workspace);
   void add_spectra(core::ThreadPool& pool);
-  void add_frequency(Unit& unit, std::int64_t frequency) const;
+  void add_frequency(Band& band, std::int64_t frequency) const;
   void move_products(core::ThreadPool& pool);
-  void move_tile(Unit& unit, std::int64_t row, std::int64_t column) const;
+  void move_tile(Band& band, std::int64_t row, std::int64_t column) const;
   void collect_ends(const Transform& transform, core::ThreadPool& pool);
   void add_ends(core::ThreadPool& pool);
   void add_ends_product(std::int64_t k, std::int64_t row, Workspace& workspace);
@@ -85,10 +90,11 @@ class SpectralProducts {
   std::int64_t length_;                   ///< of a transform, a power of two
   core::AlignedBuffer<float> cosines_;    ///< [length / 2 + 1, length / 2 + 1]
   core::AlignedBuffer<float> sines_;      ///< [length / 2 + 1, length / 2 - 1]
+  std::vector<Weights> inverse_;          ///< [n_differences, length / 2 + 1]
   core::AlignedBuffer<double> products_;  ///< [n_differences, d, d]
-  std::vector<Unit> units_;               ///< of the scan
-  std::int64_t n_transforms_ = 0;         ///< in the units' spectra
-  std::int64_t n_batches_ = 0;            ///< in the units' products
+  std::vector<Band> bands_;               ///< of the scan
+  std::int64_t n_transforms_ = 0;         ///< in the bands' spectra
+  std::int64_t n_batches_ = 0;            ///< in the bands' products
   bool with_ends_ = false;                ///< the first scan adds them
   core::AlignedBuffer<float> ends_;       ///< [kEnds, 2 (n_differences - 1), d]: before and behind each end
   std::int64_t n_ends_ = 0;

@@ -7,62 +7,16 @@
 #include "analysis/clusters.h"
 #include "analysis/slices.h"
 #include "linalg/bounded_nearest.h"
-#include "linalg/eigen_topk.h"
 #include "models/kmeans.h"
-#include "models/spectral_products.h"
+#include "run/pca_work.h"
+#include "run/rows_work.h"
 #include "store/file_system.h"
 
 namespace phase0::run {
 namespace {
 
-constexpr double kValue = 4;  ///< bytes of a float32
 /// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md).
 constexpr double kExpectedIterations = 90;
-
-double as_double(std::int64_t value) {
-  return static_cast<double>(value);
-}
-
-double n_lags(const Session& session) {
-  return as_double(std::ssize(session.options().context.lags));
-}
-
-/// Rows of a feature and what loading one costs.
-struct Rows {
-  double n = 0, d = 0;
-  double row_bytes = 0;    ///< read from files
-  double mean_values = 0;  ///< values averaged into a row; 0 for a stored one
-};
-
-/// One pass that loads all rows.
-void load(const Rows& rows, const Range& passes, Work& work) {
-  work.bytes_read += rows.n * rows.row_bytes * passes;
-  work.add(Operation::kMean, rows.n * rows.mean_values * passes);
-}
-
-Rows stored(double n, double d) {
-  return {n, d, kValue * d, 0};
-}
-
-/// Rows of one lag's features with the storage of the run. Frames of a context are read once per pass.
-class FeatureRows {
- public:
-  FeatureRows(const Session& session, const Workload& workload)
-      : dense_(workload.storage == Storage::kDense),
-        dim_(as_double(workload.dim)),
-        window_(as_double(session.options().context.window_size)),
-        frame_bytes_(as_double(workload.frame_bytes)) {}
-
-  Rows delta(double n) const { return dense_ ? stored(n, dim_) : Rows{n, dim_, frame_bytes_, 0}; }
-  Rows mean(double n) const { return dense_ ? stored(n, dim_) : Rows{n, dim_, frame_bytes_, window_ * dim_}; }
-  Rows flat(double n) const {
-    return {n, window_ * dim_, dense_ ? kValue * window_ * dim_ : frame_bytes_, 0};
-  }
-
- private:
-  bool dense_;
-  double dim_, window_, frame_bytes_;
-};
 
 /// Nearest of `k` centroids, by the fast path.
 void nearest(double n, double d, double k, const Range& times, Work& work) {
@@ -157,67 +111,6 @@ void assign(const Rows& rows, const ConditionOptions& condition, Work& work) {
   work.add(Operation::kDistance, rows.n * rows.d);
 }
 
-/// Sums of the covariance over the rows, a part of it in every scan, and its eigenpairs. What does not fit
-/// the memory is written to a scratch file and read again for every application of the covariance.
-void covariance(const Rows& contexts, const Session& session, const Workload& workload, const FitParts& parts,
-                std::int64_t k, Work& work) {
-  const models::PcaPlan& plan = *parts.pca;
-  const double groups = as_double(std::ssize(parts.lag_groups));
-  load(contexts, groups * as_double(plan.n_scans), work);
-  const double d = as_double(workload.dim);
-  const double w = as_double(session.options().context.window_size);
-  double products = w - 0.5;
-  if (plan.spectral_units > 0) products = models::SpectralProducts::products_per_row(parts.window);
-  // The dense storage holds contexts, whose product is taken whole.
-  if (workload.storage == Storage::kDense) products = w * w / 2;
-  work.add(Operation::kFloatProduct, groups * contexts.n * products * d * d);
-  const double f = w * d;
-  const linalg::EigenMethod eigen = linalg::eigen_method(workload.flat.dim(), k);
-  const Range applications =
-      n_lags(session) * Range{eigen.applications_min, eigen.applications_expected, eigen.applications_max};
-  work.add(Operation::kDoubleProduct, 2 * f * f * as_double(eigen.width) * applications);
-  // The full decomposition runs on one thread.
-  if (!eigen.krylov) {
-    work.add(Operation::kDoubleProduct, 10 * f * f * f * n_lags(session) * session.threads());
-  }
-  work.bytes_written += groups * as_double(plan.scratch_bytes);
-  work.bytes_read += as_double(plan.scratch_bytes) * applications;
-}
-
-/// Products and a decomposition of a small matrix for every chunk of rows, on one thread and without the
-/// machine's wide instructions, at about half the measured rate.
-void incremental_svd(const Rows& contexts, std::int64_t k, int threads, Work& work) {
-  load(contexts, 1, work);
-  const models::IncrementalSvdSize size =
-      models::incremental_svd_size(static_cast<std::int64_t>(contexts.d), k);
-  const double stacked = as_double(size.stacked_rows);
-  const double chunks = std::ceil(contexts.n / as_double(size.chunk_rows));
-  const double products = stacked * (stacked + as_double(size.kept_rows)) * contexts.d;
-  constexpr double kSlower = 2;
-  work.add(Operation::kDoubleProduct,
-           kSlower * chunks * (products + 10 * stacked * stacked * stacked) * threads);
-}
-
-/// One PCA per group of lags, then scores of both splits for every number of components.
-void pca(const Session& session, const Workload& workload, const FitParts& parts, Work& work) {
-  const FeatureRows features(session, workload);
-  const Rows contexts = features.flat(as_double(workload.n_train));
-  const std::int64_t most = *parts.pca_dims.rbegin();
-  if (parts.pca->method == PcaMethod::kIncrementalSvd) {
-    for (std::size_t lag = 0; lag < parts.lag_groups.size(); ++lag) {
-      incremental_svd(contexts, most, session.threads(), work);
-    }
-  } else {
-    covariance(contexts, session, workload, parts, most, work);
-  }
-  const double all = as_double(workload.n_train + workload.n_eval);
-  for (const std::int64_t k : parts.pca_dims) {
-    load(features.flat(all), as_double(std::ssize(parts.lag_groups)), work);
-    work.add(Operation::kDoubleProduct, n_lags(session) * all * contexts.d * as_double(k));
-    work.bytes_written += n_lags(session) * all * kValue * as_double(k);
-  }
-}
-
 std::set<std::int64_t> pca_dims(const Session& session) {
   std::set<std::int64_t> dims;
   for (const auto& condition : session.options().clustering.conditions) {
@@ -284,7 +177,7 @@ Work fit_work(const Session& session, const Workload& workload) {
   }
   Work work;
   moments(features.delta(n), work);
-  if (parts.pca) pca(session, workload, parts, work);
+  if (parts.pca) add_pca_work(session, workload, parts, work);
   const double lags = n_lags(session);
   work.bytes_input = all * as_double(workload.frame_bytes);
   if (workload.storage == Storage::kDense) work.bytes_input = as_double(workload.features_bytes);

@@ -20,12 +20,12 @@ struct Data {
         source(
             data::flat_source(data::FrameMatrix(testing::matrix(frames, columns)), index, differences, 1)) {}
 
-  /// In `units` units a scan, in chunks of so many rows.
-  std::vector<double> sums(int units, std::int64_t rows_at_once, int threads) const {
+  /// In `bands` bands a scan, in chunks of so many rows.
+  std::vector<double> sums(int bands, std::int64_t rows_at_once, int threads) const {
     core::ThreadPool pool(threads);
     SpectralProducts products(n_differences, columns);
-    for (int first = 0; first < SpectralProducts::kUnits; first += units) {
-      products.begin_scan(first, std::min(first + units, SpectralProducts::kUnits));
+    for (int first = 0; first < SpectralProducts::kBands; first += bands) {
+      products.begin_scan(first, std::min(first + bands, SpectralProducts::kBands));
       for (std::int64_t b = 0; b < source->n_blocks(); b += rows_at_once) {
         std::vector<data::FeatureBlock> blocks;
         for (std::int64_t i = b; i < std::min(source->n_blocks(), b + rows_at_once); ++i) {
@@ -84,7 +84,7 @@ TEST(SpectralProducts, ManyBatchesAddUpToTheSame) {
   const auto source = data::flat_source(data::FrameMatrix(testing::matrix(frames, columns)), index, 4, 1);
   core::ThreadPool pool(2);
   SpectralProducts products(4, columns);
-  products.begin_scan(0, SpectralProducts::kUnits);
+  products.begin_scan(0, SpectralProducts::kBands);
   for (std::int64_t b = 0; b < source->n_blocks(); ++b) {
     std::vector<data::FeatureBlock> blocks(1);
     source->load_block(b, blocks[0]);
@@ -110,9 +110,9 @@ TEST(SpectralProducts, ManyBatchesAddUpToTheSame) {
 TEST(SpectralProducts, SameBitsForAnyUnitsChunksAndThreads) {
   const Data data(8, 70);
   const std::vector<double> reference = data.sums(3, 1, 1);
-  for (const int units : {1, 2, 3}) {
+  for (const int bands : {1, 2, 3}) {
     for (const std::int64_t chunk : {1, 3}) {
-      for (const int threads : {1, 3}) EXPECT_EQ(data.sums(units, chunk, threads), reference) << units;
+      for (const int threads : {1, 3}) EXPECT_EQ(data.sums(bands, chunk, threads), reference) << bands;
     }
   }
 }
