@@ -14,6 +14,9 @@ namespace phase0 {
 
 struct RunFlags {
   bool fresh = false;  ///< discard earlier progress instead of resuming it
+  /// Progress of a stage is kept on disk about this often, for the next start after a kill; 0: whenever a
+  /// step is done.
+  double checkpoint_seconds = 10;
 };
 
 enum class StageOutcome { kDone, kAlreadyDone };

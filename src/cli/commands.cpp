@@ -19,7 +19,7 @@ void check_stop(const Observer& observer) {
 }
 
 void execute_stages(const CommandLine& line, const Options& options, Observer& observer) {
-  const RunFlags flags{line.fresh};
+  const RunFlags flags{line.fresh, line.checkpoint_seconds};
   const bool all = line.command == Command::kRun;
   if (all || line.command == Command::kCollect) collect(options, flags, observer);
   if (all) check_stop(observer);

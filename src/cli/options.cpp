@@ -71,6 +71,11 @@ void add_run_flags(CLI::App& command, CommandLine& line) {
   command.add_option("--memory", line.memory, "Memory budget: auto, 1GiB, 25%")->type_name("SIZE");
   command.add_option("--threads", line.threads, "Worker threads: auto or a number")->type_name("N");
   command.add_flag("--fresh", line.fresh, "Discard earlier progress instead of resuming it");
+  command
+      .add_option("--checkpoint", line.checkpoint_seconds,
+                  "Keep the progress of a step this often (default 10); 0: whenever it can be")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 86400.0));
 }
 
 /// CLI11 knows nothing of what stands behind `--`.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "phase0/options.h"
+#include "phase0/pipeline.h"
 
 namespace phase0::cli {
 
@@ -31,6 +32,7 @@ struct CommandLine {
   std::optional<std::string> memory;   ///< `--memory`
   std::optional<std::string> threads;  ///< `--threads`
   bool fresh = false;
+  double checkpoint_seconds = RunFlags{}.checkpoint_seconds;
   bool quiet = false;
   bool verbose = false;
   ProgressMode progress = ProgressMode::kAuto;

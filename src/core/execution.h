@@ -7,6 +7,7 @@
 #include "core/memory_monitor.h"
 #include "core/threads.h"
 #include "core/tuning_table.h"
+#include "core/unit_store.h"
 #include "phase0/error.h"
 #include "phase0/observer.h"
 
@@ -19,6 +20,7 @@ struct Execution {
   Observer& observer;
   const MemoryMonitor* monitor = nullptr;  ///< none: nobody watches
   TuningTable* tuning = nullptr;           ///< none: every scan starts from the default
+  UnitStore* units = nullptr;              ///< none: nothing is kept for a later start
   /// What the kernel can keep of files beside the process's own memory: larger ones are read past it.
   std::int64_t page_cache_bytes = std::numeric_limits<std::int64_t>::max();
 

@@ -25,8 +25,9 @@ using data::Split;
 /// Everything that an analysis reads, open.
 class Analysis {
  public:
-  explicit Analysis(run::Session& session)
+  Analysis(run::Session& session, const RunFlags& flags)
       : session_(session),
+        flags_(flags),
         options_(session.options()),
         samples_(session.directory().features(), options_.data.latents),
         models_(session.directory().models()),
@@ -48,6 +49,7 @@ class Analysis {
     run::require_disk(session_, "analyze", plan.disk_bytes, run::replaced_bytes(session_, "analyze"));
     session_.announce(plan.peak_memory_bytes);
     run::Journal(session_.directory()).begin("analyze");
+    session_.keep_units(flags_);
     AnalysisResult result = analysis.run();
     for (const auto& condition : options_.clustering.conditions) {
       for (const std::int64_t lag : options_.context.lags) {
@@ -124,6 +126,7 @@ class Analysis {
   }
 
   run::Session& session_;
+  const RunFlags& flags_;
   const Options& options_;
   data::Samples samples_;
   models::ModelFile models_;
@@ -142,7 +145,7 @@ StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& ob
   run::require_stage(session, "fit", fitted);
   session.lock_directory();
   return run::run_stage(session, "analyze", run::analyze_key(options, fitted), flags.fresh,
-                        [&] { return Analysis(session).run(); });
+                        [&] { return Analysis(session, flags).run(); });
 }
 
 std::string report_text(const std::string& run_dir) {

@@ -30,7 +30,7 @@ run::InputFacts input_facts(const data::Latents& latents) {
   return facts;
 }
 
-run::StageReport collect_features(run::Session& session) {
+run::StageReport collect_features(run::Session& session, const RunFlags& flags) {
   const Options& options = session.options();
   const data::Latents latents = data::Latents::open(options.data.latents);
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
@@ -61,6 +61,7 @@ run::StageReport collect_features(run::Session& session) {
   session.announce(plan.peak_memory_bytes);
   session.lock_directory();
   run::Journal(session.directory()).begin("collect");
+  session.keep_units(flags);
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution());
   const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
@@ -73,7 +74,7 @@ run::StageReport collect_features(run::Session& session) {
 StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
   run::Session session(options, observer);
   return run::run_stage(session, "collect", run::collect_key(options), flags.fresh,
-                        [&] { return collect_features(session); });
+                        [&] { return collect_features(session, flags); });
 }
 
 }  // namespace phase0

@@ -236,7 +236,7 @@ class Fitting {
       components_;  ///< [lag][k], until the lag is fitted
 };
 
-run::StageReport fit_models(run::Session& session) {
+run::StageReport fit_models(run::Session& session, const RunFlags& flags) {
   Fitting fitting(session);
   const run::Workload workload =
       run::measure(session.options(), fitting.samples(),
@@ -252,6 +252,7 @@ run::StageReport fit_models(run::Session& session) {
                                run::index_bytes(workload) + run::models_bytes(session.options(), workload),
                                "the row index and the models");
   run::Journal(session.directory()).begin("fit");
+  session.keep_units(flags);
   fitting.run();
   return {plan, {}};
 }
@@ -264,7 +265,7 @@ StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observ
   run::require_stage(session, "collect", collected);
   session.lock_directory();
   return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()), flags.fresh,
-                        [&] { return fit_models(session); });
+                        [&] { return fit_models(session, flags); });
 }
 
 }  // namespace phase0

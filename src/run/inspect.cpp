@@ -5,6 +5,7 @@
 #include "data/latents.h"
 #include "phase0/error.h"
 #include "phase0/pipeline.h"
+#include "run/stage_cache.h"
 #include "store/h5_reader.h"
 
 namespace phase0 {
@@ -110,6 +111,20 @@ std::string describe_latents(const std::string& path) {
       latents.has_energy() ? "yes" : "no", latents.mappable() ? "used in place" : "staged when collected");
 }
 
+/// What later starts of the stages may go on from.
+std::string describe_cache(const std::string& run_dir) {
+  const auto units = run::list_cache({run_dir});
+  std::int64_t bytes = 0;
+  for (const auto& unit : units) bytes += unit.bytes;
+  if (units.empty()) return {};
+  std::string out = fmt::format("{}/cache: {} finished parts, {} bytes\n", run_dir, units.size(), bytes);
+  for (const auto& unit : units) {
+    out += fmt::format("  {:<8} {:<44} {:>12} bytes  {}\n", unit.stage, unit.name, unit.bytes,
+                       unit.damaged ? "damaged" : "for " + unit.key);
+  }
+  return out;
+}
+
 std::string inspect_file(const std::string& path) {
   const store::H5Reader file(path);
   std::string format = "phase0-latents";
@@ -138,6 +153,7 @@ std::string inspect(const std::string& path) {
     const std::string file = path + "/" + name;
     out += std::filesystem::exists(file, ignored) ? inspect_file(file) : fmt::format("{}: not there\n", file);
   }
+  out += describe_cache(path);
   return out;
 }
 

@@ -8,9 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "config/load.h"
-#include "core/random.h"
+#include "core/fingerprint.h"
 #include "phase0/error.h"
 #include "phase0/version.h"
+#include "run/stage_cache.h"
 #include "store/atomic_file.h"
 
 namespace phase0::run {
@@ -43,10 +44,6 @@ std::int64_t file_bytes(const std::string& path) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
   return error ? -1 : static_cast<std::int64_t>(bytes);
-}
-
-std::string fingerprint(const std::string& text) {
-  return fmt::format("{:016x}{:016x}", core::derive_seed(1, text), core::derive_seed(2, text));
 }
 
 /// Size and modification time; a file that is not there has an identity of its own.
@@ -102,6 +99,10 @@ void Journal::begin(const std::string& stage) {
     std::error_code ignored;
     std::filesystem::remove(directory_.file(file), ignored);
   }
+  // Its own may be what this start goes on from.
+  for (std::size_t later = first + 1; later < stages().size(); ++later) {
+    discard_cache(directory_, stages()[later].stage);
+  }
 }
 
 void Journal::finish(const std::string& stage, const std::string& key) {
@@ -141,9 +142,9 @@ std::string collect_key(const Options& options) {
   relevant.clustering.conditions = options.clustering.conditions;
   relevant.clustering.conditions.resize(1);
   relevant.clustering.conditions[0] = {"any", ConditionType::kMeanPoolVq, 1, 0};
-  return fingerprint(std::string("collect ") + version() + "\n" + config::dump(relevant) +
-                     identity(options.data.latents) + identity(options.splits.train_speakers_file) +
-                     identity(options.splits.eval_speakers_file));
+  return core::fingerprint(std::string("collect ") + version() + "\n" + config::dump(relevant) +
+                           identity(options.data.latents) + identity(options.splits.train_speakers_file) +
+                           identity(options.splits.eval_speakers_file));
 }
 
 std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels) {
@@ -151,7 +152,7 @@ std::string fit_key(const Options& options, const std::string& collect_key, cons
   relevant.seed = options.seed;
   relevant.clustering = options.clustering;
   relevant.clustering.min_cluster_size = 1;
-  return fingerprint("fit " + collect_key + kernels + "\n" + config::dump(relevant));
+  return core::fingerprint("fit " + collect_key + kernels + "\n" + config::dump(relevant));
 }
 
 std::string analyze_key(const Options& options, const std::string& fit_key) {
@@ -160,7 +161,7 @@ std::string analyze_key(const Options& options, const std::string& fit_key) {
   relevant.clustering = options.clustering;
   relevant.slices = options.slices;
   relevant.metrics = options.metrics;
-  return fingerprint("analyze " + fit_key + "\n" + config::dump(relevant));
+  return core::fingerprint("analyze " + fit_key + "\n" + config::dump(relevant));
 }
 
 }  // namespace phase0::run

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/check.h"
 #include "linalg/kernels.h"
 #include "run/tuning_cache.h"
 #include "store/atomic_file.h"
@@ -27,7 +28,8 @@ Session::Session(const Options& options, Observer& observer)
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
-      execution_{pool_, memory_, observer, nullptr, nullptr, core::page_cache_bytes(memory_.bytes())} {
+      execution_{pool_, memory_, observer} {
+  execution_.page_cache_bytes = core::page_cache_bytes(memory_.bytes());
   observer.log(LogLevel::kDebug,
                fmt::format("memory budget {} ({}), {} thread(s), {} kernels",
                            core::format_bytes(memory_.bytes()), memory_.source(), pool_.size(), kernels_));
@@ -35,6 +37,7 @@ Session::Session(const Options& options, Observer& observer)
 
 void Session::begin_stage(const std::string& stage) {
   core::trim_heap();
+  stage_ = stage;
   tuning_ = TuningCache().load(stage);
   monitor_.emplace(memory_.bytes());
   execution_.tuning = &tuning_;
@@ -44,7 +47,15 @@ void Session::begin_stage(const std::string& stage) {
 void Session::end_stage() {
   execution_.monitor = nullptr;
   execution_.tuning = nullptr;
+  execution_.units = nullptr;
+  cache_.reset();
   monitor_.reset();
+}
+
+void Session::keep_units(const RunFlags& flags) {
+  PHASE0_CHECK(lock_);
+  cache_.emplace(directory_, stage_, flags.checkpoint_seconds, flags.fresh, observer());
+  execution_.units = &*cache_;
 }
 
 void Session::announce(std::int64_t planned_bytes) {

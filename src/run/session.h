@@ -6,8 +6,10 @@
 #include "core/execution.h"
 #include "phase0/observer.h"
 #include "phase0/options.h"
+#include "phase0/pipeline.h"
 #include "run/run_directory.h"
 #include "run/run_lock.h"
+#include "run/stage_cache.h"
 
 namespace phase0::run {
 
@@ -29,6 +31,10 @@ class Session {
   /// again.
   void lock_directory();
 
+  /// From here on finished parts of the running stage are kept in the run directory, which must be locked:
+  /// until end_stage().
+  void keep_units(const RunFlags& flags);
+
   /// Watches the memory and provides the start values of tuned scans, for as long as a stage runs: until
   /// end_stage().
   void begin_stage(const std::string& stage);
@@ -47,6 +53,8 @@ class Session {
   core::ThreadPool pool_;
   std::optional<core::MemoryMonitor> monitor_;
   core::TuningTable tuning_;
+  std::string stage_;  ///< the running one
+  std::optional<StageCache> cache_;
   core::Execution execution_;
 };
 

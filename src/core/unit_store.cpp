@@ -1,0 +1,33 @@
+#include "core/unit_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/clock.h"
+
+namespace phase0::core {
+namespace {
+
+/// Time between two saves in units of the time that the last one took.
+constexpr double kPatience = 20;
+
+}  // namespace
+
+Checkpoint::Checkpoint(UnitStore* store, UnitId unit) : store_(store), unit_(std::move(unit)) {
+  if (store_ != nullptr) next_seconds_ = now_seconds() + store_->interval_seconds();
+}
+
+bool Checkpoint::due() const {
+  return store_ != nullptr && now_seconds() >= next_seconds_;
+}
+
+void Checkpoint::save(const UnitStore::Write& write) {
+  if (store_ == nullptr) return;
+  const double begin = now_seconds();
+  store_->save(unit_, write);
+  const double end = now_seconds();
+  const double interval = store_->interval_seconds();
+  next_seconds_ = end + (interval > 0 ? std::max(interval, kPatience * (end - begin)) : 0);
+}
+
+}  // namespace phase0::core
