@@ -1,21 +1,18 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <map>
-#include <set>
 
 #include "core/random.h"
 #include "data/features_file.h"
 #include "models/assign.h"
 #include "models/kmeans.h"
 #include "models/model_file.h"
-#include "models/pca.h"
 #include "models/quartile.h"
 #include "phase0/pipeline.h"
 #include "run/advice.h"
+#include "run/fit_pca.h"
+#include "run/fit_units.h"
 #include "run/journal.h"
-#include "run/lag_groups.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
 #include "store/h5_writer.h"
@@ -25,27 +22,11 @@ namespace {
 
 using data::FeatureSource;
 using data::Split;
+using run::Features;
 
 constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
 const char* name_of(Split split) {
   return split == Split::kTrain ? "train" : "eval";
-}
-
-/// Rows of one feature in both splits.
-struct Features {
-  std::unique_ptr<FeatureSource> train;
-  std::unique_ptr<FeatureSource> eval;
-  const FeatureSource& of(Split split) const { return split == Split::kTrain ? *train : *eval; }
-};
-
-/// The first `k` components of a larger model.
-models::PcaModel leading(const models::PcaModel& model, std::int64_t k) {
-  models::PcaModel part = model;
-  part.k = k;
-  part.components.resize(static_cast<std::size_t>(k * model.dim));
-  part.explained_variance.resize(static_cast<std::size_t>(k));
-  part.explained_variance_ratio.resize(static_cast<std::size_t>(k));
-  return part;
 }
 
 /// Row ranges of the utterances that are not held out.
@@ -62,35 +43,40 @@ std::vector<std::pair<std::int64_t, std::int64_t>> fitted_ranges(const data::Sam
   return ranges;
 }
 
-/// Fits and assigns the conditions of one lag after the other.
+/// Fits and assigns the conditions of one lag after the other, but for those that an earlier start has kept.
 class Fitting {
  public:
-  explicit Fitting(run::Session& session)
+  Fitting(run::Session& session, const std::string& collect_key)
       : session_(session),
         options_(session.options()),
         samples_(session.directory().features(), options_.data.latents),
+        units_(options_, collect_key, session.kernels()),
+        pca_(session, samples_, units_),
         assignments_(session.directory().assignments()),
         models_(session.directory().models()) {}
 
   const data::Samples& samples() const { return samples_; }
+  /// Conditions of all lags that did not need to be fitted again.
+  std::int64_t n_kept() const { return n_kept_; }
 
   void run() {
     declare_assignments();
     models::begin_models(models_);
-    const auto delta = samples_.delta(Split::kTrain);
-    const models::Normaliser normaliser =
-        models::make_normaliser(models::column_moments(*delta, session_.execution(), "normaliser"));
-    fit_pca();
+    const models::Normaliser normaliser = this->normaliser();
     for (const std::int64_t lag : options_.context.lags) {
       models::save_normaliser(models_, lag, normaliser);
-      fit_lag(lag);
-      components_.erase(lag);
+      for (const auto& condition : options_.clustering.conditions) {
+        models::save_condition(models_, lag, condition.name, cell(lag, condition));
+      }
+      pca_.forget(lag);
     }
     assignments_.commit();
     models_.commit();
   }
 
  private:
+  core::UnitStore& store() { return *session_.execution().units; }
+
   std::string assignment_group(std::int64_t lag, const ConditionOptions& condition, Split split) const {
     return fmt::format("/lag{}/{}/{}", lag, condition.name, name_of(split));
   }
@@ -111,82 +97,79 @@ class Fitting {
     assignments_.begin_streaming();
   }
 
-  models::AssignmentOut assignment_out(std::int64_t lag, const ConditionOptions& condition, Split split) {
-    const std::string at = assignment_group(lag, condition, split);
-    return {assignments_.map(at + "/cluster"), assignments_.map(at + "/distance")};
+  run::CellOut cell_out(std::int64_t lag, const ConditionOptions& condition) {
+    const auto out = [&](Split split) {
+      const std::string at = assignment_group(lag, condition, split);
+      return models::AssignmentOut{assignments_.map(at + "/cluster"), assignments_.map(at + "/distance")};
+    };
+    return {out(Split::kTrain), out(Split::kEval)};
   }
 
-  void fit_lag(std::int64_t lag) {
-    const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
-    for (const auto& condition : options_.clustering.conditions) {
-      const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
-      models::ConditionModel model;
-      const Components* components = on_mean ? nullptr : &components_.at(lag).at(condition.pca_dim);
-      const Features& features = on_mean ? mean : components->scores;
-      model.n_total = features.train->n_rows();
-      if (!on_mean) model.pca = components->model;
-      if (condition.type == ConditionType::kPcaQuartile) {
-        fit_quartile(lag, condition, features, model);
-      } else {
-        fit_vq(lag, condition, features, model);
-      }
-      models::save_condition(models_, lag, condition.name, model);
-    }
+  models::Normaliser normaliser() {
+    models::Normaliser normaliser;
+    const bool kept = store().load(units_.normaliser(), [&](core::ByteSource& source) {
+      normaliser = {source.get_all<double>(), source.get_all<double>(), source.get<std::int64_t>()};
+    });
+    if (kept) return normaliser;
+    const auto delta = samples_.delta(Split::kTrain);
+    normaliser = models::make_normaliser(models::column_moments(*delta, session_.execution(), "normaliser"));
+    store().save(units_.normaliser(), [&](core::ByteSink& sink) {
+      sink.put_all(normaliser.mu);
+      sink.put_all(normaliser.sigma);
+      sink.put(normaliser.n_samples);
+    });
+    return normaliser;
   }
 
-  void fit_pca() {
-    std::set<std::int64_t> dims;
-    for (const auto& condition : options_.clustering.conditions) {
-      if (condition.pca_dim > 0) dims.insert(condition.pca_dim);
+  /// A condition at a lag, its ids in place.
+  models::ConditionModel cell(std::int64_t lag, const ConditionOptions& condition) {
+    const core::UnitId unit = units_.cell(lag, condition, pca_.group_of(lag));
+    run::CellOut out = cell_out(lag, condition);
+    models::ConditionModel model;
+    if (run::load_cell(store(), unit, model, out)) {
+      ++n_kept_;
+      session_.observer().log(LogLevel::kInfo, unit.name + ": kept from an earlier start");
+      return model;
     }
-    if (dims.empty()) return;
-    for (const auto& group : run::pca_lag_groups(options_, samples_.storage(), samples_.dim())) {
-      fit_pca(group, dims);
-    }
+    model = fit_cell(lag, condition, out);
+    run::save_cell(store(), unit, model, out);
+    return model;
   }
 
-  /// One covariance serves all numbers of components of its lags; scores go to scratch files.
-  void fit_pca(const run::LagGroup& group, const std::set<std::int64_t>& dims) {
-    const models::PcaTask task =
-        run::pca_task(group, options_, samples_.storage(), *dims.rbegin(), session_.directory().path);
-    const Features rows{samples_.flat(Split::kTrain, group.front(), group.back()),
-                        samples_.flat(Split::kEval, group.front(), group.back())};
-    const std::vector<models::PcaModel> largest = models::fit_pca(*rows.train, task, session_.execution());
-    for (const std::int64_t k : dims) {
-      for (std::size_t i = 0; i < group.size(); ++i) components_[group[i]][k].model = leading(largest[i], k);
-      for (const Split split : kSplits) score(group, task, k, split, rows.of(split));
+  models::ConditionModel fit_cell(std::int64_t lag, const ConditionOptions& condition,
+                                  const run::CellOut& out) {
+    models::ConditionModel model;
+    const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
+    const run::Components* components = on_mean ? nullptr : &pca_.components(lag, condition.pca_dim);
+    const Features mean =
+        on_mean ? Features{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)} : Features{};
+    const Features& features = on_mean ? mean : components->scores;
+    model.n_total = features.train->n_rows();
+    if (!on_mean) model.pca = components->model;
+    if (condition.type == ConditionType::kPcaQuartile) {
+      fit_quartile(lag, condition, features, out, model);
+    } else {
+      fit_vq(lag, condition, features, out, model);
     }
+    return model;
   }
 
-  void score(const run::LagGroup& group, const models::PcaTask& task, std::int64_t k, Split split,
-             const FeatureSource& rows) {
-    std::vector<models::PcaScores> scores;
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      scores.push_back(
-          {&components_[group[i]][k].model, task.starts[i],
-           store::scratch_matrix(session_.directory().path, store::ElementType::kFloat32, rows.n_rows(), k)});
-    }
-    models::pca_scores(scores, task.window, rows, session_.execution(),
-                       fmt::format("{} scores", name_of(split)));
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      Features& features = components_[group[i]][k].scores;
-      (split == Split::kTrain ? features.train : features.eval) =
-          data::matrix_source(std::move(scores[i].out));
-    }
+  static const models::AssignmentOut& of(const run::CellOut& out, Split split) {
+    return split == Split::kTrain ? out.train : out.eval;
   }
 
   void fit_quartile(std::int64_t lag, const ConditionOptions& condition, const Features& scores,
-                    models::ConditionModel& model) {
+                    const run::CellOut& out, models::ConditionModel& model) {
     const std::string label = fmt::format("lag {}: {}", lag, condition.name);
     model.quartile = models::fit_quartiles(*scores.train, session_.execution(), label);
     for (const Split split : kSplits) {
-      models::assign_quartiles(*model.quartile, scores.of(split), assignment_out(lag, condition, split),
-                               session_.execution(), label + ": ids");
+      models::assign_quartiles(*model.quartile, scores.of(split), of(out, split), session_.execution(),
+                               label + ": ids");
     }
   }
 
   void fit_vq(std::int64_t lag, const ConditionOptions& condition, const Features& features,
-              models::ConditionModel& model) {
+              const run::CellOut& out, models::ConditionModel& model) {
     models::KMeansTask task;
     task.k = condition.k;
     task.options = options_.clustering.kmeans;
@@ -201,10 +184,9 @@ class Fitting {
     model.kmeans = models::fit_kmeans(fitted ? *fitted : *features.train, task, session_.execution());
     const std::vector<float> shift = centre(*model.kmeans);
     for (const Split split : kSplits) {
-      const models::AssignmentSums sums =
-          models::assign_nearest(model.kmeans->centroids, condition.k, shift, features.of(split),
-                                 samples_.index(split), assignment_out(lag, condition, split),
-                                 session_.execution(), task.label + ": " + name_of(split) + " ids");
+      const models::AssignmentSums sums = models::assign_nearest(
+          model.kmeans->centroids, condition.k, shift, features.of(split), samples_.index(split),
+          of(out, split), session_.execution(), task.label + ": " + name_of(split) + " ids");
       if (split == Split::kTrain) model.train_sums = sums;
     }
   }
@@ -221,23 +203,18 @@ class Fitting {
     return centre;
   }
 
-  /// Of one lag and number of components.
-  struct Components {
-    models::PcaModel model;
-    Features scores;
-  };
-
   run::Session& session_;
   const Options& options_;
   data::Samples samples_;
+  run::FitUnits units_;
+  run::FitPca pca_;
   store::H5Writer assignments_;
   store::H5Writer models_;
-  std::map<std::int64_t, std::map<std::int64_t, Components>>
-      components_;  ///< [lag][k], until the lag is fitted
+  std::int64_t n_kept_ = 0;
 };
 
-run::StageReport fit_models(run::Session& session, const RunFlags& flags) {
-  Fitting fitting(session);
+run::StageReport fit_models(run::Session& session, const RunFlags& flags, const std::string& collect_key) {
+  Fitting fitting(session, collect_key);
   const run::Workload workload =
       run::measure(session.options(), fitting.samples(),
                    static_cast<std::int64_t>(std::filesystem::file_size(session.directory().features())));
@@ -254,7 +231,7 @@ run::StageReport fit_models(run::Session& session, const RunFlags& flags) {
   run::Journal(session.directory()).begin("fit");
   session.keep_units(flags);
   fitting.run();
-  return {plan, {}};
+  return {plan, {{"n_cells_kept", fitting.n_kept()}}};
 }
 
 }  // namespace
@@ -265,7 +242,7 @@ StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observ
   run::require_stage(session, "collect", collected);
   session.lock_directory();
   return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()), flags.fresh,
-                        [&] { return fit_models(session, flags); });
+                        [&] { return fit_models(session, flags, collected); });
 }
 
 }  // namespace phase0
