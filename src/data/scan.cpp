@@ -23,11 +23,13 @@ constexpr std::int64_t kBlocksAhead = store::ReadAhead::kThreads;
 /// What all scans share: walks the chunks, reads ahead, tunes, eases pressure, tells the observer.
 class Walk {
  public:
-  Walk(const FeatureSource& source, ScanRoom& room, std::string_view task) : source_(source), room_(room) {
+  Walk(const FeatureSource& source, ScanRoom& room, std::string_view task, std::int64_t first_block = 0)
+      : source_(source), room_(room), first_block_(first_block) {
     if (!task.empty()) scope_.emplace(room.execution().observer, task, source.n_rows());
+    if (scope_ && first_block > 0) advance(0, first_block);
     const std::int64_t file_bytes = source.n_rows() * source.frame_dim() * std::int64_t{sizeof(float)};
     if (file_bytes > room.execution().page_cache_bytes) ahead_ = kBlocksAhead;
-    for (std::int64_t block = 0; block < ahead_; ++block) read_ahead(block);
+    for (std::int64_t block = first_block; block < first_block + ahead_; ++block) read_ahead(block);
   }
   ~Walk() {
     if (ahead_ > 0) source_.drop_ahead();
@@ -53,7 +55,7 @@ class Walk {
   template <typename Load, typename Finish>
   void each(const Load& load, const Finish& finish) {
     bool tried_alone = false;
-    for (std::int64_t first = 0; first < source_.n_blocks();) {
+    for (std::int64_t first = first_block_; first < source_.n_blocks();) {
       room_.execution().check_stop();
       const std::int64_t n = std::min(room_.blocks(), source_.n_blocks() - first);
       if (room_.execution().under_pressure()) ease_pressure(n);
@@ -68,15 +70,18 @@ class Walk {
         continue;
       }
       finish(first, n);
-      const std::int64_t rows = rows_of(first, n);
-      room_.report(n, rows, core::now_seconds() - start);
-      if (scope_) room_.execution().observer.task_advance(rows, rows * source_.frame_dim() * 4);
+      room_.report(n, rows_of(first, n), core::now_seconds() - start);
+      if (scope_) advance(first, n);
       first += n;
       tried_alone = false;
     }
   }
 
  private:
+  void advance(std::int64_t first_block, std::int64_t n) {
+    const std::int64_t rows = rows_of(first_block, n);
+    room_.execution().observer.task_advance(rows, rows * source_.frame_dim() * 4);
+  }
   std::int64_t rows_of(std::int64_t first_block, std::int64_t n) const {
     const std::int64_t first = source_.block_first(first_block);
     return std::min(n * source_.block_rows(), source_.n_rows() - first);
@@ -99,6 +104,7 @@ class Walk {
 
   const FeatureSource& source_;
   ScanRoom& room_;
+  std::int64_t first_block_;
   bool eased_ = false;
   std::int64_t ahead_ = 0;  ///< blocks that are read ahead of the workers; 0: the page cache does it
   std::optional<core::TaskScope> scope_;
@@ -164,8 +170,8 @@ void scan_rows(const FeatureSource& source, ScanRoom& room, std::string_view tas
 }
 
 void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view task,
-                 const LoadedChunk& finish) {
-  Walk walk(source, room, task);
+                 const LoadedChunk& finish, std::int64_t first_block) {
+  Walk walk(source, room, task, first_block);
   std::vector<FeatureBlock>& loaded = walk.loaded();
   walk.each(
       [&](std::int64_t first, std::int64_t n) {

@@ -61,7 +61,8 @@ void scan_rows(const FeatureSource& source, ScanRoom& room, std::string_view tas
 /// results that are split over threads by output, not by rows. `chunk[i]` is block first + i, for `finish` to
 /// use up; `finish` is never repeated.
 using LoadedChunk = std::function<void(std::int64_t first, std::vector<FeatureBlock>& chunk)>;
+/// From block `first_block` on, when those before it are done.
 void scan_chunks(const FeatureSource& source, ScanRoom& room, std::string_view task,
-                 const LoadedChunk& finish);
+                 const LoadedChunk& finish, std::int64_t first_block = 0);
 
 }  // namespace phase0::data

@@ -58,6 +58,31 @@ class CovarianceFitter final : public PcaFitter {
     }
   }
 
+  /// Groups of panels that are finished may lie in the scratch file, which nobody can go on from.
+  bool can_save() const override { return covariance_.n_taken() == 0; }
+
+  void save(core::ByteSink& sink) const override {
+    sink.put(n_ended_);
+    sink.put(n_scans());
+    sink.put(part_.has_value());
+    if (products_) products_->save(sink);
+    if (part_) part_->save(sink);
+  }
+
+  void load(core::ByteSource& source) override {
+    PHASE0_CHECK(n_ended_ == 0);
+    const auto n_ended = source.get<std::int64_t>();
+    const bool same = source.get<std::int64_t>() == n_scans() && n_ended >= 0 && n_ended < n_scans();
+    if (!same) refuse_other_plan();
+    n_ended_ = n_ended;
+    part_.reset();
+    if (products_) products_.emplace(task_.window, layout_.d());
+    begin_scan();
+    if (source.get<bool>() != part_.has_value()) refuse_other_plan();
+    if (products_) products_->load(source);
+    if (part_) part_->load(source);
+  }
+
   void end_scan(core::ThreadPool& pool) override {
     if (scan().takes_bands()) products_->end_scan(pool);
     if (part_) {
@@ -86,6 +111,9 @@ class CovarianceFitter final : public PcaFitter {
     bool panels = false;  ///< of the next group
     bool takes_bands() const { return end_band > first_band; }
   };
+  static void refuse_other_plan() {
+    throw Error(ErrorKind::kStorage, "was kept within another memory budget");
+  }
   const Scan& scan() const { return scans_.at(static_cast<std::size_t>(n_ended_)); }
 
   void begin_scan() {

@@ -1,10 +1,12 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/check.h"
 #include "core/checked.h"
 #include "models/pca.h"
+#include "phase0/error.h"
 
 namespace phase0::models {
 namespace {
@@ -39,6 +41,26 @@ class IncrementalSvdFitter final : public PcaFitter {
     }
   }
 
+  void save(core::ByteSink& sink) const override {
+    sink.put(n_);
+    sink.put(filled_);
+    sink.put(kept_.rows());
+    for (const auto& part : {values(mean_), values(squares_), values(kept_), values(chunk_)})
+      sink.put_all(part);
+  }
+
+  void load(core::ByteSource& source) override {
+    n_ = source.get<std::int64_t>();
+    filled_ = source.get<std::int64_t>();
+    const auto kept = source.get<Eigen::Index>();
+    if (kept < 0 || kept > keep_) throw Error(ErrorKind::kStorage, "holds the directions of another PCA");
+    kept_.resize(kept, mean_.size());
+    source.get_into(std::span(mean_.data(), static_cast<std::size_t>(mean_.size())));
+    source.get_into(std::span(squares_.data(), static_cast<std::size_t>(squares_.size())));
+    source.get_into(std::span(kept_.data(), static_cast<std::size_t>(kept_.size())));
+    source.get_into(std::span(chunk_.data(), static_cast<std::size_t>(chunk_.size())));
+  }
+
   void end_scan(core::ThreadPool& /*pool*/) override { update(); }
 
   std::vector<PcaModel> finish(std::int64_t k, core::Execution& /*execution*/) override {
@@ -63,6 +85,11 @@ class IncrementalSvdFitter final : public PcaFitter {
   }
 
  private:
+  template <class Values>
+  static std::span<const double> values(const Values& of) {
+    return {of.data(), static_cast<std::size_t>(of.size())};
+  }
+
   /// Directions of the kept rows, then unit vectors made orthogonal where the data's rank does not suffice.
   void complete(Matrix& components) const {
     std::int64_t axis = 0;

@@ -235,8 +235,10 @@ std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& ta
   data::ScanRoom room(execution, plan.need, "PCA", shape);
   const bool exact = plan.method == PcaMethod::kCovariance;
   PHASE0_CHECK(exact || task.span() == task.window);
-  const auto fitter =
-      exact ? covariance_fitter(task, frame_shift(rows), plan) : incremental_svd_fitter(dim, task.k);
+  const auto new_fitter = [&] {
+    return exact ? covariance_fitter(task, frame_shift(rows), plan) : incremental_svd_fitter(dim, task.k);
+  };
+  auto fitter = new_fitter();
   if (!exact && task.method == PcaMethod::kAuto) {
     execution.observer.log(
         LogLevel::kWarning,
@@ -245,15 +247,40 @@ std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& ta
                     task.window, rows.frame_dim(), core::format_bytes(kMaxAutoCovarianceBytes)));
   }
   const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
-  for (std::int64_t s = 0; s < fitter->n_scans(); ++s) {
+  core::Checkpoint checkpoint(execution.units, task.progress);
+  std::int64_t first_scan = 0;
+  std::int64_t first_block = 0;
+  const bool resumed = checkpoint.load([&](core::ByteSource& source) {
+    first_scan = source.get<std::int64_t>();
+    first_block = source.get<std::int64_t>();
+    fitter = new_fitter();
+    fitter->load(source);
+  });
+  if (resumed) {
+    execution.observer.log(LogLevel::kInfo, fmt::format("{}: goes on at row {} of scan {}", name,
+                                                        rows.block_first(first_block), first_scan + 1));
+  } else if (first_block > 0 || first_scan > 0) {
+    first_scan = first_block = 0;
+    fitter = new_fitter();
+  }
+  for (std::int64_t s = first_scan; s < fitter->n_scans(); ++s) {
     const std::string part =
         fitter->n_scans() == 1 ? "" : fmt::format(", part {} of {}", s + 1, fitter->n_scans());
-    data::scan_chunks(rows, room, name + part, [&](std::int64_t, std::vector<data::FeatureBlock>& chunk) {
+    const auto add = [&](std::int64_t first, std::vector<data::FeatureBlock>& chunk) {
       fitter->add(chunk, execution.pool);
-    });
+      if (!fitter->can_save()) return;
+      checkpoint.save_when_due([&](core::ByteSink& sink) {
+        sink.put(s);
+        sink.put(first + std::ssize(chunk));
+        fitter->save(sink);
+      });
+    };
+    data::scan_chunks(rows, room, name + part, add, std::exchange(first_block, 0));
     fitter->end_scan(execution.pool);
   }
-  return fitter->finish(task.k, execution);
+  std::vector<PcaModel> models = fitter->finish(task.k, execution);
+  checkpoint.drop();
+  return models;
 }
 
 core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t window, std::int64_t components) {

@@ -8,6 +8,7 @@
 
 #include "core/execution.h"
 #include "core/scan_need.h"
+#include "core/unit_store.h"
 #include "data/feature_source.h"
 #include "phase0/options.h"
 #include "store/mapped.h"
@@ -34,6 +35,11 @@ class PcaFitter {
   virtual std::int64_t n_scans() const { return 1; }
   /// The next blocks, in row order. May use up their contents.
   virtual void add(std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool) = 0;
+  /// The sums so far, for a fitter of the same task and plan to go on from; load() throws Error (kStorage)
+  /// for another's, and leaves this of no use. Only while can_save(): later scans may build on scratch files.
+  virtual bool can_save() const { return true; }
+  virtual void save(core::ByteSink& sink) const = 0;
+  virtual void load(core::ByteSource& source) = 0;
   /// After the last row of a scan; of at least two rows.
   virtual void end_scan(core::ThreadPool& pool) = 0;
   /// A model for each of the task's windows. Call once, after the last scan. Throws Error (kInterrupted) when
@@ -49,6 +55,7 @@ struct PcaTask {
   std::vector<std::int64_t> starts = {0};
   PcaMethod method = PcaMethod::kAuto;
   std::string scratch_folder;
+  core::UnitId progress{};  ///< under which the sums are kept now and then
 
   /// The frames from the first window's first to the last one's last.
   std::int64_t span() const { return window + *std::max_element(starts.begin(), starts.end()); }

@@ -33,6 +33,10 @@ std::int64_t first_of_band(int band, std::int64_t length) {
   return band * n_frequencies(length) / SpectralProducts::kBands;
 }
 
+[[noreturn]] void refuse_other_bands() {
+  throw Error(ErrorKind::kStorage, "was kept within another memory budget");
+}
+
 void add_row(const float* from, float sign, std::int64_t d, float* to) {
   for (std::int64_t j = 0; j < d; ++j) to[j] += sign * from[j];
 }
@@ -308,6 +312,45 @@ void SpectralProducts::end_scan(core::ThreadPool& pool) {
   bands_.clear();
   workspaces_.clear();
   if (is_last) ends_ = {};
+}
+
+void SpectralProducts::save(core::ByteSink& sink) const {
+  sink.put(with_ends_);
+  sink.put(n_transforms_);
+  sink.put(n_batches_);
+  sink.put(n_ends_);
+  sink.put_all(products_.span());
+  sink.put(ends_.size() > 0);
+  if (ends_.size() > 0) sink.put_all(ends_.span());
+  sink.put(std::ssize(bands_));
+  for (const Band& band : bands_) {
+    sink.put(band.first);
+    sink.put(band.end);
+    sink.put_all(band.spectra.span());
+    sink.put_all(band.products.span());
+    sink.put_all(band.sums.span());
+  }
+}
+
+void SpectralProducts::load(core::ByteSource& source) {
+  with_ends_ = source.get<bool>();
+  n_transforms_ = source.get<std::int64_t>();
+  n_batches_ = source.get<std::int64_t>();
+  n_ends_ = source.get<std::int64_t>();
+  source.get_into(products_.span());
+  if (source.get<bool>()) {
+    source.get_into(ends_.span());
+  } else {
+    ends_ = {};
+  }
+  if (source.get<std::int64_t>() != std::ssize(bands_)) refuse_other_bands();
+  for (Band& band : bands_) {
+    if (source.get<std::int64_t>() != band.first || source.get<std::int64_t>() != band.end)
+      refuse_other_bands();
+    source.get_into(band.spectra.span());
+    source.get_into(band.products.span());
+    source.get_into(band.sums.span());
+  }
 }
 
 }  // namespace phase0::models

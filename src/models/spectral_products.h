@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/byte_stream.h"
 #include "core/threads.h"
 #include "data/feature_source.h"
 
@@ -36,6 +37,12 @@ class SpectralProducts {
   /// frames are near zero mean, which saves digits.
   void add(const std::vector<data::FeatureBlock>& blocks, core::ThreadPool& pool);
   void end_scan(core::ThreadPool& pool);
+
+  /// Everything so far, at any time, for another of the same shape to go on from, in the same scan or just
+  /// before it.
+  void save(core::ByteSink& sink) const;
+  /// Throws Error (kStorage) for another shape.
+  void load(core::ByteSource& source);
 
   /// Product k [d, d], after the scan of the last band.
   const double* product(std::int64_t k) const { return products_.data() + k * d_ * d_; }

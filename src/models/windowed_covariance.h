@@ -21,6 +21,7 @@ class WindowedCovariance {
                      const std::string& scratch_folder);
 
   std::int64_t n_groups() const { return std::ssize(groups_); }
+  std::int64_t n_taken() const { return n_taken_; }
   /// Sums of nothing for the panels of the next group, in the memory that this keeps for one group.
   WindowedGram next_part();
   /// That part when it is finished.

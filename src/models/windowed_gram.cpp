@@ -137,6 +137,28 @@ void WindowedGram::merge(WindowedGram& other, core::ThreadPool& pool) {
   n_ += other.n_;
 }
 
+void WindowedGram::save(core::ByteSink& sink) const {
+  PHASE0_CHECK(!finished_);
+  sink.put(range_.first);
+  sink.put(n_);
+  sink.put(n_edges_);
+  sink.put_all(panels_.span());
+  sink.put_all(sums_);
+  sink.put_all(edges_.span());
+}
+
+void WindowedGram::load(core::ByteSource& source) {
+  PHASE0_CHECK(!finished_);
+  if (source.get<std::int64_t>() != range_.first) {
+    throw Error(ErrorKind::kStorage, "was kept within another memory budget");
+  }
+  n_ = source.get<std::int64_t>();
+  n_edges_ = source.get<std::int64_t>();
+  source.get_into(panels_.span());
+  source.get_into(std::span(sums_));
+  source.get_into(edges_.span());
+}
+
 std::vector<double> WindowedGram::mean() const {
   PHASE0_CHECK(finished_);
   std::vector<double> mean(sums_.size());

@@ -31,6 +31,11 @@ class WindowedGram {
   /// The sums of another part of the rows, with the same panels.
   void merge(WindowedGram& other, core::ThreadPool& pool);
 
+  /// Before finish(): everything so far, for another of the same panels to go on from. load() throws Error
+  /// (kStorage) for others.
+  void save(core::ByteSink& sink) const;
+  void load(core::ByteSource& source);
+
   std::int64_t n() const { return n_; }
   PanelRange range() const { return range_; }
   /// Turns the sums into the covariance (ddof 1) in place; nothing is added or merged afterwards. `products`

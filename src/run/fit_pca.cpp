@@ -49,8 +49,9 @@ const Components& FitPca::components(std::int64_t lag, std::int64_t k) {
 
 void FitPca::fit(const LagGroup& group) {
   PHASE0_CHECK(!group.empty());
-  const models::PcaTask task =
+  models::PcaTask task =
       pca_task(group, session_.options(), samples_.storage(), *dims_.rbegin(), session_.directory().path);
+  task.progress = units_.pca_progress(group);
   const Features rows{samples_.flat(Split::kTrain, group.front(), group.back()),
                       samples_.flat(Split::kEval, group.front(), group.back())};
   const std::vector<models::PcaModel> models = largest(group, task, *rows.train);
