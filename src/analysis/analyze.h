@@ -42,6 +42,7 @@ struct AnalysisInput {
   std::vector<double> sigma;  ///< [D], >= 1e-6
   std::vector<std::string> speaker_names;
   std::vector<CellInput> cells;  ///< condition-major, lags inside, as in the configuration
+  std::string key;               ///< fingerprint of all of this, for sums that are kept for a later start
 };
 
 /// Memory that an analysis needs at least, to do all dimensions in one scan of each split, and that it takes

@@ -132,7 +132,7 @@ bool release_every_chunk(std::int64_t n_rows) {
   return 8 * n_rows > kMaxMappedBytes;
 }
 
-std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, core::ScanSize size,
+std::vector<Scan> pack(const ScanShape& shape, std::span<const Unit> units, core::ScanSize size,
                        std::int64_t free_bytes) {
   std::vector<Scan> scans;
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -149,7 +149,7 @@ std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, c
   return scans;
 }
 
-std::vector<Scan> plan_scans(const ScanShape& shape, const std::vector<Unit>& units, int threads,
+std::vector<Scan> plan_scans(const ScanShape& shape, std::span<const Unit> units, int threads,
                              std::int64_t free_bytes) {
   std::vector<Scan> narrow = pack(shape, units, {1, 1}, free_bytes);
   const auto workers = static_cast<int>(std::min<std::int64_t>(threads, shape.n_blocks()));

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/scan_need.h"
@@ -76,10 +77,10 @@ struct Scan {
 };
 /// As few scans of this size as fit `free_bytes` when filled in order; a unit that does not fit alone gets a
 /// scan all the same.
-std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, core::ScanSize size,
+std::vector<Scan> pack(const ScanShape& shape, std::span<const Unit> units, core::ScanSize size,
                        std::int64_t free_bytes);
 /// The scans of a split: as wide as does not cost more than a quarter more passes.
-std::vector<Scan> plan_scans(const ScanShape& shape, const std::vector<Unit>& units, int threads,
+std::vector<Scan> plan_scans(const ScanShape& shape, std::span<const Unit> units, int threads,
                              std::int64_t free_bytes);
 
 }  // namespace phase0::analysis

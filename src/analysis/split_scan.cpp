@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "analysis/cell_sums_units.h"
 #include "analysis/streams.h"
 #include "analysis/unit_work.h"
 #include "core/aligned_buffer.h"
@@ -265,14 +266,27 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   empty.speakers.resize(static_cast<std::size_t>(shape.n_speakers) * n_slices);
   std::vector<CellSums> cells(work.tables.size(), empty);
 
-  const std::vector<Unit> units = list_units(shape);
+  // The order of the units is fixed, so those of earlier starts may have been packed in any other way.
+  core::Checkpoint checkpoint(execution.units, {"sums of " + work.name, work.input.key});
+  std::size_t n_done = 0;
+  const std::vector<Unit> all_units = list_units(shape);
+  checkpoint.load([&](core::ByteSource& source) {
+    std::vector<CellSums> kept = get_cell_sums(source, cells.size());
+    n_done = std::min(static_cast<std::size_t>(source.get<std::int64_t>()), all_units.size());
+    cells = std::move(kept);
+  });
+  const std::span<const Unit> units = std::span(all_units).subspan(n_done);
   const std::vector<Scan> scans =
       plan_scans(shape, units, execution.pool.size(), execution.memory.free_bytes());
   const core::TaskScope task(execution.observer, "analyze " + work.name,
                              shape.n_rows * static_cast<std::int64_t>(scans.size()));
   for (const Scan& scan : scans) {
     core::ScanRoom room(execution, scan.need, {"the sums of the analysis", shape.dim, shape.n_blocks()});
-    UnitScan(work, shape, std::span(units).subspan(scan.first, scan.count), room).run(cells);
+    UnitScan(work, shape, units.subspan(scan.first, scan.count), room).run(cells);
+    checkpoint.save_when_due([&](core::ByteSink& sink) {
+      put_cell_sums(sink, cells);
+      sink.put(static_cast<std::int64_t>(n_done + scan.first + scan.count));
+    });
     core::trim_heap();  // of thousands of small arrays, before the next
   }
   return cells;

@@ -25,9 +25,10 @@ using data::Split;
 /// Everything that an analysis reads, open.
 class Analysis {
  public:
-  Analysis(run::Session& session, const RunFlags& flags)
+  Analysis(run::Session& session, const RunFlags& flags, std::string key)
       : session_(session),
         flags_(flags),
+        key_(std::move(key)),
         options_(session.options()),
         samples_(session.directory().features(), options_.data.latents),
         models_(session.directory().models()),
@@ -80,6 +81,7 @@ class Analysis {
 
   analysis::AnalysisInput input() const {
     analysis::AnalysisInput input;
+    input.key = key_;
     input.train = {&samples_.index(Split::kTrain), train_delta_.get(), samples_.high_energy(Split::kTrain)};
     input.eval = {&samples_.index(Split::kEval), eval_delta_.get(), samples_.high_energy(Split::kEval)};
     const models::Normaliser normaliser = models_.normaliser(options_.context.lags.front());
@@ -127,6 +129,7 @@ class Analysis {
 
   run::Session& session_;
   const RunFlags& flags_;
+  std::string key_;  ///< of the stage
   const Options& options_;
   data::Samples samples_;
   models::ModelFile models_;
@@ -144,8 +147,9 @@ StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& ob
   run::require_stage(session, "collect", collected);
   run::require_stage(session, "fit", fitted);
   session.lock_directory();
-  return run::run_stage(session, "analyze", run::analyze_key(options, fitted), flags.fresh,
-                        [&] { return Analysis(session, flags).run(); });
+  const std::string key = run::analyze_key(options, fitted);
+  return run::run_stage(session, "analyze", key, flags.fresh,
+                        [&] { return Analysis(session, flags, key).run(); });
 }
 
 std::string report_text(const std::string& run_dir) {

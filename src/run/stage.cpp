@@ -4,6 +4,7 @@
 
 #include "run/journal.h"
 #include "run/provenance.h"
+#include "run/stage_cache.h"
 #include "run/tuning_cache.h"
 
 namespace phase0::run {
@@ -40,6 +41,8 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   record_stage(session, report.plan, figures, report.extra);
   Journal finished(session.directory());
   finished.finish(stage, key);
+  // What fit has kept may spare a later one with other conditions work; the others' is of no more use.
+  if (stage != "fit") discard_cache(session.directory(), stage);
   TuningCache().save(stage, session.tuning());
   session.observer().log(
       LogLevel::kInfo,

@@ -5,6 +5,7 @@
 
 #include "analysis/problem.h"
 #include "support/failing_source.h"
+#include "support/memory_units.h"
 
 namespace phase0::analysis {
 namespace {
@@ -144,6 +145,36 @@ TEST(AnalyzeDeterminism, FailedAllocationsChangeNothing) {
   problem.input.train.delta = &failing;
   EXPECT_EQ(expected.values(), Bits{run(problem, 2)}.values());
   EXPECT_GT(failing.n_loads(), 151);
+}
+
+TEST(AnalyzeDeterminism, AKilledAnalysisGoesOnToTheSameBits) {
+  Problem problem(large());
+  problem.options.metrics.permutations = 400;
+  const Bits expected{run(problem, 1)};
+  const std::int64_t small = memory_of(problem, 3).minimum_bytes + core::MemoryBudget::kBaseBytes;
+  RecordingObserver whole;
+  run(problem, 3, small, &whole);
+  int n_kills = 0;
+  for (int saves = 1; saves < 100; ++saves, ++n_kills) {
+    test::MemoryUnits units;
+    units.saves_left = saves;
+    try {
+      run(problem, 2, small, nullptr, &units);
+      break;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted);
+    }
+    // In another budget, so that what is left is packed in another way.
+    RecordingObserver again;
+    const Bits bits{run(problem, 3, saves % 2 == 0 ? testing::kAmple : small, &again, &units)};
+    EXPECT_EQ(bits.values(), expected.values()) << saves;
+    EXPECT_GE(units.n_loaded, 1);
+    // What is done is not scanned again.
+    if (saves % 2 == 1) {
+      EXPECT_LT(again.done, whole.done);
+    }
+  }
+  EXPECT_GE(n_kills, 3);
 }
 
 TEST(AnalyzeDeterminism, OtherSeedsOtherPermutations) {

@@ -132,11 +132,12 @@ Problem::Problem(const Shape& shape) {
 }
 
 AnalysisResult run(const Problem& problem, int threads, std::int64_t budget_bytes,
-                   RecordingObserver* observer) {
+                   RecordingObserver* observer, core::UnitStore* units) {
   RecordingObserver own;
   core::ThreadPool pool(threads);
   core::MemoryBudget memory(budget_bytes, "test");
   core::Execution execution{pool, memory, observer != nullptr ? *observer : own};
+  execution.units = units;
   AnalysisResult result = analyze(problem.options, problem.input, execution);
   PHASE0_CHECK(memory.reserved_bytes() == 0);
   return result;

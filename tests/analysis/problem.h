@@ -68,7 +68,7 @@ inline constexpr std::int64_t kAmple = std::int64_t{1} << 30;
 
 /// `analyze` with so many threads and bytes.
 AnalysisResult run(const Problem& problem, int threads = 1, std::int64_t budget_bytes = kAmple,
-                   RecordingObserver* observer = nullptr);
+                   RecordingObserver* observer = nullptr, core::UnitStore* units = nullptr);
 
 /// The values as a mapped column.
 template <typename T>
