@@ -86,14 +86,21 @@ void moments(const Rows& rows, Work& work) {
   work.add(Operation::kMoment, rows.n * rows.d);
 }
 
-void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options,
+void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options,
             const models::KMeansPlan& plan, Work& work) {
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
   const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
+  if (plan.rows_kept) {
+    load(rows, 1, work);
+    rows = in_memory(rows.n, rows.d);
+  }
   moments(rows, work);
   Rows seen = rows;
-  if (plan.scheme.gathered) {
+  if (plan.restart_rows_kept) {
+    load(rows, 1, work);
+    seen = in_memory(as_double(plan.scheme.restart_rows), rows.d);
+  } else if (plan.scheme.gathered) {
     seen = stored(as_double(plan.scheme.restart_rows), rows.d);
     load(rows, 1, work);
     work.bytes_written += seen.n * seen.row_bytes;
