@@ -19,7 +19,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kUlps = 0x1p-20f;
 
 typedef float Four __attribute__((vector_size(16)));
-static_assert(RowBounds::kGroups == 8);
 
 Four four(const float* from) {
   Four values;
@@ -27,9 +26,19 @@ Four four(const float* from) {
   return values;
 }
 
-std::int64_t group_size_of(std::int64_t k) {
+/// Of k centroids in up to `groups` groups.
+std::int64_t group_size_of(std::int64_t k, std::int64_t groups) {
   const std::int64_t lanes = core::ceil_div(k, kScoreLanes);
-  return core::ceil_div(lanes, RowBounds::kGroups) * kScoreLanes;
+  return core::ceil_div(lanes, groups) * kScoreLanes;
+}
+
+/// Bounds of a distance whose square is `squared` within `error`, also where those are NaN.
+float upper_bound(float squared, float error) {
+  return std::sqrt(std::max(squared + error, 0.0f)) * (1.0f + kUlps);
+}
+float lower_bound(float squared, float error) {
+  const float least = squared - error;
+  return least > 0.0f ? std::sqrt(least) * (1.0f - kUlps) : 0.0f;
 }
 
 float rounded_up(double value) {
@@ -47,7 +56,7 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
     : kernels_(set),
       k_(k),
       d_(std::ssize(shift)),
-      group_size_(group_size_of(k)),
+      group_size_(group_size_of(k, groups(d_))),
       n_groups_(core::ceil_div(k, group_size_)),
       centroid_of_(static_cast<std::size_t>(k)),
       column_of_(static_cast<std::size_t>(k)),
@@ -55,31 +64,46 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
       path_(static_cast<std::size_t>(k), 0.0),
       path_up_(static_cast<std::size_t>(k), 0.0f) {
   PHASE0_CHECK(k >= 1 && d_ >= 1);
+  if (groups(d_) == 1) return;
   packed_.resize(score_room(k) * d_);
   norms_.resize(score_room(k));
 }
 
 std::int64_t BoundedNearest::score_room(std::int64_t k) {
-  return core::ceil_div(k, group_size_of(k)) * group_size_of(k);
+  return core::round_up(k, group_size_of(k, kMostGroups));
 }
 
 std::int64_t BoundedNearest::bytes(std::int64_t k, std::int64_t d) {
-  return 4 * (d + k * d + score_room(k) * (d + 2)) + 16 * k;
+  const std::int64_t product =
+      groups(d) == 1 ? NearestCentroids::bytes(k, d, 1) : 4 * score_room(k) * (d + 2);
+  return 4 * (d + k * d) + product + 16 * k;
+}
+
+std::int64_t BoundedNearest::workspace_bytes(std::int64_t k, std::int64_t d) {
+  const std::int64_t rows = batch_rows(d);
+  const auto relabelled = static_cast<std::int64_t>(sizeof(Relabelled)) * rows;
+  if (groups(d) > 1) return relabelled + 4 * (score_room(k) + d);
+  return relabelled + 4 * rows * (d + 1) +
+         NearestCentroids::workspace_bytes(rows, d, 1, NearestCentroids::Want::kSecond);
 }
 
 void BoundedNearest::move_to(std::span<const float> centroids) {
   PHASE0_CHECK(std::ssize(centroids) == k_ * d_);
   if (centroids_.empty()) {
-    form_groups(centroids);
+    if (n_groups_ > 1) form_groups(centroids);
   } else {
     extend_paths(centroids);
   }
   centroids_.assign(centroids.begin(), centroids.end());
-  pack(centroids);
+  if (groups(d_) == 1) {
+    nearest_.emplace(centroids_, std::vector<std::int64_t>{k_}, d_, shift_, kernels_);
+  } else {
+    pack(centroids);
+  }
 }
 
 void BoundedNearest::extend_paths(std::span<const float> centroids) {
-  double farthest[RowBounds::kGroups] = {};
+  double farthest[kMostGroups] = {};
   for (std::int64_t c = 0; c < k_; ++c) {
     const auto at = static_cast<std::size_t>(c);
     const double squared =
@@ -166,60 +190,115 @@ void BoundedNearest::pack(std::span<const float> centroids) {
   error_ = score_error(d_, score_row_error(d_), longest);
 }
 
-bool BoundedNearest::settled(const RowBounds& bounds) const {
-  if (bounds.label == kUnlabelled) return false;
+bool BoundedNearest::settled(const RowBounds& bounds, std::int64_t row) const {
+  const std::int32_t label = bounds.label(row);
+  if (label == kUnlabelled) return false;
   // A NaN can only come of an infinite path, with which the slack is infinite too.
-  const Four low = four(bounds.lower) - four(group_path_up_);
-  const Four high = four(bounds.lower + 4) - four(group_path_up_ + 4);
-  const Four least = low < high ? low : high;
-  const float lower = std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
-  const float upper = bounds.upper + path_up_[static_cast<std::size_t>(bounds.label)];
+  const float* low = bounds.lower(row);
+  float lower = low[0] - group_path_up_[0];
+  if (groups(d_) > 1) {
+    const Four first = four(low) - four(group_path_up_);
+    const Four others = four(low + 4) - four(group_path_up_ + 4);
+    const Four least = first < others ? first : others;
+    lower = std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
+  }
+  const float upper = bounds.upper(row) + path_up_[static_cast<std::size_t>(label)];
   return (upper + slack_) * (1.0f + kUlps) < lower;
 }
 
-void BoundedNearest::mark_unsettled(const RowBounds* bounds, std::int64_t n, std::uint8_t* marks) const {
-  for (std::int64_t r = 0; r < n; ++r) marks[r] |= static_cast<std::uint8_t>(!settled(bounds[r]));
+void BoundedNearest::mark_unsettled(const RowBounds& bounds, std::int64_t n, std::uint8_t* marks) const {
+  for (std::int64_t r = 0; r < n; ++r) marks[r] |= static_cast<std::uint8_t>(!settled(bounds, r));
+}
+
+void BoundedNearest::label(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
+                           Workspace& workspace) const {
+  PHASE0_CHECK(std::ssize(rows) <= batch_rows(d_));
+  workspace.relabelled.clear();
+  workspace.relabelled.reserve(static_cast<std::size_t>(batch_rows(d_)));
+  if (groups(d_) == 1) return label_few(x, rows, bounds, workspace);
+  workspace.shifted.resize(d_);
+  workspace.scores.resize(score_room(k_));
+  for (std::int32_t i = 0; i < std::ssize(rows); ++i, x += d_) {
+    const std::int32_t row = rows[static_cast<std::size_t>(i)];
+    if (settled(bounds, row)) continue;
+    const std::int32_t before = bounds.label(row);
+    label_row(x, bounds, row, workspace);
+    if (bounds.label(row) != before) workspace.relabelled.push_back({i, before});
+  }
+}
+
+void BoundedNearest::label_few(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
+                               Workspace& workspace) const {
+  workspace.rows.resize(batch_rows(d_) * d_);
+  workspace.unsettled.resize(static_cast<std::size_t>(batch_rows(d_)));
+  std::size_t n = 0;
+  for (std::int32_t i = 0; i < std::ssize(rows); ++i) {
+    workspace.unsettled[n] = i;
+    n += settled(bounds, rows[static_cast<std::size_t>(i)]) ? 0 : 1;
+  }
+  for (std::size_t u = 0; u < n; ++u) {
+    std::copy_n(x + workspace.unsettled[u] * d_, d_,
+                workspace.rows.data() + static_cast<std::int64_t>(u) * d_);
+  }
+  NearestCentroids::Workspace& found = workspace.nearest;
+  nearest_->assign(workspace.rows.data(), static_cast<std::int64_t>(n), found,
+                   NearestCentroids::Want::kSecond);
+  for (std::int64_t u = 0; u < static_cast<std::int64_t>(n); ++u) {
+    const std::int32_t i = workspace.unsettled[static_cast<std::size_t>(u)];
+    const std::int32_t row = rows[static_cast<std::size_t>(i)];
+    const std::int32_t before = bounds.label(row);
+    const std::int32_t label = found.labels[u];
+    if (label != before) workspace.relabelled.push_back({i, before});
+    bounds.set_label(row, label);
+    bounds.upper(row) =
+        upper_bound(found.squared[u], found.error[u]) - path_up_[static_cast<std::size_t>(label)];
+    *bounds.lower(row) = lower_bound(found.second[u], found.error[u]) + group_path_up_[0];
+  }
 }
 
 /// Tightens the upper bound and says which groups may hold a centroid that is as near; false for none.
-bool BoundedNearest::near_groups(const float* x, const RowBounds& bounds, float& upper,
-                                 bool (&wanted)[RowBounds::kGroups]) const {
-  if (bounds.label == kUnlabelled) {
+bool BoundedNearest::near_groups(const float* x, const RowBounds& bounds, std::int64_t row, float& upper,
+                                 bool (&wanted)[kMostGroups]) const {
+  const std::int32_t label = bounds.label(row);
+  if (label == kUnlabelled) {
     std::fill_n(wanted, n_groups_, true);
     return true;
   }
   const float relative = static_cast<float>(d_ + 16) * 0x1p-23f;
-  const float squared = kernels_.squared_distance_float(x, centroids_.data() + bounds.label * d_, d_);
+  const float squared = kernels_.squared_distance_float(x, centroids_.data() + label * d_, d_);
   upper = std::sqrt(squared * (1.0f + relative) + static_cast<float>(d_) * 0x1p-120f) * (1.0f + kUlps);
   const float limit = (upper + slack_) * (1.0f + kUlps);
   bool any = false;
   for (std::int64_t g = 0; g < n_groups_; ++g) {
     // Written so that a NaN asks for the group.
-    wanted[g] = !(limit < bounds.lower[g] - group_path_up_[g]);
+    wanted[g] = !(limit < bounds.lower(row)[g] - group_path_up_[g]);
     any |= wanted[g];
   }
-  if (any) wanted[column_of_[static_cast<std::size_t>(bounds.label)] / group_size_] = true;
+  if (any) wanted[column_of_[static_cast<std::size_t>(label)] / group_size_] = true;
   return any;
 }
 
-void BoundedNearest::update(const float* x, const float* shifted, float norm, RowBounds& bounds,
-                            float* scores) const {
-  bool wanted[RowBounds::kGroups] = {};
+void BoundedNearest::label_row(const float* x, const RowBounds& bounds, std::int64_t row,
+                               Workspace& workspace) const {
+  bool wanted[kMostGroups] = {};
   float upper = 0;
-  if (!near_groups(x, bounds, upper, wanted)) {
-    bounds.upper = upper - path_up_[static_cast<std::size_t>(bounds.label)];
+  if (!near_groups(x, bounds, row, upper, wanted)) {
+    bounds.upper(row) = upper - path_up_[static_cast<std::size_t>(bounds.label(row))];
     return;
   }
+  float norm = 0;
+  kernels_.shift_and_norms(x, shift_.data(), workspace.shifted.data(), &norm, 1, d_);
   const float length = std::sqrt(norm) * (1.0001f + static_cast<float>(d_) * 0x1p-24f);
   const float error = error_.constant + error_.slope * length;
-  if (!(length < kLargestProduct / std::max(longest_, 1.0f))) return label_exactly(x, bounds);
-  LeastTwo found[RowBounds::kGroups];
+  if (!(length < kLargestProduct / std::max(longest_, 1.0f))) return label_exactly(x, bounds, row);
+  float* scores = workspace.scores.data();
+  LeastTwo found[kMostGroups];
   LeastTwo best = {kInfinity, kInfinity, 0};
   for (std::int64_t g = 0; g < n_groups_; ++g) {
     if (!wanted[g]) continue;
     const std::int64_t first = g * group_size_;
-    found[g] = kernels_.score_row(shifted, packed_.data() + first * d_, norms_.data() + first, group_size_,
-                                  d_, scores + first);
+    found[g] = kernels_.score_row(workspace.shifted.data(), packed_.data() + first * d_,
+                                  norms_.data() + first, group_size_, d_, scores + first);
     found[g].column += static_cast<std::int32_t>(first);
     best.second = std::min({best.second, found[g].second, std::max(best.least, found[g].least)});
     if (found[g].least < best.least) {
@@ -236,19 +315,18 @@ void BoundedNearest::update(const float* x, const float* shifted, float norm, Ro
     if (!wanted[g]) continue;
     // When another column was decided on, `least` is a bound all the same.
     const float least = found[g].column == best.column ? found[g].second : found[g].least;
-    const float squared = norm + least - around;
-    const float lower = squared > 0.0f ? std::sqrt(squared) * (1.0f - kUlps) : 0.0f;
-    bounds.lower[g] = lower + group_path_up_[g];
+    bounds.lower(row)[g] = lower_bound(norm + least, around) + group_path_up_[g];
   }
-  for (std::int64_t g = n_groups_; g < RowBounds::kGroups; ++g) bounds.lower[g] = kInfinity;
-  bounds.label = centroid_of_[static_cast<std::size_t>(best.column)];
-  upper = std::sqrt(std::max(norm + scores[best.column] + around, 0.0f)) * (1.0f + kUlps);
-  bounds.upper = upper - path_up_[static_cast<std::size_t>(bounds.label)];
+  for (std::int64_t g = n_groups_; g < kMostGroups; ++g) bounds.lower(row)[g] = kInfinity;
+  const std::int32_t label = centroid_of_[static_cast<std::size_t>(best.column)];
+  bounds.set_label(row, label);
+  bounds.upper(row) =
+      upper_bound(norm + scores[best.column], around) - path_up_[static_cast<std::size_t>(label)];
 }
 
 /// The column of the nearest of the centroids whose scores lie up to `limit`, or are not to be trusted.
-std::int32_t BoundedNearest::decide(const float* x, const float* scores,
-                                    const bool (&wanted)[RowBounds::kGroups], float limit) const {
+std::int32_t BoundedNearest::decide(const float* x, const float* scores, const bool (&wanted)[kMostGroups],
+                                    float limit) const {
   ExactNearest exact(x, centroids_.data(), d_, kernels_);
   for (std::int32_t c = 0; c < k_; ++c) {
     const std::int32_t column = column_of_[static_cast<std::size_t>(c)];
@@ -258,12 +336,12 @@ std::int32_t BoundedNearest::decide(const float* x, const float* scores,
 }
 
 /// For values at the end of float32's range: compared exactly, every time.
-void BoundedNearest::label_exactly(const float* x, RowBounds& bounds) const {
+void BoundedNearest::label_exactly(const float* x, const RowBounds& bounds, std::int64_t row) const {
   ExactNearest exact(x, centroids_.data(), d_, kernels_);
   for (std::int64_t c = 0; c < k_; ++c) exact.consider(static_cast<std::int32_t>(c));
-  bounds.label = exact.label();
-  bounds.upper = kInfinity;
-  std::fill_n(bounds.lower, RowBounds::kGroups, 0.0f);
+  bounds.set_label(row, exact.label());
+  bounds.upper(row) = kInfinity;
+  std::fill_n(bounds.lower(row), kMostGroups, 0.0f);
 }
 
 }  // namespace phase0::linalg

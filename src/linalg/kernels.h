@@ -30,10 +30,11 @@ struct NearestKernel {
                     float* norms);
   /// For each row of the tile: the least score; how many scores lie within `gap` above it (that one
   /// included; sometimes a few too many, never too few; 0 when the gap is NaN); and, where that is 1, the
-  /// column of the least. `k` is the padded number of centroids; the norms of padding are +inf. `ahead` is
-  /// memory to bring into the caches meanwhile.
+  /// column of the least and, in `second` unless that is null, the least of the others. `k` is the padded
+  /// number of centroids; the norms of padding are +inf. `ahead` is memory to bring into the caches
+  /// meanwhile.
   void (*nearest)(const float* tile, const float* packed, const float* norms, std::int64_t k, std::int64_t d,
-                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within,
+                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within, float* second,
                   Prefetch ahead);
 };
 inline constexpr std::int64_t kMostTileRows = 64;

@@ -25,8 +25,6 @@ constexpr std::int64_t kRefinedRuns = 3;
 static_assert(kRefinedRuns < kMostKeptRuns);
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
-/// With fewer features the whole product costs no more than looking at the bounds.
-constexpr std::int64_t kBoundedFeatures = 16;
 
 /// `size` of n rows without replacement, ascending (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S).
 std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::uint64_t seed) {
@@ -84,8 +82,7 @@ std::unique_ptr<data::FeatureSource> gather(const data::FeatureSource& source, s
     copy_rows(source, chosen, task, execution, rows.data(), [](std::int64_t, std::int64_t) {});
     return data::memory_source(std::move(rows), d, std::move(reserved));
   }
-  store::MappedDataset rows =
-      store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, d);
+  store::MappedDataset rows = store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, d);
   // The pages stay in the page cache; here they would count as the process's own.
   copy_rows(source, chosen, task, execution, rows.mutable_data<float>(),
             [&](std::int64_t first, std::int64_t count) { rows.release(first, count); });
@@ -183,7 +180,7 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
               {.k = task.k,
                .options = task.options,
                .phase = "restart",
-               .unbounded_iterations = scheme.bounded ? kFarIterations : task.options.max_iter + 1,
+               .unbounded_iterations = kFarIterations,
                .scratch_folder = task.scratch_folder,
                .label = task.label + ": restarts"},
               runs, execution);
@@ -215,13 +212,11 @@ LloydRun& leader_of(std::vector<LloydRun>& runs) {
 }
 
 /// Continues runs on all rows: all of them for some iterations, then the one that leads to its end.
-LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
-                std::vector<LloydRun> starts, core::Execution& execution,
-                std::vector<KMeansIteration>& history) {
+LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<LloydRun> starts,
+                core::Execution& execution, std::vector<KMeansIteration>& history) {
   LloydTask race{.k = task.k,
                  .options = task.options,
                  .phase = "refine",
-                 .unbounded_iterations = scheme.bounded ? 0 : task.options.max_iter + 1,
                  .scratch_folder = task.scratch_folder,
                  .label = task.label + ": refining on all rows"};
   const LloydTask to_the_end = race;
@@ -281,7 +276,6 @@ KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const 
   // A restart scans its rows hundreds of times: few of them are worth a copy when each scan computes them.
   scheme.gathered = scheme.sampled || (rows.computed && rows.n_rows <= 4 * size);
   scheme.refined_runs = scheme.sampled ? std::min(kRefinedRuns, options.n_init) : 0;
-  scheme.bounded = rows.frame_dim >= kBoundedFeatures;
   return scheme;
 }
 
@@ -290,10 +284,9 @@ std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
   const KMeansScheme scheme = kmeans_scheme(rows, k, options);
   const std::int64_t distances = 4 * scheme.restart_rows * options.n_init;
   const std::int64_t bounds =
-      static_cast<std::int64_t>(sizeof(linalg::RowBounds)) *
+      linalg::BoundedNearest::bounds_bytes(rows.frame_dim) *
       std::max(scheme.restart_rows * options.n_init, rows.n_rows * scheme.refined_runs);
-  return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) +
-         std::max(distances, scheme.bounded ? bounds : 0);
+  return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) + std::max(distances, bounds);
 }
 
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
@@ -303,8 +296,8 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
                 fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
                             task.k, rows.n_rows()));
   }
-  const KMeansPlan plan = plan_kmeans(rows.shape(), task.k, task.options, execution.pool.size(),
-                                      execution.memory.free_bytes());
+  const KMeansPlan plan =
+      plan_kmeans(rows.shape(), task.k, task.options, execution.pool.size(), execution.memory.free_bytes());
   const KMeansScheme& scheme = plan.scheme;
   std::unique_ptr<data::FeatureSource> all;
   if (plan.rows_kept) all = gather(rows, rows.n_rows(), true, task, execution);
@@ -314,13 +307,13 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
     some = gather(refined_on, scheme.restart_rows, plan.restart_rows_kept, task, execution);
   }
   KMeansModel model;
-  std::vector<LloydRun> found =
-      best_restarts(prepare_kmeans(some ? *some : rows, execution, task.label), task, scheme, execution, model.history);
+  std::vector<LloydRun> found = best_restarts(prepare_kmeans(some ? *some : rows, execution, task.label),
+                                              task, scheme, execution, model.history);
   some.reset();
   LloydRun best;
   if (scheme.sampled) {
     model.sample_rows = scheme.restart_rows;
-    best = refine(prepare_kmeans(refined_on, execution, task.label), task, scheme, std::move(found), execution,
+    best = refine(prepare_kmeans(refined_on, execution, task.label), task, std::move(found), execution,
                   model.history);
   } else {
     best = std::move(found[0]);
@@ -360,8 +353,7 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
   plan.planned_bytes = restarts.planned_bytes;
   plan.minimum_bytes = restarts_minimum(scheme.gathered ? restart_copy : rows, k);
   if (scheme.gathered) {
-    plan.minimum_bytes =
-        std::max(plan.minimum_bytes, gather_need(rows, restart_copy.n_rows).minimum_bytes());
+    plan.minimum_bytes = std::max(plan.minimum_bytes, gather_need(rows, restart_copy.n_rows).minimum_bytes());
   }
   if (!scheme.sampled) return plan;
 
@@ -369,7 +361,8 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
   const std::int64_t copying = room.planned(gather_need(rows, rows.n_rows), rows);
   const std::int64_t kept_bytes =
       copy_bytes(copy) + std::max({refined.planned_bytes, restarts.planned_bytes, copying});
-  plan.rows_kept = plan.restart_rows_kept && refined.together == scheme.refined_runs && kept_bytes <= free_bytes;
+  plan.rows_kept =
+      plan.restart_rows_kept && refined.together == scheme.refined_runs && kept_bytes <= free_bytes;
   if (plan.rows_kept) {
     plan.planned_bytes = kept_bytes;
   } else {
@@ -377,7 +370,8 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
     plan.planned_bytes = std::max(plan.planned_bytes, refined.planned_bytes);
   }
   plan.refined_together = refined.together;
-  plan.minimum_bytes = std::max({plan.minimum_bytes, moments_need(rows).minimum_bytes(), lloyd_need(rows, k, 1).minimum_bytes()});
+  plan.minimum_bytes = std::max(
+      {plan.minimum_bytes, moments_need(rows).minimum_bytes(), lloyd_need(rows, k, 1).minimum_bytes()});
   return plan;
 }
 

@@ -61,7 +61,6 @@ struct KMeansScheme {
   bool sampled = false;           ///< those are a sample
   bool gathered = false;          ///< those are copied to a scratch file first
   std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
-  bool bounded = false;           ///< bounds of distances (linalg/bounded_nearest.h) spare most rows
 };
 KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);
 /// Disk for the scratch files of a fit, at most.
