@@ -87,6 +87,8 @@ class FeatureSource {
   virtual std::int64_t block_bytes() const = 0;
   virtual std::int64_t ahead_bytes() const = 0;
   virtual bool computed() const { return false; }
+  /// Whether loading consecutive rows costs nothing.
+  virtual bool in_memory() const { return false; }
   SourceShape shape() const {
     return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), ahead_bytes(), computed()};
   }

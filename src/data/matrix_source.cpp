@@ -72,6 +72,7 @@ class MemorySource final : public FeatureSource {
       to += frame_dim();
     }
   }
+  bool in_memory() const override { return true; }
   std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
   std::int64_t ahead_bytes() const override { return matrix_shape(n_rows(), frame_dim()).ahead_bytes; }
 

@@ -45,9 +45,9 @@ float rounded_up(double value) {
   return static_cast<float>(value) * (1.0f + kUlps);
 }
 
-/// Bound of |computed - exact| of a product of Kernels::score_row, relative to |x||c|.
+/// Bound of |computed - exact| of a product of Kernels::score_row and score_rows, relative to |x||c|.
 double score_row_error(std::int64_t d) {
-  return static_cast<double>(d / 4 + 8) * 0x1p-24;
+  return static_cast<double>(d / 2 + 8) * 0x1p-24;
 }
 
 }  // namespace
@@ -69,6 +69,11 @@ BoundedNearest::BoundedNearest(std::int64_t k, std::span<const float> shift, con
   norms_.resize(score_room(k));
 }
 
+/// Those of few features fill the product's tiles.
+std::int64_t BoundedNearest::open_rows(std::int64_t d) {
+  return groups(d) == 1 ? kOpenShortRows : kOpenRows;
+}
+
 std::int64_t BoundedNearest::score_room(std::int64_t k) {
   return core::round_up(k, group_size_of(k, kMostGroups));
 }
@@ -79,12 +84,13 @@ std::int64_t BoundedNearest::bytes(std::int64_t k, std::int64_t d) {
   return 4 * (d + k * d) + product + 16 * k;
 }
 
-std::int64_t BoundedNearest::workspace_bytes(std::int64_t k, std::int64_t d) {
-  const std::int64_t rows = batch_rows(d);
-  const auto relabelled = static_cast<std::int64_t>(sizeof(Relabelled)) * rows;
-  if (groups(d) > 1) return relabelled + 4 * (score_room(k) + d);
-  return relabelled + 4 * rows * (d + 1) +
-         NearestCentroids::workspace_bytes(rows, d, 1, NearestCentroids::Want::kSecond);
+std::int64_t BoundedNearest::workspace_bytes(std::int64_t rows, std::int64_t k, std::int64_t d) {
+  const std::int64_t open = open_rows(d);
+  const auto each = static_cast<std::int64_t>(sizeof(Open)) + 4 * d;
+  const std::int64_t scored =
+      groups(d) > 1 ? 4 * open * score_room(k)
+                    : NearestCentroids::workspace_bytes(open, d, 1, NearestCentroids::Want::kSecond);
+  return static_cast<std::int64_t>(sizeof(Relabelled)) * rows + open * each + scored;
 }
 
 void BoundedNearest::move_to(std::span<const float> centroids) {
@@ -212,48 +218,104 @@ void BoundedNearest::mark_unsettled(const RowBounds& bounds, std::int64_t n, std
 
 void BoundedNearest::label(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
                            Workspace& workspace) const {
-  PHASE0_CHECK(std::ssize(rows) <= batch_rows(d_));
+  const auto most = static_cast<std::size_t>(open_rows(d_));
   workspace.relabelled.clear();
-  workspace.relabelled.reserve(static_cast<std::size_t>(batch_rows(d_)));
-  if (groups(d_) == 1) return label_few(x, rows, bounds, workspace);
-  workspace.shifted.resize(d_);
-  workspace.scores.resize(score_room(k_));
-  for (std::int32_t i = 0; i < std::ssize(rows); ++i, x += d_) {
+  workspace.relabelled.reserve(rows.size());
+  workspace.open.clear();
+  workspace.open.reserve(most);
+  workspace.rows.resize(open_rows(d_) * d_);
+  for (std::int32_t i = 0; i < std::ssize(rows); ++i) {
     const std::int32_t row = rows[static_cast<std::size_t>(i)];
     if (settled(bounds, row)) continue;
+    open(x + i * d_, i, bounds, row, workspace);
+    if (workspace.open.size() == most) close(x, rows, bounds, workspace);
+  }
+  close(x, rows, bounds, workspace);
+}
+
+/// Takes an unsettled row up, unless a closer look settles it.
+void BoundedNearest::open(const float* x, std::int32_t i, const RowBounds& bounds, std::int32_t row,
+                          Workspace& workspace) const {
+  float* to = workspace.rows.data() + std::ssize(workspace.open) * d_;
+  Open taken;
+  taken.row = i;
+  if (groups(d_) == 1) {
+    std::copy_n(x, d_, to);
+  } else {
+    float upper = 0;
+    if (!near_groups(x, bounds, row, upper, taken.wanted)) {
+      bounds.upper(row) = upper - path_up_[static_cast<std::size_t>(bounds.label(row))];
+      return;
+    }
+    kernels_.shift_and_norms(x, shift_.data(), to, &taken.norm, 1, d_);
+  }
+  workspace.open.push_back(taken);
+}
+
+/// Labels the open rows.
+void BoundedNearest::close(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
+                           Workspace& workspace) const {
+  if (groups(d_) == 1) {
+    close_few(rows, bounds, workspace);
+  } else {
+    workspace.scores.resize(kOpenRows * score_room(k_));
+    for (std::int64_t g = 0; g < n_groups_; ++g) score_group(g, workspace);
+    const float* scores = workspace.scores.data();
+    for (const Open& each : workspace.open) {
+      const std::int32_t row = rows[static_cast<std::size_t>(each.row)];
+      const std::int32_t before = bounds.label(row);
+      close_row(x + each.row * d_, bounds, row, each, scores);
+      if (bounds.label(row) != before) workspace.relabelled.push_back({each.row, before});
+      scores += score_room(k_);
+    }
+  }
+  workspace.open.clear();
+}
+
+void BoundedNearest::close_few(std::span<const std::int32_t> rows, const RowBounds& bounds,
+                               Workspace& workspace) const {
+  NearestCentroids::Workspace& found = workspace.nearest;
+  nearest_->assign(workspace.rows.data(), std::ssize(workspace.open), found, NearestCentroids::Want::kSecond);
+  for (std::int64_t i = 0; i < std::ssize(workspace.open); ++i) {
+    const std::int32_t at = workspace.open[static_cast<std::size_t>(i)].row;
+    const std::int32_t row = rows[static_cast<std::size_t>(at)];
     const std::int32_t before = bounds.label(row);
-    label_row(x, bounds, row, workspace);
-    if (bounds.label(row) != before) workspace.relabelled.push_back({i, before});
+    const std::int32_t label = found.labels[i];
+    if (label != before) workspace.relabelled.push_back({at, before});
+    bounds.set_label(row, label);
+    bounds.upper(row) =
+        upper_bound(found.squared[i], found.error[i]) - path_up_[static_cast<std::size_t>(label)];
+    *bounds.lower(row) = lower_bound(found.second[i], found.error[i]) + group_path_up_[0];
   }
 }
 
-void BoundedNearest::label_few(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
-                               Workspace& workspace) const {
-  workspace.rows.resize(batch_rows(d_) * d_);
-  workspace.unsettled.resize(static_cast<std::size_t>(batch_rows(d_)));
-  std::size_t n = 0;
-  for (std::int32_t i = 0; i < std::ssize(rows); ++i) {
-    workspace.unsettled[n] = i;
-    n += settled(bounds, rows[static_cast<std::size_t>(i)]) ? 0 : 1;
+/// Scores of a group for the open rows that want it.
+void BoundedNearest::score_group(std::int64_t group, Workspace& workspace) const {
+  const std::int64_t first = group * group_size_;
+  Open* wanting[kScoreRows];
+  const float* rows[kScoreRows];
+  float* scores[kScoreRows];
+  std::int64_t n = 0;
+  const auto score = [&](const auto& kernel, std::int64_t begin, std::int64_t end) {
+    LeastTwo found[kScoreRows];
+    kernel(rows + begin, packed_.data() + first * d_, norms_.data() + first, group_size_, d_, scores + begin,
+           found);
+    for (std::int64_t r = begin; r < end; ++r) {
+      wanting[r]->found[group] = found[r - begin];
+      wanting[r]->found[group].column += static_cast<std::int32_t>(first);
+    }
+  };
+  for (std::int64_t i = 0; i < std::ssize(workspace.open); ++i) {
+    Open& each = workspace.open[static_cast<std::size_t>(i)];
+    if (!each.wanted[group]) continue;
+    wanting[n] = &each;
+    rows[n] = workspace.rows.data() + i * d_;
+    scores[n] = workspace.scores.data() + i * score_room(k_) + first;
+    if (++n < kScoreRows) continue;
+    score(kernels_.score_rows, 0, kScoreRows);
+    n = 0;
   }
-  for (std::size_t u = 0; u < n; ++u) {
-    std::copy_n(x + workspace.unsettled[u] * d_, d_,
-                workspace.rows.data() + static_cast<std::int64_t>(u) * d_);
-  }
-  NearestCentroids::Workspace& found = workspace.nearest;
-  nearest_->assign(workspace.rows.data(), static_cast<std::int64_t>(n), found,
-                   NearestCentroids::Want::kSecond);
-  for (std::int64_t u = 0; u < static_cast<std::int64_t>(n); ++u) {
-    const std::int32_t i = workspace.unsettled[static_cast<std::size_t>(u)];
-    const std::int32_t row = rows[static_cast<std::size_t>(i)];
-    const std::int32_t before = bounds.label(row);
-    const std::int32_t label = found.labels[u];
-    if (label != before) workspace.relabelled.push_back({i, before});
-    bounds.set_label(row, label);
-    bounds.upper(row) =
-        upper_bound(found.squared[u], found.error[u]) - path_up_[static_cast<std::size_t>(label)];
-    *bounds.lower(row) = lower_bound(found.second[u], found.error[u]) + group_path_up_[0];
-  }
+  for (std::int64_t r = 0; r < n; ++r) score(kernels_.score_row, r, r + 1);
 }
 
 /// Tightens the upper bound and says which groups may hold a centroid that is as near; false for none.
@@ -278,50 +340,40 @@ bool BoundedNearest::near_groups(const float* x, const RowBounds& bounds, std::i
   return any;
 }
 
-void BoundedNearest::label_row(const float* x, const RowBounds& bounds, std::int64_t row,
-                               Workspace& workspace) const {
-  bool wanted[kMostGroups] = {};
-  float upper = 0;
-  if (!near_groups(x, bounds, row, upper, wanted)) {
-    bounds.upper(row) = upper - path_up_[static_cast<std::size_t>(bounds.label(row))];
-    return;
-  }
-  float norm = 0;
-  kernels_.shift_and_norms(x, shift_.data(), workspace.shifted.data(), &norm, 1, d_);
-  const float length = std::sqrt(norm) * (1.0001f + static_cast<float>(d_) * 0x1p-24f);
+/// With the scores of all groups that the row wants.
+void BoundedNearest::close_row(const float* x, const RowBounds& bounds, std::int64_t row, const Open& open,
+                               const float* scores) const {
+  const float length = std::sqrt(open.norm) * (1.0001f + static_cast<float>(d_) * 0x1p-24f);
   const float error = error_.constant + error_.slope * length;
   if (!(length < kLargestProduct / std::max(longest_, 1.0f))) return label_exactly(x, bounds, row);
-  float* scores = workspace.scores.data();
-  LeastTwo found[kMostGroups];
   LeastTwo best = {kInfinity, kInfinity, 0};
   for (std::int64_t g = 0; g < n_groups_; ++g) {
-    if (!wanted[g]) continue;
-    const std::int64_t first = g * group_size_;
-    found[g] = kernels_.score_row(workspace.shifted.data(), packed_.data() + first * d_,
-                                  norms_.data() + first, group_size_, d_, scores + first);
-    found[g].column += static_cast<std::int32_t>(first);
-    best.second = std::min({best.second, found[g].second, std::max(best.least, found[g].least)});
-    if (found[g].least < best.least) {
-      best.least = found[g].least;
-      best.column = found[g].column;
+    if (!open.wanted[g]) continue;
+    const LeastTwo& found = open.found[g];
+    best.second = std::min({best.second, found.second, std::max(best.least, found.least)});
+    if (found.least < best.least) {
+      best.least = found.least;
+      best.column = found.column;
     }
   }
   const float limit = best.least + 2.0f * error;
   // Written so that a NaN is decided exactly.
-  if (!(best.second > limit)) best.column = decide(x, scores, wanted, limit);
+  if (!(best.second > limit)) best.column = decide(x, scores, open.wanted, limit);
   // |x - c|^2 = |x - shift|^2 + score, within `around`.
-  const float around = error + norm * static_cast<float>(d_ + 16) * 0x1p-23f + std::abs(best.least) * kUlps;
+  const float around =
+      error + open.norm * static_cast<float>(d_ + 16) * 0x1p-23f + std::abs(best.least) * kUlps;
   for (std::int64_t g = 0; g < n_groups_; ++g) {
-    if (!wanted[g]) continue;
+    if (!open.wanted[g]) continue;
     // When another column was decided on, `least` is a bound all the same.
-    const float least = found[g].column == best.column ? found[g].second : found[g].least;
-    bounds.lower(row)[g] = lower_bound(norm + least, around) + group_path_up_[g];
+    const LeastTwo& found = open.found[g];
+    const float least = found.column == best.column ? found.second : found.least;
+    bounds.lower(row)[g] = lower_bound(open.norm + least, around) + group_path_up_[g];
   }
   for (std::int64_t g = n_groups_; g < kMostGroups; ++g) bounds.lower(row)[g] = kInfinity;
   const std::int32_t label = centroid_of_[static_cast<std::size_t>(best.column)];
   bounds.set_label(row, label);
   bounds.upper(row) =
-      upper_bound(norm + scores[best.column], around) - path_up_[static_cast<std::size_t>(label)];
+      upper_bound(open.norm + scores[best.column], around) - path_up_[static_cast<std::size_t>(label)];
 }
 
 /// The column of the nearest of the centroids whose scores lie up to `limit`, or are not to be trusted.

@@ -45,15 +45,14 @@ inline constexpr std::int32_t kUnlabelled = -1;  ///< a new row
 /// every machine. Between calls of move_to immutable and safe to share.
 class BoundedNearest {
  public:
+  static constexpr std::int64_t kMostGroups = 8;
+
   /// `shift` [d] as for NearestCentroids. `set` outlives this.
   BoundedNearest(std::int64_t k, std::span<const float> shift, const Kernels& set = kernels());
 
   /// Of RowBounds, for rows of d values.
   static std::int64_t groups(std::int64_t d) { return d < kBroadFeatures ? 1 : kMostGroups; }
   static std::int64_t bounds_bytes(std::int64_t d) { return 4 * RowBounds::floats(groups(d)); }
-  /// Rows that label() is best given at a time: they and what is made of them stay in the caches.
-  static std::int64_t batch_rows(std::int64_t d) { return d < kBroadFeatures ? 1024 : 32; }
-
   /// The centroids' new places, [k, d]. Bounds of rows from earlier places stay valid.
   void move_to(std::span<const float> centroids);
 
@@ -64,38 +63,52 @@ class BoundedNearest {
     std::int32_t row = 0;     ///< as in `rows`
     std::int32_t before = 0;  ///< its label; kUnlabelled for a new row
   };
-  /// Grows within label() to workspace_bytes().
+  /// A row that is to be labelled.
+  struct Open {
+    std::int32_t row = 0;  ///< as in `rows`
+    float norm = 0;        ///< squared, of the shifted row
+    LeastTwo found[kMostGroups];
+    bool wanted[kMostGroups];  ///< groups to look at
+  };
+  /// Grows within label() to workspace_bytes() of as many rows.
   struct Workspace {
     std::vector<Relabelled> relabelled;  ///< by the last call
-    core::AlignedBuffer<float> shifted;
-    core::AlignedBuffer<float> scores;
-    core::AlignedBuffer<float> rows;
-    std::vector<std::int32_t> unsettled;
+    core::AlignedBuffer<float> rows;     ///< [open, d]; shifted where there are groups
+    core::AlignedBuffer<float> scores;   ///< [open, score_room(k)]
+    std::vector<Open> open;
     NearestCentroids::Workspace nearest;
   };
-  /// Finds the labels of those of at most batch_rows(d) rows x [rows, d] that are not settled, and renews
-  /// their bounds: x[i] is row rows[i] of `bounds`.
+  /// Finds the labels of those of the rows x [rows, d] that are not settled, and renews their bounds: x[i] is
+  /// row rows[i] of `bounds`.
   void label(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
              Workspace& workspace) const;
 
   static std::int64_t bytes(std::int64_t k, std::int64_t d);
-  static std::int64_t workspace_bytes(std::int64_t k, std::int64_t d);
+  static std::int64_t workspace_bytes(std::int64_t rows, std::int64_t k, std::int64_t d);
 
  private:
-  static constexpr std::int64_t kMostGroups = 8;
   /// With fewer features a row's product with all centroids costs no more than to find out which it needs.
   static constexpr std::int64_t kBroadFeatures = 16;
+  /// Rows that are labelled together: what is made of them stays in the second-level cache.
+  static constexpr std::int64_t kOpenRows = 64;
+  static constexpr std::int64_t kOpenShortRows = 1008;  ///< whole tiles of every kernel, or nearly
 
+  static std::int64_t open_rows(std::int64_t d);
   static std::int64_t score_room(std::int64_t k);
   void form_groups(std::span<const float> centroids);
   void extend_paths(std::span<const float> centroids);
   void pack(std::span<const float> centroids);
   bool settled(const RowBounds& bounds, std::int64_t row) const;
-  void label_few(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
-                 Workspace& workspace) const;
-  void label_row(const float* x, const RowBounds& bounds, std::int64_t row, Workspace& workspace) const;
+  void open(const float* x, std::int32_t i, const RowBounds& bounds, std::int32_t row,
+            Workspace& workspace) const;
   bool near_groups(const float* x, const RowBounds& bounds, std::int64_t row, float& upper,
                    bool (&wanted)[kMostGroups]) const;
+  void close(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
+             Workspace& workspace) const;
+  void close_few(std::span<const std::int32_t> rows, const RowBounds& bounds, Workspace& workspace) const;
+  void score_group(std::int64_t group, Workspace& workspace) const;
+  void close_row(const float* x, const RowBounds& bounds, std::int64_t row, const Open& open,
+                 const float* scores) const;
   std::int32_t decide(const float* x, const float* scores, const bool (&wanted)[kMostGroups],
                       float limit) const;
   void label_exactly(const float* x, const RowBounds& bounds, std::int64_t row) const;

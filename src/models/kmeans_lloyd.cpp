@@ -24,7 +24,7 @@ struct RowWorkspace {
   linalg::BoundedNearest::Workspace bounded;
 
   static std::int64_t bytes(std::int64_t n, std::int64_t d, std::int64_t k) {
-    return 5 * n + linalg::BoundedNearest::workspace_bytes(k, d);
+    return 5 * n + linalg::BoundedNearest::workspace_bytes(n, k, d);
   }
   void prepare(std::int64_t n) {
     marks.resize(n);
@@ -184,12 +184,7 @@ class Lloyd {
       if (first) forget_labels(block);
       const std::span<const std::int32_t> wanted = rows_to_look_at(block);
       const float* rows = block.load(wanted).matrix();
-      const std::int64_t at_once = linalg::BoundedNearest::batch_rows(d_);
-      for (std::int64_t begin = 0; begin < std::ssize(wanted); begin += at_once) {
-        const std::int64_t n = std::min(at_once, std::ssize(wanted) - begin);
-        const auto batch = wanted.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n));
-        for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_batch(block, i, batch, rows + begin * d_);
-      }
+      for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_rows(block, i, wanted, rows);
     });
     keep_totals(!first);
   }
@@ -201,11 +196,11 @@ class Lloyd {
     }
   }
 
-  /// Those that some live run does not settle; all where one wants its exact inertia, or where rows are so
-  /// short that they come with their neighbours.
+  /// Those that some live run does not settle; all where one wants its exact inertia, where they cost
+  /// nothing, or where they are so short that they come with their neighbours.
   std::span<const std::int32_t> rows_to_look_at(const Block& block) {
     const bool all =
-        d_ * static_cast<std::int64_t>(sizeof(float)) <= kCacheLine ||
+        data_.rows.in_memory() || d_ * static_cast<std::int64_t>(sizeof(float)) <= kCacheLine ||
         std::any_of(live_.begin(), live_.end(), [&](const LloydRun* run) { return is_final(*run); });
     if (all) return all_rows(block);
     RowWorkspace& workspace = workspaces_[block.worker];
@@ -221,19 +216,19 @@ class Lloyd {
     return workspace.wanted.span().first(n);
   }
 
-  /// For live run i the rows [batch, d] of a batch.
-  void label_batch(const Block& block, std::int64_t i, std::span<const std::int32_t> batch,
-                   const float* rows) {
+  /// For live run i the rows [wanted, d].
+  void label_rows(const Block& block, std::int64_t i, std::span<const std::int32_t> wanted,
+                  const float* rows) {
     const LloydRun& run = *live_[static_cast<std::size_t>(i)];
     const linalg::RowBounds bounds = bounds_of(block, run);
     linalg::BoundedNearest::Workspace& workspace = workspaces_[block.worker].bounded;
-    bounded_of(run).label(rows, batch, bounds, workspace);
+    bounded_of(run).label(rows, wanted, bounds, workspace);
     for (const auto& [row, before] : workspace.relabelled) {
-      block.totals.add_row(rows + row * d_, i, bounds.label(batch[static_cast<std::size_t>(row)]));
+      block.totals.add_row(rows + row * d_, i, bounds.label(wanted[static_cast<std::size_t>(row)]));
       if (before != linalg::kUnlabelled) block.totals.remove_row(rows + row * d_, i, before);
     }
     if (!is_final(run)) return;
-    for (const std::int32_t row : batch) {
+    for (const std::int32_t row : wanted) {
       block.objective[i] += squared_distance(rows, run, bounds.label(row));
       rows += d_;
     }
