@@ -41,6 +41,13 @@ float lower_bound(float squared, float error) {
   return least > 0.0f ? std::sqrt(least) * (1.0f - kUlps) : 0.0f;
 }
 
+/// Unsettled rows that are on their way from memory: it takes as long as to look at one.
+constexpr std::size_t kRowsAhead = 2;
+
+void prefetch_row(const float* row, std::int64_t d) {
+  for (std::int64_t j = 0; j < d; j += 16) __builtin_prefetch(row + j, 0, 2);
+}
+
 float rounded_up(double value) {
   return static_cast<float>(value) * (1.0f + kUlps);
 }
@@ -90,7 +97,7 @@ std::int64_t BoundedNearest::workspace_bytes(std::int64_t rows, std::int64_t k, 
   const std::int64_t scored =
       groups(d) > 1 ? 4 * open * score_room(k)
                     : NearestCentroids::workspace_bytes(open, d, 1, NearestCentroids::Want::kSecond);
-  return static_cast<std::int64_t>(sizeof(Relabelled)) * rows + open * each + scored;
+  return (static_cast<std::int64_t>(sizeof(Relabelled)) + 4) * rows + open * each + scored;
 }
 
 void BoundedNearest::move_to(std::span<const float> centroids) {
@@ -224,18 +231,25 @@ void BoundedNearest::label(const float* x, std::span<const std::int32_t> rows, c
   workspace.open.clear();
   workspace.open.reserve(most);
   workspace.rows.resize(open_rows(d_) * d_);
+  workspace.unsettled.resize(rows.size());
+  std::size_t n = 0;
   for (std::int32_t i = 0; i < std::ssize(rows); ++i) {
-    const std::int32_t row = rows[static_cast<std::size_t>(i)];
-    if (settled(bounds, row)) continue;
-    open(x + i * d_, i, bounds, row, workspace);
+    workspace.unsettled[n] = i;
+    n += settled(bounds, rows[static_cast<std::size_t>(i)]) ? 0 : 1;
+  }
+  for (std::size_t u = 0; u < n; ++u) {
+    if (u + kRowsAhead < n) prefetch_row(x + workspace.unsettled[u + kRowsAhead] * d_, d_);
+    open(x, workspace.unsettled[u], bounds, rows, workspace);
     if (workspace.open.size() == most) close(x, rows, bounds, workspace);
   }
   close(x, rows, bounds, workspace);
 }
 
 /// Takes an unsettled row up, unless a closer look settles it.
-void BoundedNearest::open(const float* x, std::int32_t i, const RowBounds& bounds, std::int32_t row,
-                          Workspace& workspace) const {
+void BoundedNearest::open(const float* x, std::int32_t i, const RowBounds& bounds,
+                          std::span<const std::int32_t> rows, Workspace& workspace) const {
+  x += i * d_;
+  const std::int32_t row = rows[static_cast<std::size_t>(i)];
   float* to = workspace.rows.data() + std::ssize(workspace.open) * d_;
   Open taken;
   taken.row = i;

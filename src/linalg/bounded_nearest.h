@@ -72,9 +72,10 @@ class BoundedNearest {
   };
   /// Grows within label() to workspace_bytes() of as many rows.
   struct Workspace {
-    std::vector<Relabelled> relabelled;  ///< by the last call
-    core::AlignedBuffer<float> rows;     ///< [open, d]; shifted where there are groups
-    core::AlignedBuffer<float> scores;   ///< [open, score_room(k)]
+    std::vector<Relabelled> relabelled;   ///< by the last call
+    core::AlignedBuffer<float> rows;      ///< [open, d]; shifted where there are groups
+    core::AlignedBuffer<float> scores;    ///< [open, score_room(k)]
+    std::vector<std::int32_t> unsettled;  ///< as in `rows`
     std::vector<Open> open;
     NearestCentroids::Workspace nearest;
   };
@@ -99,7 +100,7 @@ class BoundedNearest {
   void extend_paths(std::span<const float> centroids);
   void pack(std::span<const float> centroids);
   bool settled(const RowBounds& bounds, std::int64_t row) const;
-  void open(const float* x, std::int32_t i, const RowBounds& bounds, std::int32_t row,
+  void open(const float* x, std::int32_t i, const RowBounds& bounds, std::span<const std::int32_t> rows,
             Workspace& workspace) const;
   bool near_groups(const float* x, const RowBounds& bounds, std::int64_t row, float& upper,
                    bool (&wanted)[kMostGroups]) const;
