@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
 
 #include "core/check.h"
 #include "core/checked.h"
@@ -71,20 +72,29 @@ std::int64_t copy_bytes(const data::SourceShape& rows) {
   return core::checked_mul(core::checked_mul(rows.n_rows, rows.frame_dim), std::int64_t{sizeof(float)});
 }
 
-/// A copy of `n` rows (a seeded sample, or all), in memory or in a scratch file.
-std::unique_ptr<data::FeatureSource> gather(const data::FeatureSource& source, std::int64_t n, bool in_memory,
-                                            const KMeansTask& task, core::Execution& execution) {
+/// A copy in memory of `n` rows (a seeded sample, or all); none when memory runs out all the same.
+std::unique_ptr<data::FeatureSource> keep(const data::FeatureSource& source, std::int64_t n,
+                                          const KMeansTask& task, core::Execution& execution) {
   const std::int64_t d = source.frame_dim();
-  const std::vector<std::int64_t> chosen = sample_rows(source.n_rows(), n, task.seed);
-  if (in_memory) {
-    core::Reservation reserved(execution.memory, copy_bytes(data::matrix_shape(n, d)), "rows of k-means");
-    core::AlignedBuffer<float> rows(n * d);
-    copy_rows(source, chosen, task, execution, rows.data(), [](std::int64_t, std::int64_t) {});
-    return data::memory_source(std::move(rows), d, std::move(reserved));
+  core::Reservation reserved(execution.memory, copy_bytes(data::matrix_shape(n, d)), "rows of k-means");
+  core::AlignedBuffer<float> rows;
+  try {
+    rows.resize(n * d);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
   }
-  store::MappedDataset rows = store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, d);
+  copy_rows(source, sample_rows(source.n_rows(), n, task.seed), task, execution, rows.data(),
+            [](std::int64_t, std::int64_t) {});
+  return data::memory_source(std::move(rows), d, std::move(reserved));
+}
+
+/// The same in a scratch file.
+std::unique_ptr<data::FeatureSource> gather(const data::FeatureSource& source, std::int64_t n,
+                                            const KMeansTask& task, core::Execution& execution) {
+  store::MappedDataset rows =
+      store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, source.frame_dim());
   // The pages stay in the page cache; here they would count as the process's own.
-  copy_rows(source, chosen, task, execution, rows.mutable_data<float>(),
+  copy_rows(source, sample_rows(source.n_rows(), n, task.seed), task, execution, rows.mutable_data<float>(),
             [&](std::int64_t first, std::int64_t count) { rows.release(first, count); });
   return data::matrix_source(std::move(rows));
 }
@@ -299,13 +309,12 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   const KMeansPlan plan =
       plan_kmeans(rows.shape(), task.k, task.options, execution.pool.size(), execution.memory.free_bytes());
   const KMeansScheme& scheme = plan.scheme;
-  std::unique_ptr<data::FeatureSource> all;
-  if (plan.rows_kept) all = gather(rows, rows.n_rows(), true, task, execution);
+  const std::unique_ptr<data::FeatureSource> all =
+      plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
   const data::FeatureSource& refined_on = all ? *all : rows;
   std::unique_ptr<data::FeatureSource> some;
-  if (scheme.gathered || plan.restart_rows_kept) {
-    some = gather(refined_on, scheme.restart_rows, plan.restart_rows_kept, task, execution);
-  }
+  if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
+  if (!some && scheme.gathered) some = gather(refined_on, scheme.restart_rows, task, execution);
   KMeansModel model;
   std::vector<LloydRun> found = best_restarts(prepare_kmeans(some ? *some : rows, execution, task.label),
                                               task, scheme, execution, model.history);

@@ -132,6 +132,9 @@ TEST(NearestKernel, CandidatesAreTheScoresWithinTheGap) {
           }
           if (answer.n_within[r] == 1) {
             EXPECT_EQ(scores[static_cast<std::size_t>(answer.column[r])], least);
+            scores.push_back(std::numeric_limits<float>::infinity());  // of no centroid, when there is one
+            std::partial_sort(scores.begin(), scores.begin() + 2, scores.end());
+            EXPECT_EQ(answer.second[r], scores[1]);
           }
         }
       }
