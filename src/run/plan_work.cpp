@@ -28,17 +28,18 @@ void nearest(double n, double d, double k, const Range& times, Work& work) {
 /// speech: from a third of the rows at first to some percent at the end.
 constexpr double kUnsettled = 0.25;
 constexpr double kBoundedProducts = 0.15;
+constexpr double kBoundedProductsOfFew = 0.4;  ///< of few features, with one group
 
 /// Scans of Lloyd's iterations of `runs` in lockstep, the one for the objective among them.
-void lloyd(Rows rows, double k, double runs, const Range& scans, bool bounded, Work& work) {
-  Range whole = scans;
-  if (bounded) {
-    whole = {scans.min, std::min(scans.expected, 3 + kBoundedProducts * scans.expected), scans.max};
-    rows.mean_values *= kUnsettled;
-    const double bounds = as_double(sizeof(linalg::RowBounds)) * rows.n * runs;
-    work.bytes_read += bounds * scans;
-    work.bytes_written += kUnsettled * bounds * scans;
-  }
+void lloyd(Rows rows, double k, double runs, const Range& scans, Work& work) {
+  const bool few = linalg::BoundedNearest::groups(static_cast<std::int64_t>(rows.d)) == 1;
+  const double products = few ? kBoundedProductsOfFew : kBoundedProducts;
+  const Range whole = {scans.min, std::min(scans.expected, 3 + products * scans.expected), scans.max};
+  rows.mean_values *= kUnsettled;
+  const double bounds =
+      as_double(linalg::BoundedNearest::bounds_bytes(static_cast<std::int64_t>(rows.d))) * rows.n * runs;
+  work.bytes_read += bounds * scans;
+  work.bytes_written += kUnsettled * bounds * scans;
   load(rows, scans, work);
   nearest(rows.n, rows.d, k * runs, whole, work);
   work.add(Operation::kSum, rows.n * rows.d * runs * whole);
@@ -63,7 +64,7 @@ void restarts(const Rows& rows, double k, std::int64_t n_init, const models::KMe
   for (std::int64_t first = 0; first < n_init; first += plan.restarts_together) {
     const double runs = as_double(std::min(plan.restarts_together, n_init - first));
     seed(rows, k, runs, work);
-    lloyd(rows, k, runs, iterations + 1, plan.scheme.bounded, work);
+    lloyd(rows, k, runs, iterations + 1, work);
   }
 }
 
@@ -76,9 +77,9 @@ void refine(const Rows& rows, double k, const models::KMeansPlan& plan, const Ra
                     std::min(race, iterations.max)};
   for (std::int64_t first = 0; n_runs > 1 && first < n_runs; first += plan.refined_together) {
     const double runs = as_double(std::min(plan.refined_together, n_runs - first));
-    lloyd(rows, k, runs, raced, plan.scheme.bounded, work);
+    lloyd(rows, k, runs, raced, work);
   }
-  lloyd(rows, k, 1, iterations + -1 * raced + 1, plan.scheme.bounded, work);
+  lloyd(rows, k, 1, iterations + -1 * raced + 1, work);
 }
 
 void moments(const Rows& rows, Work& work) {
@@ -86,14 +87,21 @@ void moments(const Rows& rows, Work& work) {
   work.add(Operation::kMoment, rows.n * rows.d);
 }
 
-void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options,
-            const models::KMeansPlan& plan, Work& work) {
+void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, const models::KMeansPlan& plan,
+            Work& work) {
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
   const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
+  if (plan.rows_kept) {
+    load(rows, 1, work);
+    rows = in_memory(rows.n, rows.d);
+  }
   moments(rows, work);
   Rows seen = rows;
-  if (plan.scheme.gathered) {
+  if (plan.restart_rows_kept) {
+    load(rows, 1, work);
+    seen = in_memory(as_double(plan.scheme.restart_rows), rows.d);
+  } else if (plan.scheme.gathered) {
     seen = stored(as_double(plan.scheme.restart_rows), rows.d);
     load(rows, 1, work);
     work.bytes_written += seen.n * seen.row_bytes;
