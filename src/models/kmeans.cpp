@@ -14,6 +14,7 @@
 #include "linalg/bounded_nearest.h"
 #include "models/kmeans_data.h"
 #include "models/kmeans_lloyd.h"
+#include "models/kmeans_progress.h"
 #include "models/moments.h"
 #include "store/mapped.h"
 
@@ -174,39 +175,39 @@ std::vector<LloydRun> seeded_runs(const KMeansData& data, const KMeansTask& task
   return runs;
 }
 
-/// All restarts, as many at a time as the budget allows; the one or, to be refined, few with the least
-/// inertia, best first.
-std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& task,
-                                    const KMeansScheme& scheme, core::Execution& execution,
-                                    std::vector<KMeansIteration>& history) {
+/// Runs all restarts, as many at a time as the budget allows. `progress` has the one or, to be refined, few
+/// with the least inertia afterwards, best first.
+void run_restarts(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
+                  std::int64_t together, core::Execution& execution, KMeansProgress& progress) {
   const auto n_best = static_cast<std::size_t>(std::max<std::int64_t>(scheme.refined_runs, 1));
-  const std::int64_t together = runs_in_lockstep(data.rows.shape(), task.k, task.options.n_init,
-                                                 execution.pool.size(), execution.memory.free_bytes());
-  std::vector<LloydRun> best;
-  for (std::int64_t first = 0; first < task.options.n_init; first += together) {
-    const std::int64_t count = std::min(together, task.options.n_init - first);
-    std::vector<LloydRun> runs = seeded_runs(data, task, first, count, execution);
-    run_lloyd(data,
-              {.k = task.k,
-               .options = task.options,
-               .phase = "restart",
-               .unbounded_iterations = kFarIterations,
-               .scratch_folder = task.scratch_folder,
-               .label = task.label + ": restarts"},
-              runs, execution);
-    for (auto& run : runs) {
-      history.insert(history.end(), run.history.begin(), run.history.end());
-      best.push_back(std::move(run));
+  const LloydTask lloyd{.k = task.k,
+                        .options = task.options,
+                        .phase = "restart",
+                        .unbounded_iterations = kFarIterations,
+                        .scratch_folder = task.scratch_folder,
+                        .label = task.label + ": restarts",
+                        .iterated = [&] { progress.save_when_due(); }};
+  while (!progress.waiting.empty() || progress.next_restart < task.options.n_init) {
+    if (progress.waiting.empty()) {
+      const std::int64_t count = std::min(together, task.options.n_init - progress.next_restart);
+      progress.waiting = seeded_runs(data, task, progress.next_restart, count, execution);
+      progress.next_restart += count;
     }
-    std::sort(best.begin(), best.end(), better);
-    if (best.size() > n_best) best.resize(n_best);
+    progress.begin_group(together);
+    run_lloyd(data, lloyd, progress.group, execution);
+    for (auto& run : progress.group) {
+      progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
+      progress.done.push_back(std::move(run));
+    }
+    progress.group.clear();
+    std::sort(progress.done.begin(), progress.done.end(), better);
+    if (progress.done.size() > n_best) progress.done.resize(n_best);
   }
-  return best;
 }
 
 /// Of runs after as many iterations the one with the least objective in the last, or in the end where one has
 /// come to it. The others are behind.
-LloydRun& leader_of(std::vector<LloydRun>& runs) {
+std::int64_t leader_of(std::vector<LloydRun>& runs) {
   const auto objective = [](const LloydRun& run) {
     return run.ended() ? run.inertia : run.history.back().inertia;
   };
@@ -214,46 +215,57 @@ LloydRun& leader_of(std::vector<LloydRun>& runs) {
     const double by = objective(a) - objective(b);
     return by != 0 ? by < 0 : a.restart < b.restart;
   };
-  LloydRun& leader = *std::min_element(runs.begin(), runs.end(), ahead);
+  const auto leader = std::min_element(runs.begin(), runs.end(), ahead);
   for (LloydRun& run : runs) {
-    if (&run != &leader && !run.ended()) run.history.back().stopped = to_string(KMeansStop::kBehind);
+    if (&run != &*leader && !run.ended()) run.history.back().stopped = to_string(KMeansStop::kBehind);
   }
-  return leader;
+  return leader - runs.begin();
 }
 
-/// Continues runs on all rows: all of them for some iterations, then the one that leads to its end.
-LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<LloydRun> starts,
-                core::Execution& execution, std::vector<KMeansIteration>& history) {
-  LloydTask race{.k = task.k,
-                 .options = task.options,
-                 .phase = "refine",
-                 .scratch_folder = task.scratch_folder,
-                 .label = task.label + ": refining on all rows"};
-  const LloydTask to_the_end = race;
-  if (starts.size() > 1) race.pause_after = kRaceIterations;
-  const std::int64_t together = lloyd_in_lockstep(data.rows.shape(), task.k, std::ssize(starts),
-                                                  execution.pool.size(), execution.memory.free_bytes());
-  std::vector<LloydRun> raced;
-  for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(together)) {
-    std::vector<LloydRun> runs;
-    for (std::size_t r = first; r < std::min(starts.size(), first + static_cast<std::size_t>(together));
-         ++r) {
-      LloydRun& run = runs.emplace_back();
-      run.restart = starts[r].restart;
-      run.centroids = std::move(starts[r].centroids);
+/// The best restarts go on on all rows, from their centroids.
+void begin_race(KMeansProgress& progress) {
+  for (LloydRun& run : progress.done) {
+    LloydRun& start = progress.waiting.emplace_back();
+    start.restart = run.restart;
+    start.centroids = std::move(run.centroids);
+  }
+  progress.done.clear();
+  progress.step = KMeansProgress::Step::kRace;
+}
+
+/// Continues the best restarts on all rows: all of them for some iterations, then the one that leads to its
+/// end. Its number in `progress.done`.
+std::size_t refine(const KMeansData& data, const KMeansTask& task, std::int64_t together,
+                   core::Execution& execution, KMeansProgress& progress) {
+  using Step = KMeansProgress::Step;
+  if (progress.step == Step::kRestarts) begin_race(progress);
+  const LloydTask to_the_end{.k = task.k,
+                             .options = task.options,
+                             .phase = "refine",
+                             .scratch_folder = task.scratch_folder,
+                             .label = task.label + ": refining on all rows",
+                             .iterated = [&] { progress.save_when_due(); }};
+  if (progress.step == Step::kRace) {
+    LloydTask race = to_the_end;
+    if (progress.waiting.size() + progress.done.size() > 1) race.pause_after = kRaceIterations;
+    while (!progress.waiting.empty()) {
+      progress.begin_group(together);
+      run_lloyd(data, race, progress.group, execution);
+      std::move(progress.group.begin(), progress.group.end(), std::back_inserter(progress.done));
+      progress.group.clear();
     }
-    run_lloyd(data, race, runs, execution);
-    std::move(runs.begin(), runs.end(), std::back_inserter(raced));
+    progress.leader = leader_of(progress.done);
+    progress.step = Step::kLast;
+    progress.waiting.push_back(std::move(progress.done[static_cast<std::size_t>(progress.leader)]));
   }
-  LloydRun& leader = leader_of(raced);
-  if (!leader.ended()) {
-    std::vector<LloydRun> last;
-    last.push_back(std::move(leader));
-    run_lloyd(data, to_the_end, last, execution);
-    leader = std::move(last[0]);
+  progress.begin_group(1);
+  if (!progress.group[0].complete()) run_lloyd(data, to_the_end, progress.group, execution);
+  const auto leader = static_cast<std::size_t>(progress.leader);
+  progress.done[leader] = std::move(progress.group[0]);
+  for (const LloydRun& run : progress.done) {
+    progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
   }
-  for (const LloydRun& run : raced) history.insert(history.end(), run.history.begin(), run.history.end());
-  return std::move(leader);
+  return leader;
 }
 
 }  // namespace
@@ -312,21 +324,23 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   const std::unique_ptr<data::FeatureSource> all =
       plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
   const data::FeatureSource& refined_on = all ? *all : rows;
-  std::unique_ptr<data::FeatureSource> some;
-  if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
-  if (!some && scheme.gathered) some = gather(refined_on, scheme.restart_rows, task, execution);
+  KMeansProgress progress(execution.units, task.progress, plan.restarts_together);
+  if (progress.step == KMeansProgress::Step::kRestarts) {
+    std::unique_ptr<data::FeatureSource> some;
+    if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
+    if (!some && scheme.gathered) some = gather(refined_on, scheme.restart_rows, task, execution);
+    run_restarts(prepare_kmeans(some ? *some : rows, execution, task.label), task, scheme,
+                 plan.restarts_together, execution, progress);
+  }
+  std::size_t winner = 0;
   KMeansModel model;
-  std::vector<LloydRun> found = best_restarts(prepare_kmeans(some ? *some : rows, execution, task.label),
-                                              task, scheme, execution, model.history);
-  some.reset();
-  LloydRun best;
   if (scheme.sampled) {
     model.sample_rows = scheme.restart_rows;
-    best = refine(prepare_kmeans(refined_on, execution, task.label), task, std::move(found), execution,
-                  model.history);
-  } else {
-    best = std::move(found[0]);
+    winner = refine(prepare_kmeans(refined_on, execution, task.label), task, plan.refined_together, execution,
+                    progress);
   }
+  LloydRun& best = progress.done[winner];
+  model.history = std::move(progress.history);
   mark_best(model.history, best.restart);
   model.k = task.k;
   model.d = rows.frame_dim();
@@ -335,6 +349,7 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   model.inertia = best.inertia;
   model.n_iter = best.n_iter;
   model.n_used = rows.n_rows();
+  progress.drop();
   return model;
 }
 

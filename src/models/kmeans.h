@@ -33,6 +33,7 @@ struct KMeansTask {
   std::uint64_t seed = 0;
   std::string scratch_folder;  ///< for per-row distances and the sample
   std::string label;           ///< for the observer
+  core::UnitId progress{};     ///< under which the runs are kept now and then
 };
 
 /// Lloyd's k-means on all rows of a matrix source (window 1): greedy k-means++ seeding (Arthur, Vassilvitskii

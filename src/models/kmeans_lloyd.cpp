@@ -49,8 +49,10 @@ class Lloyd {
         nearest_(static_cast<std::size_t>(room_.workers())),
         totals_(static_cast<std::size_t>(room_.workers()), ClusterSums(data, k_)),
         kept_(data, k_) {
-    for (auto& run : runs_) live_.push_back(&run);
-    final_.assign(runs_.size(), false);
+    for (auto& run : runs_) {
+      if (!run.complete() && !paused(run)) live_.push_back(&run);
+      final_.push_back(run.ended());
+    }
     kept_.reset(std::ssize(runs_));
   }
 
@@ -90,17 +92,18 @@ class Lloyd {
           run.counts.assign(counts, counts + k_);
           run.inertia = exact_inertia_[i];
         } else {
-          const bool ends = update(run);
-          final_[static_cast<std::size_t>(index_of(run))] = ends;
-          if (ends || run.n_iter < task_.pause_after) still_live.push_back(&run);
+          final_[static_cast<std::size_t>(index_of(run))] = update(run);
+          if (!paused(run)) still_live.push_back(&run);
         }
       }
       live_ = std::move(still_live);
       execution_.observer.task_advance(1, data_.rows.n_rows() * d_ * 4);
+      if (task_.iterated) task_.iterated();
     }
   }
 
  private:
+  bool paused(const LloydRun& run) const { return !run.ended() && run.n_iter >= task_.pause_after; }
   std::int64_t index_of(const LloydRun& run) const { return &run - runs_.data(); }
   bool is_final(const LloydRun& run) const { return final_[static_cast<std::size_t>(index_of(run))]; }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct LloydRun {
   std::vector<KMeansIteration> history;
 
   bool ended() const { return !history.empty() && !history.back().stopped.empty(); }
+  /// Ended, and its counts and inertia are known.
+  bool complete() const { return ended() && !counts.empty(); }
 };
 
 struct LloydTask {
@@ -33,12 +36,14 @@ struct LloydTask {
   std::int64_t unbounded_iterations = 0;
   /// Iterations of a run after which it pauses, with neither counts nor inertia, unless it ends before.
   std::int64_t pause_after = std::numeric_limits<std::int64_t>::max();
-  std::string scratch_folder;  ///< for the bounds
-  std::string label;           ///< for the observer
+  std::string scratch_folder;           ///< for the bounds
+  std::string label;                    ///< for the observer
+  std::function<void()> iterated = {};  ///< called between iterations: the runs may be kept
 };
 
 /// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for
-/// the inertia of its result. Runs that have paused go on where they were.
+/// the inertia of its result. Runs that have iterated before, paused or kept by an earlier start, go on where
+/// they were, with the same bits.
 void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
                core::Execution& execution);
 

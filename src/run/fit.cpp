@@ -177,6 +177,7 @@ class Fitting {
         core::derive_seed(options_.seed, "k-means " + condition.name, static_cast<std::uint64_t>(lag));
     task.scratch_folder = session_.directory().path;
     task.label = fmt::format("lag {}: {}", lag, condition.name);
+    task.progress = units_.kmeans_progress(lag, condition, pca_.group_of(lag));
     std::unique_ptr<FeatureSource> fitted;
     if (options_.clustering.holdout == HoldoutPolicy::kExclude) {
       fitted = data::subset_source(*features.train, fitted_ranges(samples_.index(Split::kTrain)));
