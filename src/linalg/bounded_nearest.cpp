@@ -103,7 +103,7 @@ std::int64_t BoundedNearest::workspace_bytes(std::int64_t rows, std::int64_t k, 
 void BoundedNearest::move_to(std::span<const float> centroids) {
   PHASE0_CHECK(std::ssize(centroids) == k_ * d_);
   if (centroids_.empty()) {
-    if (n_groups_ > 1) form_groups(centroids);
+    if (groups(d_) > 1) form_groups(centroids);
   } else {
     extend_paths(centroids);
   }

@@ -92,18 +92,17 @@ void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, co
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
   const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
-  if (plan.rows_kept) {
+  const bool all_kept = plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled);
+  if (all_kept) {
     load(rows, 1, work);
     rows = in_memory(rows.n, rows.d);
   }
   moments(rows, work);
   Rows seen = rows;
-  if (plan.restart_rows_kept) {
+  if (plan.scheme.sampled || (plan.scheme.gathered && !all_kept)) {
     load(rows, 1, work);
-    seen = in_memory(as_double(plan.scheme.restart_rows), rows.d);
-  } else if (plan.scheme.gathered) {
-    seen = stored(as_double(plan.scheme.restart_rows), rows.d);
-    load(rows, 1, work);
+    const double n = as_double(plan.scheme.restart_rows);
+    seen = plan.restart_rows_kept ? in_memory(n, rows.d) : stored(n, rows.d);
     work.bytes_written += seen.n * seen.row_bytes;
   }
   restarts(seen, k, options.n_init, plan, iterations, work);
