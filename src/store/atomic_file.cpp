@@ -16,7 +16,7 @@ void write_file_atomically(const std::string& path, std::string_view contents) {
   try {
     write_exactly(file, 0, static_cast<std::int64_t>(contents.size()), contents.data(), temporary);
     sync_file(file, temporary);
-    file.reset();
+    close_file(file, temporary);
     rename_durably(temporary, path);
   } catch (...) {
     ::unlink(temporary.c_str());
