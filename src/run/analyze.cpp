@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "analysis/analyze.h"
 #include "data/features_file.h"
 #include "models/model_file.h"
@@ -36,8 +34,7 @@ class Analysis {
 
   run::StageReport run() {
     const run::Workload workload =
-        run::measure(options_, samples_,
-                     static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
+        run::measure(options_, samples_, samples_.file_bytes());
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     const core::Reservation output(session_.execution().memory,
                                    run::analyze_files_in_memory(session_, workload), "output on tmpfs");

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -239,8 +238,7 @@ class Fitting {
 run::StageReport fit_models(run::Session& session) {
   Fitting fitting(session);
   const run::Workload workload =
-      run::measure(session.options(), fitting.samples(),
-                   static_cast<std::int64_t>(std::filesystem::file_size(session.directory().features())));
+      run::measure(session.options(), fitting.samples(), fitting.samples().file_bytes());
   const StagePlan plan = run::plan_fit(session, workload);
   run::require_memory(
       session, [&](const run::Session& s) { return run::plan_fit(s, workload).minimum_memory_bytes; },

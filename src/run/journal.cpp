@@ -98,10 +98,7 @@ void Journal::begin(const std::string& stage) {
     entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
     save();
   }
-  for (const std::string& file : files_from(stage)) {
-    std::error_code ignored;
-    std::filesystem::remove(directory_.file(file), ignored);
-  }
+  for (const std::string& file : files_from(stage)) store::remove_file(directory_.file(file));
 }
 
 void Journal::finish(const std::string& stage, const std::string& key) {

@@ -38,6 +38,10 @@ std::string read_file(const std::string& path, std::int64_t max_bytes) {
   return contents;
 }
 
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove", path);
+}
+
 void create_folders(const std::string& path) {
   std::size_t end = 0;
   while (end != std::string::npos) {

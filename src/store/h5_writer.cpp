@@ -272,7 +272,8 @@ MappedDataset H5Writer::map(const std::string& dataset) {
   const auto found = impl_->declared.find(dataset);
   PHASE0_CHECK(impl_->descriptor && found != impl_->declared.end());
   const Declared& declared = found->second;
-  MappedRegion region(impl_->temporary, declared.offset, declared.bytes, MapMode::kReadWrite);
+  MappedRegion region(impl_->temporary, declared.offset, declared.bytes, MapMode::kReadWrite,
+                      ErrorKind::kStorage);
   return {std::move(region), declared.type, declared.rows, declared.columns};
 }
 

@@ -29,14 +29,6 @@ void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t s
   }
 }
 
-/// Calls again what a signal interrupted.
-template <typename Call>
-auto uninterrupted(const Call& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
 bool is_full(int error) {
   return error == ENOSPC || error == EDQUOT;
 }

@@ -40,6 +40,14 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
+/// Calls again what a signal interrupted.
+template <typename Call>
+auto uninterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 /// open(2) with O_CLOEXEC.
 FileDescriptor open_file(const std::string& path, int flags);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.

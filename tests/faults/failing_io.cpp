@@ -2,8 +2,8 @@
 // one of them fail.
 //
 //   PHASE0_IO_BELOW   the folder, absolute
-//   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, close, truncate,
-//                     unlink, mkdir
+//   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, create (open
+//                     for a new file), close, truncate, unlink, mkdir
 //   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`: the
 //                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE is
 //                     renamed, then the call is made
@@ -158,9 +158,17 @@ std::size_t half(std::size_t bytes) {
   return bytes > 1 ? bytes / 2 : bytes;
 }
 
+bool creates(int flags) {
+  return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 mode_t mode_of(int flags, std::va_list arguments) {
-  const bool creates = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
-  return creates ? va_arg(arguments, mode_t) : 0;
+  return creates(flags) ? va_arg(arguments, mode_t) : 0;
+}
+
+bool open_fails(int folder, const char* path, int flags) {
+  return count("open", folder, path) == Fault::kError ||
+         (creates(flags) && count("create", folder, path) == Fault::kError);
 }
 
 }  // namespace
@@ -266,7 +274,7 @@ int open(const char* path, int flags, ...) {
   va_start(arguments, flags);
   const mode_t mode = mode_of(flags, arguments);
   va_end(arguments);
-  return count("open", AT_FDCWD, path) == Fault::kError ? -1 : real(path, flags, mode);
+  return open_fails(AT_FDCWD, path, flags) ? -1 : real(path, flags, mode);
 }
 
 int open64(const char* path, int flags, ...) {
@@ -283,7 +291,7 @@ int openat(int folder, const char* path, int flags, ...) {
   va_start(arguments, flags);
   const mode_t mode = mode_of(flags, arguments);
   va_end(arguments);
-  return count("open", folder, path) == Fault::kError ? -1 : real(folder, path, flags, mode);
+  return open_fails(folder, path, flags) ? -1 : real(folder, path, flags, mode);
 }
 
 int creat(const char* path, mode_t mode) {
