@@ -1,6 +1,5 @@
 #include "cli/signals.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,17 +62,16 @@ extern "C" void handle_bus_error(int number, siginfo_t* info, void* /*context*/)
   if (bus_errors_seen.fetch_add(1) > 0) {  // another thread is at it
     for (;;) ::pause();
   }
-  struct stat status {};
-  const bool cut = ::stat(place->path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= place->offset;
+  const store::MappedFailure failure = store::explain(*place);
   Message message;
   message.add("phase0: error: ");
   message.add(place->path);
   message.add(": offset ");
   message.add(place->offset);
-  message.add(cut ? ": the file ends too early: it was cut while it was in use"
-                  : ": cannot be read or written through its map (SIGBUS)");
+  message.add(": ");
+  message.add(failure.message);
   message.write_line();
-  ::_exit(static_cast<int>(cut ? place->damage : ErrorKind::kStorage));
+  ::_exit(static_cast<int>(failure.kind));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "store/mapped_ranges.h"
 
+#include <sys/stat.h>
+
 #include <atomic>
 
 namespace phase0::store {
@@ -61,6 +63,15 @@ std::optional<MappedPlace> find_mapped(const void* address) noexcept {
                        entry->damage.load()};
   }
   return std::nullopt;
+}
+
+MappedFailure explain(const MappedPlace& place) noexcept {
+  struct stat status {};
+  const bool known = ::stat(place.path, &status) == 0 && S_ISREG(status.st_mode);
+  if (known && status.st_size <= place.offset) {
+    return {place.damage, "the file ends too early: it was cut while it was in use"};
+  }
+  return {ErrorKind::kStorage, "cannot be read or written through its map"};
 }
 
 }  // namespace phase0::store

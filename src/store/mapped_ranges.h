@@ -33,4 +33,11 @@ struct MappedPlace {
 /// The file behind an address, if one is mapped there. Async-signal-safe.
 std::optional<MappedPlace> find_mapped(const void* address) noexcept;
 
+/// Why the page at a place cannot be had. Async-signal-safe.
+struct MappedFailure {
+  ErrorKind kind = ErrorKind::kStorage;
+  const char* message = nullptr;
+};
+MappedFailure explain(const MappedPlace& place) noexcept;
+
 }  // namespace phase0::store

@@ -12,6 +12,7 @@
 
 #include "core/memory.h"
 #include "store/file_system.h"
+#include "store/mapped_ranges.h"
 
 namespace phase0::store {
 namespace {
@@ -31,6 +32,17 @@ void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t s
 
 bool is_full(int error) {
   return error == ENOSPC || error == EDQUOT;
+}
+
+/// Of a read or write between `file` and `memory`. Where the memory is a map of another file that somebody has
+/// cut, the kernel says EFAULT, and that file is to blame.
+[[noreturn]] void throw_transfer_failed(const std::string& operation, const std::string& path,
+                                        const std::byte* memory, std::int64_t offset) {
+  const int error = errno;
+  const auto place = error == EFAULT ? find_mapped(memory) : std::nullopt;
+  if (!place) throw_errno(operation, path, error, offset);
+  const MappedFailure failure = explain(*place);
+  throw Error(failure.kind, failure.message, ErrorPlace{.path = place->path, .offset = place->offset});
 }
 
 /// For a message that must not fail.
@@ -97,7 +109,7 @@ void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t 
     const ssize_t n = uninterrupted([&] {
       return ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done);
     });
-    if (n < 0) throw_errno("read", path, errno, offset + done);
+    if (n < 0) throw_transfer_failed("read", path, to + done, offset + done);
     if (n == 0) {
       throw Error(damage, "the file ends too early", ErrorPlace{.path = path, .offset = offset + done});
     }
@@ -113,7 +125,7 @@ void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t
       return ::pwrite(file.get(), from + done, static_cast<std::size_t>(size - done), offset + done);
     });
     if (n < 0 && is_full(errno)) throw_disk_full(path, size - done, offset + done);
-    if (n < 0) throw_errno("write", path, errno, offset + done);
+    if (n < 0) throw_transfer_failed("write", path, from + done, offset + done);
     done += n;
   }
 }

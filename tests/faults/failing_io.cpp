@@ -6,7 +6,7 @@
 //                     for a new file), close, truncate, unlink, mkdir
 //   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`: the
 //                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE is
-//                     renamed, then the call is made
+//                     renamed, then the call is made; `stop`: the process stops itself before the call
 //   PHASE0_IO_AT      the number of the call, from 1
 //   PHASE0_IO_ALWAYS  1: that call and all after it (EINTR: every other one, or nothing would ever get done)
 //   PHASE0_IO_REPORT  a file that always holds two numbers: calls counted and faults made (binary, int64)
@@ -23,6 +23,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -138,6 +139,7 @@ Fault count(std::string_view family, Place... place) {
   if (!watched || !is_its_turn(s.report->counted.fetch_add(1) + 1)) return Fault::kNone;
   s.report->faults.fetch_add(1);
   if (s.fault == "away") move_folder_away();
+  if (s.fault == "stop") ::raise(SIGSTOP);
   if (s.fault == "short") return Fault::kShort;
   if (s.error == 0) return Fault::kNone;
   errno = s.error;
