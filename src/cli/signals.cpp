@@ -40,7 +40,8 @@ class Message {
   }
   /// To standard error, with names that cannot drive a terminal.
   void write_line() {
-    std::replace_if(text_.begin(), text_.begin() + size_, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
+    std::replace_if(
+        text_.begin(), text_.begin() + size_, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
     text_[static_cast<std::size_t>(size_++)] = '\n';
     static_cast<void>(!::write(STDERR_FILENO, text_.data(), static_cast<std::size_t>(size_)));
   }

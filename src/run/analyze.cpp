@@ -33,8 +33,7 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const run::Workload workload =
-        run::measure(options_, samples_, samples_.file_bytes());
+    const run::Workload workload = run::measure(options_, samples_, samples_.file_bytes());
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     const core::Reservation output(session_.execution().memory,
                                    run::analyze_files_in_memory(session_, workload), "output on tmpfs");

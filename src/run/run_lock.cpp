@@ -22,14 +22,16 @@ std::string describe_this_process() {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host = {"an unnamed machine"};
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  return fmt::format("process {} on {} since {:%Y-%m-%dT%H:%M:%SZ}", ::getpid(), host.data(), fmt::gmtime(now));
+  return fmt::format("process {} on {} since {:%Y-%m-%dT%H:%M:%SZ}", ::getpid(), host.data(),
+                     fmt::gmtime(now));
 }
 
 [[noreturn]] void refuse(const std::string& run_dir, const store::FileDescriptor& file) {
   std::array<char, 512> holder{};
   const bool known = ::pread(file.get(), holder.data(), holder.size() - 1, 0) > 0;
   const std::string by = known ? fmt::format(" ({})", config::printable(holder.data())) : "";
-  throw Error(ErrorKind::kStorage, fmt::format("another phase0{} is using this run directory", by), {run_dir});
+  throw Error(ErrorKind::kStorage, fmt::format("another phase0{} is using this run directory", by),
+              {run_dir});
 }
 
 }  // namespace

@@ -74,8 +74,8 @@ bool is_addressable(haddr_t address, std::size_t size) {
 
 herr_t read(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* out) {
   if (!is_addressable(address, size)) return -1;
-  const bool read = as_open(file).channel->read(static_cast<std::int64_t>(address),
-                                                static_cast<std::int64_t>(size), out);
+  const bool read =
+      as_open(file).channel->read(static_cast<std::int64_t>(address), static_cast<std::int64_t>(size), out);
   return read ? 0 : -1;
 }
 

@@ -10,9 +10,9 @@
 namespace phase0::store {
 
 /// What HDF5 reads and writes a file through: a descriptor of ours, behind a file driver of ours. HDF5's own
-/// driver tells little of what failed, opens files that children inherit, and HDF5 1.10 crashes, then and again
-/// at exit, when a write of its own fails. Here the first failure is kept, with its place, and HDF5 is told that
-/// all writes went well: whoever uses the file asks check().
+/// driver tells little of what failed, opens files that children inherit, and HDF5 1.10 crashes, then and
+/// again at exit, when a write of its own fails. Here the first failure is kept, with its place, and HDF5 is
+/// told that all writes went well: whoever uses the file asks check().
 ///
 /// Not thread-safe; must stay in its place and outlive the HDF5 file.
 class H5Channel {

@@ -59,7 +59,8 @@ std::optional<MappedPlace> find_mapped(const void* address) noexcept {
   for (const Entry* entry = entries.load(); entry != nullptr; entry = entry->next) {
     const std::uintptr_t begin = entry->begin.load();
     if (wanted < begin || wanted >= entry->end.load()) continue;
-    return MappedPlace{entry->path.load(), entry->file_offset.load() + static_cast<std::int64_t>(wanted - begin),
+    return MappedPlace{entry->path.load(),
+                       entry->file_offset.load() + static_cast<std::int64_t>(wanted - begin),
                        entry->damage.load()};
   }
   return std::nullopt;

@@ -34,8 +34,8 @@ bool is_full(int error) {
   return error == ENOSPC || error == EDQUOT;
 }
 
-/// Of a read or write between `file` and `memory`. Where the memory is a map of another file that somebody has
-/// cut, the kernel says EFAULT, and that file is to blame.
+/// Of a read or write between `file` and `memory`. Where the memory is a map of another file that somebody
+/// has cut, the kernel says EFAULT, and that file is to blame.
 [[noreturn]] void throw_transfer_failed(const std::string& operation, const std::string& path,
                                         const std::byte* memory, std::int64_t offset) {
   const int error = errno;
@@ -106,9 +106,8 @@ void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t 
                   const std::string& path, ErrorKind damage) {
   auto* to = static_cast<std::byte*>(out);
   for (std::int64_t done = 0; done < size;) {
-    const ssize_t n = uninterrupted([&] {
-      return ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done);
-    });
+    const ssize_t n = uninterrupted(
+        [&] { return ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done); });
     if (n < 0) throw_transfer_failed("read", path, to + done, offset + done);
     if (n == 0) {
       throw Error(damage, "the file ends too early", ErrorPlace{.path = path, .offset = offset + done});
@@ -159,7 +158,8 @@ void sync_parent_folder(const std::string& path) {
   const std::string folder = parent_folder(path);
   const FileDescriptor file = open_file(folder, O_RDONLY | O_DIRECTORY);
   // Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done there.
-  if (uninterrupted([&] { return ::fsync(file.get()); }) != 0 && errno != EINVAL) throw_errno("fsync", folder);
+  if (uninterrupted([&] { return ::fsync(file.get()); }) != 0 && errno != EINVAL)
+    throw_errno("fsync", folder);
 }
 
 void rename_durably(const std::string& from, const std::string& to) {

@@ -4,9 +4,10 @@
 //   PHASE0_IO_BELOW   the folder, absolute
 //   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, create (open
 //                     for a new file), close, truncate, unlink, mkdir
-//   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`: the
-//                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE is
-//                     renamed, then the call is made; `stop`: the process stops itself before the call
+//   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`:
+//   the
+//                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE
+//                     is renamed, then the call is made; `stop`: the process stops itself before the call
 //   PHASE0_IO_AT      the number of the call, from 1
 //   PHASE0_IO_ALWAYS  1: that call and all after it (EINTR: every other one, or nothing would ever get done)
 //   PHASE0_IO_REPORT  a file that always holds two numbers: calls counted and faults made (binary, int64)
@@ -48,8 +49,9 @@ std::string_view setting(const char* name) {
 
 int error_number(std::string_view name) {
   constexpr std::pair<std::string_view, int> kNumbers[] = {
-      {"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},           {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT},
-      {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EROFS", EROFS}};
+      {"EIO", EIO},       {"ENOSPC", ENOSPC},         {"EINTR", EINTR},
+      {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT},         {"EACCES", EACCES},
+      {"EMFILE", EMFILE}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EROFS", EROFS}};
   for (const auto& [known, number] : kNumbers) {
     if (known == name) return number;
   }
@@ -89,7 +91,8 @@ Settings& settings() {
 
 bool lies_below(std::string_view path) {
   const std::string_view below = settings().below;
-  return !below.empty() && path.starts_with(below) && (path.size() == below.size() || path[below.size()] == '/');
+  return !below.empty() && path.starts_with(below) &&
+         (path.size() == below.size() || path[below.size()] == '/');
 }
 
 bool is_watched(int folder, const char* path) {
@@ -128,7 +131,8 @@ bool is_its_turn(std::int64_t number) {
   return s.error != EINTR || (number - s.at) % 2 == 0;
 }
 
-/// Counts a call of `family`; what is to become of it. `family` is compared first: the watch costs a system call.
+/// Counts a call of `family`; what is to become of it. `family` is compared first: the watch costs a system
+/// call.
 template <typename... Place>
 Fault count(std::string_view family, Place... place) {
   Settings& s = settings();
