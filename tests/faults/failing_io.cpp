@@ -30,6 +30,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -79,7 +80,7 @@ struct Settings {
     const long address =
         ::syscall(SYS_mmap, nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (address == -1) std::abort();
-    report = reinterpret_cast<Report*>(address);
+    report = new (reinterpret_cast<void*>(address)) Report;
     ::syscall(SYS_close, fd);
   }
 };
