@@ -76,6 +76,7 @@ int run_program(int argc, const char* const* argv) {
   // The guarded command is to find the signals as this process was given them.
   if (parsed.line && parsed.line->command == Command::kGuard) return run_guard(*parsed.line);
   install_signal_handlers(SignalMode::kImmediate);
+  install_bus_error_handler();
   if (!parsed.line) {
     if (!parsed.is_error) return guarded([&] { write_stdout(parsed.text); }, fail_on_stderr);
     fail_on_stderr(parsed.text, 0);

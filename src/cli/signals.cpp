@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 
 #include "phase0/error.h"
+#include "store/mapped_ranges.h"
 
 namespace phase0::cli {
 namespace {
@@ -16,6 +20,7 @@ constexpr int kPatience =
 // A signal handler has no other way to reach the program than globals.
 std::atomic<int> signals_seen{0};
 std::atomic<int> signals_until_exit{kPatience};
+std::atomic<int> bus_errors_seen{0};
 std::atomic<int> code_of_exit{static_cast<int>(ErrorKind::kInterrupted)};
 static_assert(std::atomic<int>::is_always_lock_free);
 
@@ -23,7 +28,62 @@ extern "C" void handle_signal(int /*number*/) {
   if (signals_seen.fetch_add(1) + 1 >= signals_until_exit.load()) ::_exit(code_of_exit.load());
 }
 
+/// What a signal handler may write: a text and a number, put together by hand.
+class Message {
+ public:
+  void add(const char* text) {
+    for (; *text != '\0'; ++text) add(*text);
+  }
+  void add(std::int64_t number) {
+    if (number >= 10) add(number / 10);
+    add(static_cast<char>('0' + number % 10));
+  }
+  /// To standard error, with names that cannot drive a terminal.
+  void write_line() {
+    std::replace_if(
+        text_.begin(), text_.begin() + size_, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
+    text_[static_cast<std::size_t>(size_++)] = '\n';
+    static_cast<void>(!::write(STDERR_FILENO, text_.data(), static_cast<std::size_t>(size_)));
+  }
+
+ private:
+  void add(char c) {
+    if (size_ < std::ssize(text_) - 1) text_[static_cast<std::size_t>(size_++)] = c;
+  }
+  std::array<char, 8192> text_;
+  std::int64_t size_ = 0;
+};
+
+extern "C" void handle_bus_error(int number, siginfo_t* info, void* /*context*/) {
+  const auto place = store::find_mapped(info->si_addr);
+  if (!place) {  // a bug: it comes again, and ends the process as it would have
+    ::signal(number, SIG_DFL);
+    return;
+  }
+  if (bus_errors_seen.fetch_add(1) > 0) {  // another thread is at it
+    for (;;) ::pause();
+  }
+  const store::MappedFailure failure = store::explain(*place);
+  Message message;
+  message.add("phase0: error: ");
+  message.add(place->path);
+  message.add(": offset ");
+  message.add(place->offset);
+  message.add(": ");
+  message.add(failure.message);
+  message.write_line();
+  ::_exit(static_cast<int>(failure.kind));
+}
+
 }  // namespace
+
+void install_bus_error_handler() {
+  struct sigaction action {};
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = handle_bus_error;
+  sigaction(SIGBUS, &action, nullptr);
+}
 
 void install_signal_handlers(SignalMode mode) {
   signals_until_exit.store(mode == SignalMode::kImmediate ? 1 : kPatience);

@@ -11,6 +11,11 @@ enum class SignalMode {
 /// Installs the handlers, and ignores SIGPIPE: a write to a closed pipe then fails instead.
 void install_signal_handlers(SignalMode mode);
 
+/// A page of a mapped file that cannot be had (SIGBUS: somebody cut the file, or its disk fails) ends the
+/// process at once with a message that names file and offset, and the exit code of bad input data or of
+/// storage.
+void install_bus_error_handler();
+
 /// From now on the first INT or TERM ends the process at once, with this exit code: the command is over, and
 /// what is left to tidy up must not keep anyone waiting.
 void let_signals_end(int exit_code);

@@ -14,17 +14,28 @@
 namespace phase0::config {
 namespace {
 
+/// Not of a wrong name or of permissions, which are matters of usage.
+bool is_fault_of_the_machine(int error_number) {
+  return error_number == EIO || error_number == EMFILE || error_number == ENFILE || error_number == ESTALE;
+}
+
 /// Reads no more than the limit that `parse_document` sets, so that a device or a huge file is refused
 /// quickly.
 std::string read_file(const std::string& path) {
   constexpr std::streamsize kMaxRead = (std::streamsize{1} << 20) + 1;
   const auto fail = [&path](int error_number) {
     const char* reason = error_number == 0 ? "not a readable file" : std::strerror(error_number);
+    if (is_fault_of_the_machine(error_number)) {
+      throw Error(ErrorKind::kStorage, fmt::format("cannot read the configuration: {}", reason), {path});
+    }
     fail_at({std::make_shared<const std::string>(path), -1}, "",
             fmt::format("cannot read the configuration: {}", reason));
   };
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
+  std::ifstream file;
+  do {
+    errno = 0;
+    file.open(path, std::ios::binary);
+  } while (!file && errno == EINTR);
   if (!file) fail(errno);
   std::string text(static_cast<std::size_t>(kMaxRead), '\0');
   file.read(text.data(), kMaxRead);

@@ -46,6 +46,7 @@ class Samples {
   /// phase0 did not write, kData when the latents changed under it.
   Samples(const std::string& features_path, const std::string& latents_path);
 
+  std::int64_t file_bytes() const { return file_.file_bytes(); }
   std::int64_t window() const { return window_; }
   std::int64_t dim() const { return dim_; }
   const std::vector<std::int64_t>& lags() const { return lags_; }

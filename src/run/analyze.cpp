@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "analysis/analyze.h"
 #include "data/features_file.h"
 #include "models/model_file.h"
@@ -37,9 +35,7 @@ class Analysis {
         eval_delta_(samples_.delta(Split::kEval)) {}
 
   run::StageReport run() {
-    const run::Workload workload =
-        run::measure(options_, samples_,
-                     static_cast<std::int64_t>(std::filesystem::file_size(session_.directory().features())));
+    const run::Workload workload = run::measure(options_, samples_, samples_.file_bytes());
     const core::Reservation held(session_.execution().memory, run::index_bytes(workload), "the row index");
     const core::Reservation output(session_.execution().memory,
                                    run::analyze_files_in_memory(session_, workload), "output on tmpfs");

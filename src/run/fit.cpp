@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "core/random.h"
 #include "data/features_file.h"
 #include "models/assign.h"
@@ -217,8 +215,7 @@ class Fitting {
 run::StageReport fit_models(run::Session& session, const RunFlags& flags, const std::string& collect_key) {
   Fitting fitting(session, collect_key);
   const run::Workload workload =
-      run::measure(session.options(), fitting.samples(),
-                   static_cast<std::int64_t>(std::filesystem::file_size(session.directory().features())));
+      run::measure(session.options(), fitting.samples(), fitting.samples().file_bytes());
   const StagePlan plan = run::plan_fit(session, workload);
   run::require_memory(
       session, [&](const run::Session& s) { return run::plan_fit(s, workload).minimum_memory_bytes; },

@@ -73,12 +73,18 @@ Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
 }
 
 bool Journal::done(const std::string& stage, const std::string& key) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.stage == stage && entry.key == key &&
-           std::all_of(entry.files.begin(), entry.files.end(), [&](const File& file) {
-             return file_bytes(directory_.file(file.name)) == file.bytes;
-           });
-  });
+  return this->key(stage) == key && changed_file(stage).empty();
+}
+
+std::string Journal::changed_file(const std::string& stage) const {
+  for (const Entry& entry : entries_) {
+    if (entry.stage != stage) continue;
+    for (const File& file : entry.files) {
+      const std::string path = directory_.file(file.name);
+      if (file_bytes(path) != file.bytes) return path;
+    }
+  }
+  return "";
 }
 
 std::optional<std::string> Journal::key(const std::string& stage) const {
@@ -95,10 +101,7 @@ void Journal::begin(const std::string& stage) {
     entries_.erase(std::remove_if(entries_.begin(), entries_.end(), stale), entries_.end());
     save();
   }
-  for (const std::string& file : files_from(stage)) {
-    std::error_code ignored;
-    std::filesystem::remove(directory_.file(file), ignored);
-  }
+  for (const std::string& file : files_from(stage)) store::remove_file(directory_.file(file));
   // Its own may be what this start goes on from.
   for (std::size_t later = first + 1; later < stages().size(); ++later) {
     discard_cache(directory_, stages()[later].stage);

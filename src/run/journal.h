@@ -18,6 +18,8 @@ class Journal {
   /// Whether `stage` was finished for exactly this key and its files are there with the size they had.
   bool done(const std::string& stage, const std::string& key) const;
   std::optional<std::string> key(const std::string& stage) const;
+  /// A file of a finished stage that is gone or has another size than it had; empty when there is none.
+  std::string changed_file(const std::string& stage) const;
   /// Records a stage whose files are on disk.
   void finish(const std::string& stage, const std::string& key);
   /// Forgets a stage and those that build on it and removes their files, so that old results never lie beside

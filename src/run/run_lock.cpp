@@ -1,17 +1,16 @@
 #include "run/run_lock.h"
 
 #include <fcntl.h>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <array>
 #include <chrono>
-#include <cstring>
 #include <thread>
-#include <utility>
 
-#include "phase0/error.h"
+#include "config/text.h"
 
 namespace phase0::run {
 namespace {
@@ -19,41 +18,36 @@ namespace {
 constexpr int kAttempts = 20;
 constexpr std::chrono::milliseconds kPause{50};
 
-[[noreturn]] void refuse(const std::string& path, int fd) {
-  char holder[32] = {};
-  const bool known = pread(fd, holder, sizeof holder - 1, 0) > 0;
-  close(fd);
-  throw Error(ErrorKind::kStorage,
-              fmt::format("another phase0{} is using this run directory",
-                          known ? fmt::format(" (process {})", holder) : ""),
-              {path});
+std::string describe_this_process() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host = {"an unnamed machine"};
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  return fmt::format("process {} on {} since {:%Y-%m-%dT%H:%M:%SZ}", ::getpid(), host.data(),
+                     fmt::gmtime(now));
+}
+
+[[noreturn]] void refuse(const std::string& run_dir, const store::FileDescriptor& file) {
+  std::array<char, 512> holder{};
+  const bool known = ::pread(file.get(), holder.data(), holder.size() - 1, 0) > 0;
+  const std::string by = known ? fmt::format(" ({})", config::printable(holder.data())) : "";
+  throw Error(ErrorKind::kStorage, fmt::format("another phase0{} is using this run directory", by),
+              {run_dir});
 }
 
 }  // namespace
 
 RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) throw Error(ErrorKind::kStorage, fmt::format("cannot open: {}", std::strerror(errno)), {path});
-  for (int attempt = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; ++attempt) {
-    if (attempt == kAttempts) refuse(run_dir, fd);
+  store::FileDescriptor file = store::open_file(path, O_RDWR | O_CREAT);
+  for (int attempt = 1; ::flock(file.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
+    if (attempt == kAttempts) refuse(run_dir, file);
     std::this_thread::sleep_for(kPause);
   }
-  fd_ = fd;
-  const std::string pid = std::to_string(getpid());
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0)
-    return;  // only for the message above
-}
-
-RunLock::~RunLock() {
-  if (fd_ >= 0) close(fd_);
-}
-
-RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-RunLock& RunLock::operator=(RunLock&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
+  const std::string holder = describe_this_process();
+  store::resize_file(file, 0, path);
+  store::write_exactly(file, 0, std::ssize(holder), holder.data(), path);
+  file_ = std::move(file);
 }
 
 }  // namespace phase0::run

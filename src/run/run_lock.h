@@ -2,25 +2,23 @@
 
 #include <string>
 
+#include "store/posix_file.h"
+
 namespace phase0::run {
 
 /// Makes this process the only one that writes a run directory, for as long as it lives: flock(2) on
-/// RUN/.lock, which the kernel gives back when a process dies. Waits a moment for one that is just ending.
+/// RUN/.lock, which the kernel gives back when a process dies, so that a file left behind locks nothing out.
+/// The file says who holds it, for the one who is refused. Waits a moment for one that is just ending.
 /// Move-only.
 class RunLock {
  public:
   RunLock() = default;
-  /// Throws Error (kStorage) that names the holder.
+  /// Throws Error (kStorage) that names the holder: process, machine and since when.
   explicit RunLock(const std::string& run_dir);
-  ~RunLock();
-  RunLock(RunLock&& other) noexcept;
-  RunLock& operator=(RunLock&& other) noexcept;
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-  explicit operator bool() const { return fd_ >= 0; }
+  explicit operator bool() const { return static_cast<bool>(file_); }
 
  private:
-  int fd_ = -1;
+  store::FileDescriptor file_;
 };
 
 }  // namespace phase0::run

@@ -56,6 +56,11 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
 void require_stage(const Session& session, const std::string& stage, const std::string& expected) {
   const Journal journal(session.directory());
   if (journal.done(stage, expected)) return;
+  if (journal.key(stage) == expected) {
+    throw Error(ErrorKind::kStorage,
+                fmt::format("is not as `phase0 {0}` left it; run `phase0 {0}` again", stage),
+                {journal.changed_file(stage)});
+  }
   const bool other = journal.key(stage).has_value();
   throw Error(ErrorKind::kConfig,
               fmt::format("{}: run `phase0 {}` first{}", session.directory().path, stage,

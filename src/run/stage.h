@@ -20,8 +20,8 @@ struct StageReport {
 StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work);
 
-/// Key of a finished earlier stage that must match `expected`; throws Error (kConfig) that says which command
-/// to run.
+/// Key of a finished earlier stage that must match `expected`; throws Error that says which command to run
+/// (kConfig; kStorage when the stage was done, but one of its files has changed since).
 void require_stage(const Session& session, const std::string& stage, const std::string& expected);
 
 }  // namespace phase0::run

@@ -16,7 +16,7 @@ void write_file_atomically(const std::string& path, std::string_view contents) {
   try {
     write_exactly(file, 0, static_cast<std::int64_t>(contents.size()), contents.data(), temporary);
     sync_file(file, temporary);
-    file.reset();
+    close_file(file, temporary);
     rename_durably(temporary, path);
   } catch (...) {
     ::unlink(temporary.c_str());
@@ -36,6 +36,10 @@ std::string read_file(const std::string& path, std::int64_t max_bytes) {
   std::string contents(static_cast<std::size_t>(size), '\0');
   read_exactly(file, 0, size, contents.data(), path, ErrorKind::kStorage);
   return contents;
+}
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove", path);
 }
 
 void create_folders(const std::string& path) {

@@ -13,6 +13,9 @@ void write_file_atomically(const std::string& path, std::string_view contents);
 /// The whole file. Throws Error (kStorage) when it cannot be read or is larger than `max_bytes`.
 std::string read_file(const std::string& path, std::int64_t max_bytes);
 
+/// Removes a file, if it is there. Throws Error (kStorage).
+void remove_file(const std::string& path);
+
 /// Creates a folder and its parents, durably. Throws Error (kStorage).
 void create_folders(const std::string& path);
 

@@ -1,7 +1,5 @@
 #include "store/h5_handles.h"
 
-#include <fcntl.h>
-
 #include "store/h5_heap.h"
 #include "store/h5_zstd.h"
 
@@ -59,14 +57,6 @@ H5Properties h5_transfer() {
   H5Properties properties(H5Pcreate(H5P_DATASET_XFER));
   H5Pset_buffer(properties.get(), kConversionBytes, nullptr, nullptr);
   return properties;
-}
-
-int h5_descriptor(const H5File& file) {
-  void* handle = nullptr;
-  if (H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &handle) < 0 || handle == nullptr) return -1;
-  const int fd = *static_cast<int*>(handle);
-  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
 }
 
 }  // namespace phase0::store

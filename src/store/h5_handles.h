@@ -69,8 +69,4 @@ bool h5_out_of_memory();
 /// How values are moved between memory and file: with 64 KiB to convert in, not HDF5's own 1 MiB.
 H5Properties h5_transfer();
 
-/// Marks the descriptor behind an open file as not inherited by child processes and returns it; -1 if there
-/// is none.
-int h5_descriptor(const H5File& file);
-
 }  // namespace phase0::store

@@ -1,7 +1,6 @@
 #include "store/h5_source.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -23,22 +22,18 @@ void limit_metadata_cache(hid_t access) {
   H5Pset_mdc_config(access, &config);
 }
 
-H5File open_for_reading(const std::string& path, ErrorKind damage) {
+H5File open_for_reading(const std::string& path, H5Channel& channel, ErrorKind damage) {
   const H5Properties access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
   limit_metadata_cache(access.get());
   H5Pset_file_locking(access.get(), true, true);  // not on file systems that cannot lock
+  channel.use(access);
   H5File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
   // Asked here: closing `access` clears what HDF5 had to say.
-  if (!file) throw Error(damage, "is not a readable HDF5 file" + h5_reason(), ErrorPlace{.path = path});
+  const std::string reason = file ? "" : h5_reason();
+  channel.check();
+  if (!file) throw Error(damage, "is not a readable HDF5 file" + reason, ErrorPlace{.path = path});
   return file;
-}
-
-bool same_file(int a, int b) {
-  struct stat one {};
-  struct stat other {};
-  return ::fstat(a, &one) == 0 && ::fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
-         one.st_ino == other.st_ino;
 }
 
 struct Members {
@@ -65,14 +60,13 @@ constexpr const char* kOnlyHardLinks =
 
 }  // namespace
 
-H5Source::H5Source(std::string path, ErrorKind damage) : path_(std::move(path)), damage_(damage) {
+H5Source::H5Source(std::string path, ErrorKind damage)
+    : path_(std::move(path)),
+      damage_(damage),
+      descriptor_(open_regular_file(path_, damage_)),
+      channel_(descriptor_, path_, damage_) {
   const H5Session session;
-  descriptor_ = open_regular_file(path_, damage_);
-  bytes_ = file_size(descriptor_, path_);
-  file_ = open_for_reading(path_, damage_);
-  if (!same_file(descriptor_.get(), h5_descriptor(file_))) {
-    throw Error(ErrorKind::kStorage, "was replaced while it was opened", ErrorPlace{.path = path_});
-  }
+  file_ = open_for_reading(path_, channel_, damage_);
   const H5Properties creation(H5Fget_create_plist(id()));
   const auto is_width = [](std::size_t n) { return n == 4 || n == 8; };
   if (H5Pget_sizes(creation.get(), &address_bytes_, &length_bytes_) < 0 || !is_width(address_bytes_) ||
@@ -82,6 +76,7 @@ H5Source::H5Source(std::string path, ErrorKind damage) : path_(std::move(path)),
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
+  channel_.check();
   throw Error(damage_, message, ErrorPlace{.path = path_, .dataset = object});
 }
 

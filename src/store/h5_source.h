@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "phase0/error.h"
+#include "store/h5_driver.h"
 #include "store/h5_handles.h"
 #include "store/posix_file.h"
 
@@ -18,7 +19,7 @@ class H5Source {
 
   const std::string& path() const { return path_; }
   ErrorKind damage() const { return damage_; }
-  std::int64_t file_bytes() const { return bytes_; }
+  std::int64_t file_bytes() const { return channel_.size(); }
   hid_t id() const { return file_.get(); }
   /// A descriptor of the same file, for reads beside HDF5.
   const FileDescriptor& descriptor() const { return descriptor_; }
@@ -29,7 +30,7 @@ class H5Source {
   /// Stored size of a variable-length string's reference: length, address, index.
   std::size_t reference_bytes() const { return 8 + address_bytes_; }
 
-  /// Throws an Error of the file's damage kind.
+  /// Throws an Error of the file's damage kind, or what failed when the file was read.
   [[noreturn]] void fail(const std::string& object, const std::string& message) const;
 
   /// Whether hard links lead to the object. Any other kind of link on the way is an Error.
@@ -56,7 +57,7 @@ class H5Source {
   std::string path_;
   ErrorKind damage_;
   FileDescriptor descriptor_;
-  std::int64_t bytes_ = 0;
+  H5Channel channel_;
   H5File file_;
   std::size_t address_bytes_ = 0;
   std::size_t length_bytes_ = 0;

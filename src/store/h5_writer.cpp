@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/checked.h"
 #include "store/file_system.h"
+#include "store/h5_driver.h"
 #include "store/h5_handles.h"
 #include "store/h5_types.h"
 #include "store/posix_file.h"
@@ -17,8 +18,6 @@ namespace phase0::store {
 namespace {
 
 constexpr hsize_t kPageBytes = 4096;
-/// More than the metadata that one call adds to the file.
-constexpr std::int64_t kMetadataBytes = std::int64_t{1} << 20;
 
 struct Declared {
   ElementType type = ElementType::kFloat32;
@@ -34,7 +33,7 @@ std::int64_t count(const std::vector<std::int64_t>& shape) {
   return n;
 }
 
-H5File create_file(const std::string& path) {
+H5File create_file(const std::string& path, H5Channel& channel) {
   const H5Properties access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
   H5Pset_file_locking(access.get(), true, true);
@@ -45,15 +44,13 @@ H5File create_file(const std::string& path) {
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
   const H5Properties creation(H5Pcreate(H5P_FILE_CREATE));
   H5Pset_obj_track_times(creation.get(), false);  // the same contents give the same bytes
+  channel.use(access);
   H5File file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
   // Asked here: closing the property lists clears what HDF5 had to say.
-  if (!file) throw Error(ErrorKind::kStorage, "cannot be created" + h5_reason(), ErrorPlace{.path = path});
+  const std::string reason = file ? "" : h5_reason();
+  channel.check();
+  if (!file) throw Error(ErrorKind::kStorage, "cannot be created" + reason, ErrorPlace{.path = path});
   return file;
-}
-
-/// A string with its reference and its share of a heap's pages, generously.
-std::int64_t heap_bytes(const std::string& text) {
-  return 2 * static_cast<std::int64_t>(text.size()) + 128;
 }
 
 H5Type string_type() {
@@ -68,54 +65,41 @@ H5Type string_type() {
 struct H5Writer::Impl {
   std::string path;
   std::string temporary;
-  H5File file;
   FileDescriptor descriptor;  ///< held from the start, or its fsync could miss an error of the write-back
-  std::int64_t reserved_end = 0;
+  H5Channel channel;
+  H5File file;
   std::map<std::string, Declared> declared;
-  bool created = false;
   bool streaming = false;
   bool committed = false;
 
-  explicit Impl(const std::string& final_path) : path(final_path), temporary(final_path + ".partial") {
+  explicit Impl(const std::string& final_path)
+      : path(final_path),
+        temporary(final_path + ".partial"),
+        descriptor(open_file(temporary, O_RDWR | O_CREAT)),
+        channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
-    // HDF5 says little of why a file cannot be created: errno does.
-    descriptor = open_file(temporary, O_RDWR | O_CREAT);
-    file = create_file(temporary);
-    created = true;
-    h5_descriptor(file);
+    if (!channel.lock(true)) {
+      throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = temporary});
+    }
+    try {
+      file = create_file(temporary, channel);
+    } catch (...) {
+      ::unlink(temporary.c_str());
+      throw;
+    }
   }
   ~Impl() {
     const H5Session session;
     file.reset();
-    if (created && !committed) ::unlink(temporary.c_str());
+    if (!committed) ::unlink(temporary.c_str());
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   [[noreturn]] void fail(const std::string& object, const std::string& message) const {
+    channel.check();
     const ErrorKind kind = h5_out_of_memory() ? ErrorKind::kMemory : ErrorKind::kStorage;
     throw Error(kind, message, ErrorPlace{.path = temporary, .dataset = object});
-  }
-
-  /// Reserves disk space for `bytes` that HDF5 is about to append, and for metadata. HDF5 1.10 crashes when a
-  /// write of its own meets a full disk, there and again at exit, so it must never see one.
-  void make_room(std::int64_t bytes) {
-    const std::int64_t end =
-        core::checked_add(size(), bytes + kMetadataBytes, temporary, ErrorKind::kStorage);
-    if (end > reserved_end) reserve_until(size(), end + kMetadataBytes);  // more, so not at every call
-  }
-  /// Room for metadata up to the file's end and behind it; `begin` is the first byte that may lack it.
-  void make_room_from(std::int64_t begin) { reserve_until(begin, size() + kMetadataBytes); }
-
-  void reserve_until(std::int64_t begin, std::int64_t end) {
-    reserve_ahead(descriptor, begin, end - begin, temporary);
-    reserved_end = end;
-  }
-
-  std::int64_t size() const {
-    hsize_t bytes = 0;
-    if (H5Fget_filesize(file.get(), &bytes) < 0) fail("", "its size is unknown" + h5_reason());
-    return static_cast<std::int64_t>(bytes);
   }
 
   void make_parents(const std::string& object) {
@@ -151,23 +135,21 @@ struct H5Writer::Impl {
     return dataset;
   }
 
-  /// `bytes`: what the values take in the file, at most.
   void write(const std::string& name, hid_t type, const std::vector<std::int64_t>& shape, std::size_t n,
-             const void* values, std::int64_t bytes) {
+             const void* values) {
     const H5Session session;
     PHASE0_CHECK(count(shape) == static_cast<std::int64_t>(n));
-    make_room(bytes);
     const H5Dataset dataset = create(name, type, shape, false);
     const H5Properties transfer = h5_transfer();
     if (n > 0 && H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, transfer.get(), values) < 0) {
       fail(name, "the dataset cannot be written" + h5_reason());
     }
+    channel.check();
   }
 
   void attribute(const std::string& object, const std::string& name, hid_t type, hid_t space,
-                 const void* values, std::int64_t bytes) {
+                 const void* values) {
     PHASE0_CHECK(file && !streaming);
-    make_room(bytes);
     const H5Object owner(H5Oopen(file.get(), object.c_str(), H5P_DEFAULT));
     if (!owner) fail(object, "cannot be opened" + h5_reason());
     if (H5Aexists(owner.get(), name.c_str()) > 0) H5Adelete(owner.get(), name.c_str());
@@ -175,6 +157,7 @@ struct H5Writer::Impl {
     if (!id || (values != nullptr && H5Awrite(id.get(), type, values) < 0)) {
       fail(object, "attribute " + name + " cannot be written" + h5_reason());
     }
+    channel.check();
   }
 
   /// Ends the time of HDF5: from here on the file opens, whatever happens to the streamed values.
@@ -182,8 +165,7 @@ struct H5Writer::Impl {
     const H5Session session;
     if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0) fail("", "cannot be flushed" + h5_reason());
     if (!file.reset()) fail("", "cannot be closed" + h5_reason());
-    // Gives back what was reserved behind the end.
-    if (::ftruncate(descriptor.get(), file_size(descriptor, temporary)) != 0) throw_errno("cut", temporary);
+    channel.check();
     sync_file(descriptor, temporary);
     sync_parent_folder(temporary);
   }
@@ -209,7 +191,6 @@ H5Writer& H5Writer::operator=(H5Writer&&) noexcept = default;
 void H5Writer::group(const std::string& path) {
   const H5Session session;
   PHASE0_CHECK(impl_->file);
-  impl_->make_room(0);
   impl_->make_parents(path);
   impl_->make_group(path);
 }
@@ -217,18 +198,17 @@ void H5Writer::group(const std::string& path) {
 void H5Writer::attribute(const std::string& object, const std::string& name, const std::string& value) {
   const H5Session session;
   const char* text = value.c_str();
-  impl_->attribute(object, name, string_type().get(), H5Space(H5Screate(H5S_SCALAR)).get(), &text,
-                   heap_bytes(value));
+  impl_->attribute(object, name, string_type().get(), H5Space(H5Screate(H5S_SCALAR)).get(), &text);
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name, std::int64_t value) {
   const H5Session session;
-  impl_->attribute(object, name, H5T_STD_I64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value, 0);
+  impl_->attribute(object, name, H5T_STD_I64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name, double value) {
   const H5Session session;
-  impl_->attribute(object, name, H5T_IEEE_F64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value, 0);
+  impl_->attribute(object, name, H5T_IEEE_F64LE, H5Space(H5Screate(H5S_SCALAR)).get(), &value);
 }
 
 void H5Writer::attribute(const std::string& object, const std::string& name,
@@ -236,44 +216,35 @@ void H5Writer::attribute(const std::string& object, const std::string& name,
   const H5Session session;
   const hsize_t n = values.size();
   const H5Space space(H5Screate_simple(1, &n, nullptr));
-  impl_->attribute(object, name, H5T_STD_I64LE, space.get(), values.empty() ? nullptr : values.data(),
-                   static_cast<std::int64_t>(values.size_bytes()));
+  impl_->attribute(object, name, H5T_STD_I64LE, space.get(), values.empty() ? nullptr : values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const float> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data(),
-               static_cast<std::int64_t>(values.size_bytes()));
+  impl_->write(dataset, H5T_IEEE_F32LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const double> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data(),
-               static_cast<std::int64_t>(values.size_bytes()));
+  impl_->write(dataset, H5T_IEEE_F64LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::int64_t> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data(),
-               static_cast<std::int64_t>(values.size_bytes()));
+  impl_->write(dataset, H5T_STD_I64LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::uint8_t> values,
                      const std::vector<std::int64_t>& shape) {
-  impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data(),
-               static_cast<std::int64_t>(values.size_bytes()));
+  impl_->write(dataset, H5T_STD_U8LE, shape, values.size(), values.data());
 }
 
 void H5Writer::write(const std::string& dataset, std::span<const std::string> values) {
   std::vector<const char*> pointers;
   pointers.reserve(values.size());
-  std::int64_t bytes = 0;
-  for (const std::string& value : values) {
-    pointers.push_back(value.c_str());
-    bytes += heap_bytes(value);
-  }
+  for (const std::string& value : values) pointers.push_back(value.c_str());
   impl_->write(dataset, string_type().get(), {static_cast<std::int64_t>(values.size())}, pointers.size(),
-               pointers.data(), bytes);
+               pointers.data());
 }
 
 void H5Writer::declare(const std::string& dataset, ElementType type, const std::vector<std::int64_t>& shape) {
@@ -281,13 +252,11 @@ void H5Writer::declare(const std::string& dataset, ElementType type, const std::
   PHASE0_CHECK(shape.size() == 1 || shape.size() == 2);
   Declared declared{.type = type, .rows = shape[0], .columns = shape.size() == 2 ? shape[1] : 1};
   declared.bytes = core::checked_mul(count(shape), element_size(type), dataset, ErrorKind::kStorage);
-  impl_->make_room(0);
   const H5Dataset created = impl_->create(dataset, h5_type(type).get(), shape, true);
   if (declared.bytes > 0) {
     const haddr_t offset = H5Dget_offset(created.get());
     if (offset == HADDR_UNDEF) impl_->fail(dataset, "has no storage after it was created");
     declared.offset = static_cast<std::int64_t>(offset);
-    impl_->make_room_from(declared.offset + declared.bytes);  // its own space is reserved later
   }
   impl_->declared[dataset] = declared;
 }
@@ -303,7 +272,8 @@ MappedDataset H5Writer::map(const std::string& dataset) {
   const auto found = impl_->declared.find(dataset);
   PHASE0_CHECK(impl_->descriptor && found != impl_->declared.end());
   const Declared& declared = found->second;
-  MappedRegion region(impl_->temporary, declared.offset, declared.bytes, MapMode::kReadWrite);
+  MappedRegion region(impl_->temporary, declared.offset, declared.bytes, MapMode::kReadWrite,
+                      ErrorKind::kStorage);
   return {std::move(region), declared.type, declared.rows, declared.columns};
 }
 
@@ -311,9 +281,9 @@ void H5Writer::commit() {
   PHASE0_CHECK(!impl_->committed);
   if (!impl_->streaming) begin_streaming();
   sync_file(impl_->descriptor, impl_->temporary);
+  close_file(impl_->descriptor, impl_->temporary);
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;
-  impl_->descriptor.reset();
 }
 
 }  // namespace phase0::store

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/checked.h"
+#include "store/mapped_ranges.h"
 #include "store/posix_file.h"
 #include "store/read_ahead.h"
 
@@ -37,11 +39,13 @@ struct MappedRegion::Impl {
   std::byte* base = nullptr;
   ErrorKind damage = ErrorKind::kStorage;  ///< what a file that ends too early is
   ReadAhead ahead;
+  std::optional<MappedRange> range;  ///< for the handler of SIGBUS
 
   Impl() = default;
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
+    range.reset();
     if (base != nullptr) ::munmap(base, static_cast<std::size_t>(head + size));
   }
 
@@ -55,6 +59,7 @@ struct MappedRegion::Impl {
                            file_offset);
     if (address == MAP_FAILED) throw_errno("map", path);  // kMemory where the address space is used up
     base = static_cast<std::byte*>(address);
+    range.emplace(base, head + size, path, file_offset, damage);
   }
 
   /// A part of the mapping, in bytes from `base`.
@@ -87,10 +92,10 @@ struct MappedRegion::Impl {
   }
 };
 
-MappedRegion::MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode)
+MappedRegion::MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode,
+                           ErrorKind damage)
     : impl_(std::make_shared<Impl>()) {
   PHASE0_CHECK(offset >= 0 && size >= 0);
-  const ErrorKind damage = mode == MapMode::kRead ? ErrorKind::kData : ErrorKind::kStorage;
   impl_->path = path;
   impl_->damage = damage;
   impl_->file = mode == MapMode::kRead ? open_regular_file(path, damage) : open_file(path, O_RDWR);
@@ -152,9 +157,13 @@ void MappedRegion::flush(std::int64_t offset, std::int64_t size) const {
   if (range.bytes() == 0) return;
   const std::int64_t first = impl_->file_offset + range.first;
   const auto bytes = static_cast<std::int64_t>(range.bytes());
-  // Errors of the write-back are kept by the kernel for the fsync of whoever commits the file.
-  ::sync_file_range(impl_->file.get(), first, bytes,
-                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  const int result = uninterrupted([&] {
+    return ::sync_file_range(
+        impl_->file.get(), first, bytes,
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  });
+  // What could not be written must not be dropped unseen: a scratch file is never fsynced.
+  if (result != 0 && errno != ENOSYS) throw_errno("write back", impl_->path, errno, first);
   release(offset, size);
   ::posix_fadvise(impl_->file.get(), first, bytes, POSIX_FADV_DONTNEED);
 }
@@ -166,7 +175,8 @@ MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::i
       core::checked_mul(elements, element_size(type), "scratch matrix", ErrorKind::kStorage);
   auto impl = std::make_shared<MappedRegion::Impl>();
   impl->path = folder;
-  impl->file = FileDescriptor(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  impl->file = FileDescriptor(
+      uninterrupted([&] { return ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
   if (!impl->file) {
     const bool unsupported = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
     if (!unsupported) throw_errno("create a scratch file in", folder);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "phase0/error.h"
 #include "store/element_type.h"
 
 namespace phase0::store {
@@ -21,31 +22,33 @@ class MappedRegion {
  public:
   MappedRegion() = default;
   /// Maps bytes [offset, offset + size) of `path`; `offset` need not be page-aligned, size may be 0.
-  /// Throws Error (kStorage, or kData in read mode when the range ends behind the file's end).
-  MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode);
+  /// Throws Error (kStorage; `damage` when the file is none or the range ends behind the file's end).
+  MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode,
+               ErrorKind damage = ErrorKind::kData);
 
   std::byte* data() const;
   std::int64_t size() const;
   const std::string& path() const;
 
   /// Copies a part of the range, not through the map, so that nothing becomes resident: the way to scan.
-  /// Throws Error (kStorage, or kData in read mode when the file ends too early). May be called from any
-  /// thread, as the two below.
+  /// Throws Error (kStorage, `damage` when the file ends too early). May be called from any thread, as the
+  /// two below.
   void read(std::int64_t offset, std::int64_t size, void* out) const;
   /// Hints: the same part will be read soon and the page cache cannot hold it (store/read_ahead.h); and what
   /// was not read will not be.
   void read_ahead(std::int64_t offset, std::int64_t size, std::int64_t limit_bytes) const;
   void drop_ahead() const;
 
-  /// Hints, relative to the range and clipped to it; never fail. Const because the contents do not change.
+  /// Relative to the range and clipped to it. Const because the contents do not change. The first two are
+  /// hints and never fail.
   void will_need(std::int64_t offset, std::int64_t size) const;
   /// Takes the range out of the resident set (MADV_DONTNEED), widened to multiples of 2 MiB in the file,
   /// which is what one page fault may bring in; pages are mapped again on the next use, so a neighbour's are
   /// only delayed.
   void release(std::int64_t offset, std::int64_t size) const;
   /// Written pages of the range: starts and waits for their write-back (sync_file_range), then takes them out
-  /// of the resident set and the page cache. Written back are whole 64 KiB. A write-back error is left for
-  /// the file's fsync.
+  /// of the resident set and the page cache. Written back are whole 64 KiB. Throws Error (kStorage) when they
+  /// cannot be written; the kernel also tells the fsync of whoever commits the file.
   void flush(std::int64_t offset, std::int64_t size) const;
 
  private:

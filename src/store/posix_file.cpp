@@ -12,6 +12,7 @@
 
 #include "core/memory.h"
 #include "store/file_system.h"
+#include "store/mapped_ranges.h"
 
 namespace phase0::store {
 namespace {
@@ -29,36 +30,62 @@ void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t s
   }
 }
 
+bool is_full(int error) {
+  return error == ENOSPC || error == EDQUOT;
+}
+
+/// Of a read or write between `file` and `memory`. Where the memory is a map of another file that somebody
+/// has cut, the kernel says EFAULT, and that file is to blame.
+[[noreturn]] void throw_transfer_failed(const std::string& operation, const std::string& path,
+                                        const std::byte* memory, std::int64_t offset) {
+  const int error = errno;
+  const auto place = error == EFAULT ? find_mapped(memory) : std::nullopt;
+  if (!place) throw_errno(operation, path, error, offset);
+  const MappedFailure failure = explain(*place);
+  throw Error(failure.kind, failure.message, ErrorPlace{.path = place->path, .offset = place->offset});
+}
+
+/// For a message that must not fail.
+std::string free_space(const std::string& path) {
+  try {
+    return core::format_bytes(free_disk_bytes(path)) + " free";
+  } catch (const Error&) {
+    return "what is free is not known";
+  }
+}
+
 /// fallocate(2); false where the file system does not have it.
-bool allocate(const FileDescriptor& file, int mode, std::int64_t offset, std::int64_t size,
-              const std::string& path) {
+bool allocate(const FileDescriptor& file, std::int64_t offset, std::int64_t size, const std::string& path) {
   if (size > free_disk_bytes(path))
-    throw_disk_full(path, size);  // before the attempt fills the disk for others
-  int result = 0;
-  do {
-    result = ::fallocate(file.get(), mode, offset, size);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return true;
+    throw_disk_full(path, size, offset);  // before the attempt fills the disk for others
+  if (uninterrupted([&] { return ::fallocate(file.get(), 0, offset, size); }) == 0) return true;
   if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
-  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) throw_disk_full(path, size);
-  throw_errno("reserve space in", path);
+  if (is_full(errno) || errno == EFBIG) throw_disk_full(path, size, offset);
+  throw_errno("reserve space in", path, errno, offset);
 }
 
 }  // namespace
 
-void throw_errno(const std::string& operation, const std::string& path, int error) {
+void throw_errno(const std::string& operation, const std::string& path, int error, std::int64_t offset) {
+  const std::string full = is_full(error) ? fmt::format(" ({})", free_space(path)) : "";
   throw Error(error == ENOMEM ? ErrorKind::kMemory : ErrorKind::kStorage,
-              fmt::format("cannot {}: {}", operation, std::strerror(error)), ErrorPlace{.path = path});
+              fmt::format("cannot {}: {}{}", operation, std::strerror(error), full),
+              ErrorPlace{.path = path, .offset = offset});
 }
 
 void FileDescriptor::reset() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  if (fd_ >= 0) ::close(release());
 }
 
 FileDescriptor open_file(const std::string& path, int flags) {
-  FileDescriptor file(::open(path.c_str(), flags | O_CLOEXEC, kNewFileMode));
+  FileDescriptor file(uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kNewFileMode); }));
   if (!file) throw_errno("open", path);
   return file;
+}
+
+void close_file(FileDescriptor& file, const std::string& path) {
+  // Linux has closed the file when it says EINTR.
+  if (::close(file.release()) != 0 && errno != EINTR) throw_errno("close", path);
 }
 
 FileDescriptor open_regular_file(const std::string& path, ErrorKind damage) {
@@ -79,9 +106,9 @@ void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t 
                   const std::string& path, ErrorKind damage) {
   auto* to = static_cast<std::byte*>(out);
   for (std::int64_t done = 0; done < size;) {
-    const ssize_t n = ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_errno("read", path);
+    const ssize_t n = uninterrupted(
+        [&] { return ::pread(file.get(), to + done, static_cast<std::size_t>(size - done), offset + done); });
+    if (n < 0) throw_transfer_failed("read", path, to + done, offset + done);
     if (n == 0) {
       throw Error(damage, "the file ends too early", ErrorPlace{.path = path, .offset = offset + done});
     }
@@ -93,33 +120,32 @@ void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t
                    const std::string& path) {
   const auto* from = static_cast<const std::byte*>(data);
   for (std::int64_t done = 0; done < size;) {
-    const ssize_t n = ::pwrite(file.get(), from + done, static_cast<std::size_t>(size - done), offset + done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == ENOSPC || errno == EDQUOT)) throw_disk_full(path, size - done);
-    if (n < 0) throw_errno("write", path);
+    const ssize_t n = uninterrupted([&] {
+      return ::pwrite(file.get(), from + done, static_cast<std::size_t>(size - done), offset + done);
+    });
+    if (n < 0 && is_full(errno)) throw_disk_full(path, size - done, offset + done);
+    if (n < 0) throw_transfer_failed("write", path, from + done, offset + done);
     done += n;
   }
 }
 
-void throw_disk_full(const std::string& path, std::int64_t needed_bytes) {
+void throw_disk_full(const std::string& path, std::int64_t needed_bytes, std::int64_t offset) {
   throw Error(ErrorKind::kStorage,
-              fmt::format("disk full: needs {}, {} free", core::format_bytes(needed_bytes),
-                          core::format_bytes(free_disk_bytes(path))),
-              ErrorPlace{.path = path});
+              fmt::format("disk full: needs {}, {}", core::format_bytes(needed_bytes), free_space(path)),
+              ErrorPlace{.path = path, .offset = offset});
+}
+
+void resize_file(const FileDescriptor& file, std::int64_t size, const std::string& path) {
+  if (uninterrupted([&] { return ::ftruncate(file.get(), size); }) != 0) throw_errno("resize", path);
 }
 
 void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
                    const std::string& path) {
-  if (size > 0 && !allocate(file, 0, offset, size, path)) write_zeros(file, offset, size, path);
-}
-
-void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
-                   const std::string& path) {
-  if (size > 0) allocate(file, FALLOC_FL_KEEP_SIZE, offset, size, path);
+  if (size > 0 && !allocate(file, offset, size, path)) write_zeros(file, offset, size, path);
 }
 
 void sync_file(const FileDescriptor& file, const std::string& path) {
-  if (::fsync(file.get()) != 0) throw_errno("fsync", path);
+  if (uninterrupted([&] { return ::fsync(file.get()); }) != 0) throw_errno("fsync", path);
 }
 
 std::string parent_folder(const std::string& path) {
@@ -132,7 +158,8 @@ void sync_parent_folder(const std::string& path) {
   const std::string folder = parent_folder(path);
   const FileDescriptor file = open_file(folder, O_RDONLY | O_DIRECTORY);
   // Some file systems cannot fsync a folder and say so with EINVAL: nothing more can be done there.
-  if (::fsync(file.get()) != 0 && errno != EINVAL) throw_errno("fsync", folder);
+  if (uninterrupted([&] { return ::fsync(file.get()); }) != 0 && errno != EINVAL)
+    throw_errno("fsync", folder);
 }
 
 void rename_durably(const std::string& from, const std::string& to) {

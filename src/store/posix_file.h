@@ -12,7 +12,9 @@
 /// for ENOMEM).
 namespace phase0::store {
 
-[[noreturn]] void throw_errno(const std::string& operation, const std::string& path, int error = errno);
+/// `offset`: where in the file, if that is known. A full disk also says how much is free.
+[[noreturn]] void throw_errno(const std::string& operation, const std::string& path, int error = errno,
+                              std::int64_t offset = -1);
 
 /// Owns a file descriptor. Move-only.
 class FileDescriptor {
@@ -30,14 +32,26 @@ class FileDescriptor {
 
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  /// Closes; for files that were only read.
   void reset();
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_ = -1;
 };
 
+/// Calls again what a signal interrupted.
+template <typename Call>
+auto uninterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 /// open(2) with O_CLOEXEC.
 FileDescriptor open_file(const std::string& path, int flags);
+/// close(2) of a file that was written. A failure is final, as that of an fsync is.
+void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.
 FileDescriptor open_regular_file(const std::string& path, ErrorKind damage);
 std::int64_t file_size(const FileDescriptor& file, const std::string& path);
@@ -53,12 +67,11 @@ void write_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t
 /// allocated ahead.
 void reserve_range(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
                    const std::string& path);
-/// The same for bytes that somebody else will append: the file keeps its size. Where the file system cannot
-/// do that, only the free space is checked.
-void reserve_ahead(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
-                   const std::string& path);
 /// Error (kStorage) that says how much space `path` needs and how much is free.
-[[noreturn]] void throw_disk_full(const std::string& path, std::int64_t needed_bytes);
+[[noreturn]] void throw_disk_full(const std::string& path, std::int64_t needed_bytes,
+                                  std::int64_t offset = -1);
+/// ftruncate(2).
+void resize_file(const FileDescriptor& file, std::int64_t size, const std::string& path);
 
 /// fsync. A failure is final: the kernel may have dropped the dirty pages, so it is never retried.
 void sync_file(const FileDescriptor& file, const std::string& path);

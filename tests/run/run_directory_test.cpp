@@ -1,12 +1,16 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "phase0/error.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/run_lock.h"
+#include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::run {
@@ -68,10 +72,35 @@ TEST_F(RunDirectoryTest, OnlyOneWriterAtATime) {
       FAIL();
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kStorage);
-      EXPECT_NE(std::string(error.what()).find("another phase0"), std::string::npos);
+      const std::string who = fmt::format("another phase0 (process {} on ", ::getpid());
+      EXPECT_NE(std::string(error.what()).find(who), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(" since 20"), std::string::npos) << error.what();
     }
   }
   EXPECT_TRUE(static_cast<bool>(RunLock(directory_.path)));
+}
+
+TEST_F(RunDirectoryTest, ALockFileLeftBehindLocksNobodyOut) {
+  write(".lock",
+        "process 1 on another machine since 2001-01-01T00:00:00Z, and more text than will be written");
+  const RunLock lock(directory_.path);
+  std::ifstream file(directory_.file(".lock"));
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_TRUE(text.starts_with(fmt::format("process {} on ", ::getpid()))) << text;
+  EXPECT_EQ(text.find("more text"), std::string::npos) << text;
+}
+
+TEST_F(RunDirectoryTest, AFileThatChangedSinceItsStageIsNamed) {
+  write("features.h5", "features");
+  Journal(directory_).finish("collect", "key");
+  EXPECT_EQ(Journal(directory_).changed_file("collect"), "");
+  write("features.h5", "short");
+  EXPECT_EQ(Journal(directory_).changed_file("collect"), directory_.features());
+}
+
+TEST_F(RunDirectoryTest, WhatCannotBeRemovedStopsAStage) {
+  std::filesystem::create_directories(directory_.file("tables.csv/in the way"));
+  test::expect_error(ErrorKind::kStorage, "cannot remove", [&] { Journal(directory_).begin("collect"); });
 }
 
 }  // namespace

@@ -50,7 +50,9 @@ TEST(MappedRegion, ARangeBehindTheEndIsAnError) {
   const std::string path = folder.file("f");
   write_file_atomically(path, pattern(5000));
   const auto map = [&](std::int64_t offset, std::int64_t size, MapMode mode) {
-    return [=] { MappedRegion(path, offset, size, mode); };
+    return [=] {
+      MappedRegion(path, offset, size, mode, mode == MapMode::kRead ? ErrorKind::kData : ErrorKind::kStorage);
+    };
   };
   expect_error(ErrorKind::kData, path, map(0, 5001, MapMode::kRead));
   expect_error(ErrorKind::kData, "5000 bytes", map(5001, 0, MapMode::kRead));
