@@ -108,6 +108,7 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
   non_finite.keep(*session.execution().units);
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution(), key);
+  // Of no more use; before the journal says so, or a kill in between would leave it behind.
   run::discard_cache(session.directory(), "collect");
   const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
   return {plan,
