@@ -1,5 +1,6 @@
 #include "store/checksum.h"
 
+#include <fcntl.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -28,13 +29,18 @@ std::uint32_t sampled_checksum(const std::string& path) {
   const FileDescriptor file = open_regular_file(path, ErrorKind::kStorage);
   const std::int64_t size = file_size(file, path);
   const std::int64_t last = std::max<std::int64_t>(size - kPieceBytes, 0);
+  // In two steps: the product of a file's size could overflow.
+  const auto offset = [last](std::int64_t i) {
+    return last / (kPieces + 1) * i + last % (kPieces + 1) * i / (kPieces + 1);
+  };
+  // All at once, or a cold disk is waited for piece by piece.
+  for (std::int64_t i = 0; i <= kPieces + 1; ++i)
+    ::posix_fadvise(file.get(), offset(i), kPieceBytes, POSIX_FADV_WILLNEED);
   std::array<std::byte, kPieceBytes> piece;
   std::uint32_t sum = 0;
   for (std::int64_t i = 0; i <= kPieces + 1; ++i) {
-    // In two steps: the product of a file's size could overflow.
-    const std::int64_t offset = last / (kPieces + 1) * i + last % (kPieces + 1) * i / (kPieces + 1);
-    const std::int64_t n = std::min(kPieceBytes, size - offset);
-    read_exactly(file, offset, n, piece.data(), path, ErrorKind::kStorage);
+    const std::int64_t n = std::min(kPieceBytes, size - offset(i));
+    read_exactly(file, offset(i), n, piece.data(), path, ErrorKind::kStorage);
     sum = checksum(sum, piece.data(), n);
   }
   return sum;
