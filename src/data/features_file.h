@@ -25,9 +25,11 @@ std::int64_t dense_bytes(const Options& options, std::int64_t n_rows, std::int64
 std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::int64_t dim,
                             const Latents& latents);
 
-/// Streams features.h5 (spec: data/FORMAT.md) for a split plan; the file appears complete or not at all.
+/// Streams features.h5 (spec: data/FORMAT.md) for a split plan; the file appears complete or not at all. What
+/// is finished is kept in execution.units now and then and gone on from under the same `progress_key`, a
+/// fingerprint of all that the file depends on; with the partial file, unless nothing was kept.
 void write_features(const std::string& path, const Options& options, const Latents& latents,
-                    const SplitPlan& plan, core::Execution& execution);
+                    const SplitPlan& plan, core::Execution& execution, const std::string& progress_key);
 
 /// Memory of the parts of write_features, which follow one another.
 struct WriteMemory {

@@ -7,6 +7,7 @@
 #include "core/checked.h"
 #include "core/order_statistics.h"
 #include "data/features_file.h"
+#include "data/features_progress.h"
 #include "data/scan.h"
 #include "store/h5_writer.h"
 
@@ -26,7 +27,7 @@ std::string group(Split split) {
 
 /// Median energy over all frames of the kept train utterances; the mean of the two middle values for an even
 /// count.
-double median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution) {
+double compute_median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution) {
   std::int64_t n = 0;
   for (std::size_t u = 0; u < plan.split.size(); ++u) {
     if (plan.split[u] == Split::kTrain) n += latents.utterances()[u].n_frames;
@@ -50,6 +51,17 @@ double median_energy(const Latents& latents, const SplitPlan& plan, core::Execut
     return static_cast<double>(core::from_ordered_key(static_cast<std::uint32_t>(middle.value(i))));
   };
   return 0.5 * (value(0) + value(1));
+}
+
+/// Kept as a unit when it took long enough.
+double median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution,
+                     const std::string& key) {
+  core::Checkpoint kept(execution.units, {"collect: energy median", key});
+  double median = 0;
+  if (kept.load([&](core::ByteSource& source) { median = source.get<double>(); })) return median;
+  median = compute_median_energy(latents, plan, execution);
+  kept.save_when_due([&](core::ByteSink& sink) { sink.put(median); });
+  return median;
 }
 
 /// A worker's delta block, one column's block behind it, and the pages of that column's rows.
@@ -95,7 +107,8 @@ class SplitWriter {
   }
 
   /// `median` is empty when the input has no energy.
-  void write_rows(const Latents& latents, std::optional<double> median, core::Execution& execution) {
+  void write_rows(const Latents& latents, std::optional<double> median, core::Execution& execution,
+                  FeaturesProgress& progress) {
     const core::Reservation memory(execution.memory, rows_bytes(index_, latents), "the row index");
     store::MappedDataset utterance = file_.map(rows("utterance"));
     store::MappedDataset t = file_.map(rows("t"));
@@ -103,15 +116,21 @@ class SplitWriter {
     store::MappedDataset pos_frac = file_.map(rows("pos_frac"));
     store::MappedDataset energy = file_.map(rows("energy"));
     store::MappedDataset high_energy = file_.map(rows("high_energy"));
-    std::int64_t flushed = 0;
-    const auto flush = [&](std::int64_t end) {
-      for (const auto* dataset : {&utterance, &t, &speaker, &pos_frac, &energy, &high_energy}) {
-        dataset->flush(flushed, end - flushed);
+    const std::string task = group_.substr(1) + " row index";
+    std::int64_t finished = progress.resume(rows("utterance"), task, index_.n_rows());
+    const auto finish = [&](std::int64_t end) {
+      const std::pair<const char*, const store::MappedDataset&> columns[] = {
+          {"utterance", utterance}, {"t", t},           {"speaker", speaker},
+          {"pos_frac", pos_frac},   {"energy", energy}, {"high_energy", high_energy}};
+      for (const auto& [name, column] : columns) {
+        progress.finish(rows(name), column, finished, end - finished);
       }
-      flushed = end;
+      finished = end;
+      progress.save_when_due();
     };
-    const core::TaskScope scope(execution.observer, "row index", index_.n_rows());
+    const core::TaskScope scope(execution.observer, task, index_.n_rows() - finished);
     for (const UtteranceRows& u : index_.utterances()) {
+      if (u.first_row < finished) continue;
       execution.check_stop();
       float* energies = energy.mutable_data<float>() + u.first_row;
       if (median) {
@@ -130,41 +149,74 @@ class SplitWriter {
             median && static_cast<double>(energies[i]) > *median ? 1 : 0;
       }
       execution.observer.task_advance(u.n_rows, u.n_rows * kRowBytes);
-      if (u.first_row + u.n_rows - flushed >= kFlushRows) flush(u.first_row + u.n_rows);
+      const std::int64_t end = u.first_row + u.n_rows;
+      if (end - finished >= kFlushRows || progress.due()) finish(end);
     }
-    flush(index_.n_rows());
+    if (finished < index_.n_rows()) finish(index_.n_rows());
   }
 
   /// delta, and mean and flat of every lag, from frames.
-  void write_dense(const FrameMatrix& frames, core::Execution& execution) {
+  void write_dense(const FrameMatrix& frames, core::Execution& execution, FeaturesProgress& progress) {
     if (storage_ != Storage::kDense) return;
-    const std::int64_t window = options_.context.window_size;
     const auto delta = delta_source(frames, index_);
-    std::vector<Column> columns;
-    columns.push_back({delta_source(frames, index_), file_.map(group_ + "/delta")});
-    for (const std::int64_t lag : options_.context.lags) {
-      columns.push_back({mean_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/mean")});
-      columns.push_back({flat_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/flat")});
-    }
-    ScanRoom room(execution, dense_need(index_, window, dim_, frames.row_bytes()), "dense features",
-                  delta->shape());
+    std::vector<Column> columns = dense_columns(frames);
+    const std::string task = group_.substr(1) + " features";
+    const std::int64_t finished = progress.resume(columns[0].name, task, index_.n_rows());
+    ScanRoom room(execution, dense_need(index_, options_.context.window_size, dim_, frames.row_bytes()),
+                  "dense features", delta->shape());
     std::vector<FeatureBlock> loaded(static_cast<std::size_t>(room.workers()));
-    scan(*delta, room, group_.substr(1) + " features",
-         [&](std::int64_t block, std::int64_t, int worker, const FeatureBlock&) {
-           for (Column& column : columns) {
-             FeatureBlock& data = loaded[static_cast<std::size_t>(worker)];
-             column.source->load_block(block, data);
-             copy_rows(data, column.out.mutable_data<float>() + data.first_row * column.source->dim());
-             column.out.flush(data.first_row, data.n_rows);
-           }
-         });
+    std::vector<std::uint32_t> sums(static_cast<std::size_t>(room.slots()) * columns.size());
+    scan(
+        *delta, room, task,
+        [&](std::int64_t block, std::int64_t slot, int worker, const FeatureBlock&) {
+          FeatureBlock& data = loaded[static_cast<std::size_t>(worker)];
+          for (std::size_t c = 0; c < columns.size(); ++c) {
+            sums[static_cast<std::size_t>(slot) * columns.size() + c] =
+                write_block(columns[c], block, data, progress);
+          }
+        },
+        [&](std::int64_t first, std::int64_t n) {
+          for (std::size_t i = 0; i < static_cast<std::size_t>(n) * columns.size(); ++i) {
+            const Column& column = columns[i % columns.size()];
+            const std::int64_t block = first + static_cast<std::int64_t>(i / columns.size());
+            const std::int64_t n_rows = delta->block_size(block);
+            progress.add(column.name, n_rows, n_rows * column.out.row_bytes(), sums[i]);
+          }
+          progress.save_when_due();
+        },
+        core::ceil_div(finished, delta->block_rows()));
   }
 
  private:
   struct Column {
+    std::string name;
     std::unique_ptr<FeatureSource> source;
     store::MappedDataset out;
   };
+
+  std::vector<Column> dense_columns(const FrameMatrix& frames) {
+    const std::int64_t window = options_.context.window_size;
+    std::vector<Column> columns;
+    const auto add = [&](const std::string& name, std::unique_ptr<FeatureSource> source) {
+      columns.push_back({name, std::move(source), file_.map(name)});
+    };
+    add(group_ + "/delta", delta_source(frames, index_));
+    for (const std::int64_t lag : options_.context.lags) {
+      add(lag_group(lag) + "/mean", mean_source(frames, index_, window, lag));
+      add(lag_group(lag) + "/flat", flat_source(frames, index_, window, lag));
+    }
+    return columns;
+  }
+
+  /// Returns the checksum of the block as it was written.
+  static std::uint32_t write_block(Column& column, std::int64_t block, FeatureBlock& data,
+                                   const FeaturesProgress& progress) {
+    column.source->load_block(block, data);
+    copy_rows(data, column.out.mutable_data<float>() + data.first_row * column.source->dim());
+    const std::uint32_t sum = progress.checksum(column.out, data.first_row, data.n_rows);
+    column.out.flush(data.first_row, data.n_rows);
+    return sum;
+  }
 
   static void copy_rows(const FeatureBlock& block, float* out) {
     const std::int64_t length = block.window * block.frame_dim;
@@ -258,15 +310,35 @@ WriteMemory write_features_memory(const Options& options, const Latents& latents
   return memory;
 }
 
+namespace {
+
+/// The frames where they lie, or staged in the features file.
+FrameMatrix frames_of(const Latents& latents, store::H5Writer& file, core::Execution& execution,
+                      FeaturesProgress& progress) {
+  if (latents.mappable()) return FrameMatrix(latents.map_frames());
+  store::MappedDataset staged = file.map("/frames");
+  const std::int64_t begin = progress.resume("/frames", "staging frames", staged.rows());
+  if (begin < staged.rows()) {
+    stage_frames(latents, begin, staged, execution, [&](std::int64_t first, std::int64_t n) {
+      progress.finish("/frames", staged, first, n);
+      progress.save_when_due();
+    });
+  }
+  return FrameMatrix(staged);
+}
+
+}  // namespace
+
 void write_features(const std::string& path, const Options& options, const Latents& latents,
-                    const SplitPlan& plan, core::Execution& execution) {
+                    const SplitPlan& plan, core::Execution& execution, const std::string& progress_key) {
   const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
   const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
   const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
   std::optional<double> median;
-  if (latents.has_energy()) median = median_energy(latents, plan, execution);
+  if (latents.has_energy()) median = median_energy(latents, plan, execution, progress_key);
 
-  store::H5Writer file(path);
+  FeaturesProgress progress(execution, progress_key);
+  store::H5Writer file(path, progress.found() ? store::Leftover::kResume : store::Leftover::kReplace);
   write_metadata(file, options, storage, latents, plan);
   if (median) file.attribute("/", "energy_median", *median);
   SplitWriter train_writer(file, options, storage, Split::kTrain, train, latents.dim());
@@ -274,21 +346,19 @@ void write_features(const std::string& path, const Options& options, const Laten
   const auto staged_type = latents.type() == store::ElementType::kFloat16 ? store::ElementType::kFloat16
                                                                           : store::ElementType::kFloat32;
   if (!latents.mappable()) file.declare("/frames", staged_type, {latents.n_frames(), latents.dim()});
-  file.begin_streaming();
-
-  FrameMatrix frames;
-  if (latents.mappable()) {
-    frames = FrameMatrix(latents.map_frames());
-  } else {
-    store::MappedDataset staged = file.map("/frames");
-    stage_frames(latents, staged, execution);
-    frames = FrameMatrix(staged);
+  const bool resumed = file.begin_streaming();
+  try {
+    progress.begin(file, resumed);
+    const FrameMatrix frames = frames_of(latents, file, execution, progress);
+    for (SplitWriter* writer : {&train_writer, &eval_writer}) {
+      writer->write_rows(latents, median, execution, progress);
+      writer->write_dense(frames, execution, progress);
+    }
+    file.commit();
+  } catch (...) {
+    progress.stop();
+    throw;
   }
-  for (SplitWriter* writer : {&train_writer, &eval_writer}) {
-    writer->write_rows(latents, median, execution);
-    writer->write_dense(frames, execution);
-  }
-  file.commit();
 }
 
 }  // namespace phase0::data

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -78,8 +79,11 @@ std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolic
 core::ScanNeed check_need(const Latents& latents);
 std::int64_t check_blocks(const Latents& latents);
 
-/// Streams all frames into `out` [T, D]: float16 and float32 as they are, float64 as float32.
-void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution);
+/// Streams the frames from row `begin` on into `out` [T, D]: float16 and float32 as they are, float64 as
+/// float32. `finish(first, n)` follows every block of rows, for the caller to flush them.
+void stage_frames(const Latents& latents, std::int64_t begin, store::MappedDataset& out,
+                  core::Execution& execution,
+                  const std::function<void(std::int64_t first, std::int64_t n)>& finish);
 /// Memory of stage_frames.
 std::int64_t staging_bytes(const Latents& latents);
 

@@ -26,7 +26,9 @@ std::int64_t staging_bytes(const Latents& latents) {
   return mapped + (convert ? 8 * values : 0) + latents.read_bytes();
 }
 
-void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execution& execution) {
+void stage_frames(const Latents& latents, std::int64_t begin, store::MappedDataset& out,
+                  core::Execution& execution,
+                  const std::function<void(std::int64_t first, std::int64_t n)>& finish) {
   const store::ElementType type = latents.type();
   const bool convert = type == store::ElementType::kFloat64;
   PHASE0_CHECK(out.type() == (convert ? store::ElementType::kFloat32 : type));
@@ -36,14 +38,14 @@ void stage_frames(const Latents& latents, store::MappedDataset& out, core::Execu
   const core::Reservation memory(execution.memory, staging_bytes(latents), "staging frames");
   core::AlignedBuffer<std::byte> buffer(convert ? block_rows * row_bytes : 0);
 
-  const core::TaskScope task(execution.observer, "staging frames", latents.n_frames());
-  for (std::int64_t first = 0; first < latents.n_frames(); first += block_rows) {
+  const core::TaskScope task(execution.observer, "staging frames", latents.n_frames() - begin);
+  for (std::int64_t first = begin; first < latents.n_frames(); first += block_rows) {
     execution.check_stop();
     const std::int64_t rows = std::min(block_rows, latents.n_frames() - first);
     std::byte* to = out.mutable_row(first);
     latents.read_frames(first, rows, convert ? buffer.data() : to);
     if (convert) to_float32(type, buffer.data(), rows * latents.dim(), reinterpret_cast<float*>(to));
-    out.flush(first, rows);
+    finish(first, rows);
     execution.observer.task_advance(rows, rows * row_bytes);
   }
 }

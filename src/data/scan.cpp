@@ -123,8 +123,8 @@ namespace {
 /// Calls `visit(walk, block, slot, worker, buffer)` for every block, on the workers.
 template <typename Visit>
 void each_block(const FeatureSource& source, ScanRoom& room, std::string_view task, const Visit& visit,
-                const ChunkFinish& finish) {
-  Walk walk(source, room, task);
+                const ChunkFinish& finish, std::int64_t first_block = 0) {
+  Walk walk(source, room, task, first_block);
   std::vector<FeatureBlock>& loaded = walk.loaded();
   walk.each(
       [&](std::int64_t first, std::int64_t n) {
@@ -141,14 +141,14 @@ void each_block(const FeatureSource& source, ScanRoom& room, std::string_view ta
 }  // namespace
 
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
-          const ChunkFinish& finish) {
+          const ChunkFinish& finish, std::int64_t first_block) {
   each_block(
       source, room, task,
       [&](const Walk& walk, std::int64_t block, std::int64_t slot, int worker, FeatureBlock& buffer) {
         walk.load_block(block, buffer);
         work(block, slot, worker, buffer);
       },
-      finish);
+      finish, first_block);
 }
 
 void scan_rows(const FeatureSource& source, ScanRoom& room, std::string_view task, const RowWork& work,

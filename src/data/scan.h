@@ -44,9 +44,9 @@ class ScanRoom : public core::ScanRoom {
 /// One pass over all canonical blocks, as many at a time as the room tunes, each loaded and worked on by one
 /// worker. Reads ahead of the workers where the page cache cannot hold the file. Tells the observer of rows
 /// and bytes under `task` (no task of its own when empty). Throws Error (kInterrupted, kMemory) between
-/// chunks.
+/// chunks. From block `first_block` on, when those before it are done.
 void scan(const FeatureSource& source, ScanRoom& room, std::string_view task, const BlockWork& work,
-          const ChunkFinish& finish = {});
+          const ChunkFinish& finish = {}, std::int64_t first_block = 0);
 
 /// Loads rows of the block that is worked on, by their ascending numbers in it (FeatureSource::load_rows). To
 /// be called once at most; the rows are the caller's until `work` returns.

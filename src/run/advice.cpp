@@ -240,8 +240,10 @@ void require_disk(const Session& session, const std::string& what, std::int64_t 
 
 std::int64_t replaced_bytes(const Session& session, const std::string& first_stage) {
   std::int64_t bytes = 0;
-  for (const std::string& file : files_from(first_stage))
+  for (const std::string& file : files_from(first_stage)) {
     bytes += disk_bytes_of(session.directory().file(file));
+    bytes += disk_bytes_of(session.directory().file(file + ".partial"));  // gone on with, or removed
+  }
   return bytes;
 }
 

@@ -1,13 +1,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <span>
 
+#include "core/clock.h"
 #include "data/features_file.h"
 #include "phase0/pipeline.h"
 #include "run/advice.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
+#include "run/stage_cache.h"
 #include "run/stage_plan.h"
 #include "store/atomic_file.h"
 
@@ -30,7 +34,43 @@ run::InputFacts input_facts(const data::Latents& latents) {
   return facts;
 }
 
-run::StageReport collect_features(run::Session& session, const RunFlags& flags) {
+void keep_units(run::Session& session, const RunFlags& flags) {
+  session.lock_directory();
+  session.keep_units(flags);
+}
+
+/// Utterances that data.non_finite drops, from a pass over all values or from what is kept of an earlier one.
+class NonFinite {
+ public:
+  NonFinite(run::Session& session, const data::Latents& latents, const std::string& key)
+      : unit_{"collect: non-finite values", key} {
+    core::UnitStore* units = session.execution().units;
+    dropped_.resize(latents.utterances().size());
+    kept_ = units != nullptr &&
+            units->load(unit_, [&](core::ByteSource& source) { source.get_into(std::span(dropped_)); });
+    if (kept_) {
+      session.observer().log(LogLevel::kInfo, "checking input: done by an earlier start");
+      return;
+    }
+    const double begin = core::now_seconds();
+    dropped_ = data::find_non_finite(latents, session.options().data.non_finite, session.execution());
+    seconds_ = core::now_seconds() - begin;
+  }
+  const std::vector<std::uint8_t>& dropped() const { return dropped_; }
+  /// When it took long enough.
+  void keep(core::UnitStore& units) const {
+    if (kept_ || seconds_ < units.interval_seconds()) return;
+    units.save(unit_, [&](core::ByteSink& sink) { sink.put_all(dropped_); });
+  }
+
+ private:
+  core::UnitId unit_;
+  double seconds_ = 0;
+  bool kept_ = false;
+  std::vector<std::uint8_t> dropped_;
+};
+
+run::StageReport collect_features(run::Session& session, const RunFlags& flags, const std::string& key) {
   const Options& options = session.options();
   const data::Latents latents = data::Latents::open(options.data.latents);
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
@@ -53,17 +93,23 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags) 
   // These refuse in a moment what would otherwise fail after a pass over all values.
   check(none);
   store::check_can_create_folders(session.directory().path);
-  const auto dropped = data::find_non_finite(latents, options.data.non_finite, session.execution());
+  // Before the input is accepted nothing is created: what is kept can only be in a folder that exists.
+  const bool exists = std::filesystem::is_directory(session.directory().path);
+  if (exists) keep_units(session, flags);
+  const NonFinite non_finite(session, latents, key);
+  const std::vector<std::uint8_t>& dropped = non_finite.dropped();
   const auto [splits, workload] = check(dropped);
   const StagePlan plan = run::plan_collect(session, workload);
   const core::Reservation held(session.execution().memory, run::index_bytes(workload), "the row index");
   const core::Reservation output(session.execution().memory, plan.output_in_memory_bytes, "output on tmpfs");
   session.announce(plan.peak_memory_bytes);
-  session.lock_directory();
+  if (!exists) keep_units(session, flags);
   run::Journal(session.directory()).begin("collect");
-  session.keep_units(flags);
+  non_finite.keep(*session.execution().units);
   run::record_input(session, input_facts(latents));
-  data::write_features(session.directory().features(), options, latents, splits, session.execution());
+  data::write_features(session.directory().features(), options, latents, splits, session.execution(), key);
+  // Of no more use; before the journal says so, or a kill in between would leave it behind.
+  run::discard_cache(session.directory(), "collect");
   const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
   return {plan,
           {{"n_train", workload.n_train}, {"n_eval", workload.n_eval}, {"n_dropped_utterances", n_dropped}}};
@@ -73,8 +119,9 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags) 
 
 StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
   run::Session session(options, observer);
-  return run::run_stage(session, "collect", run::collect_key(options), flags.fresh,
-                        [&] { return collect_features(session, flags); });
+  const std::string key = run::collect_key(options);
+  return run::run_stage(session, "collect", key, flags.fresh,
+                        [&] { return collect_features(session, flags, key); });
 }
 
 }  // namespace phase0

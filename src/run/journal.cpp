@@ -13,6 +13,7 @@
 #include "phase0/version.h"
 #include "run/stage_cache.h"
 #include "store/atomic_file.h"
+#include "store/checksum.h"
 
 namespace phase0::run {
 namespace {
@@ -46,12 +47,21 @@ std::int64_t file_bytes(const std::string& path) {
   return error ? -1 : static_cast<std::int64_t>(bytes);
 }
 
-/// Size and modification time; a file that is not there has an identity of its own.
+/// Of pieces of the contents; nothing where they cannot be read, which the stage itself will tell of.
+std::string sampled(const std::string& path) {
+  try {
+    return fmt::format("{:08x}", store::sampled_checksum(path));
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// Size, modification time and a sample of the contents; a file that is not there has an identity of its own.
 std::string identity(const std::string& path) {
   struct stat info {};
   if (path.empty() || stat(path.c_str(), &info) != 0) return path + ":absent";
-  return fmt::format("{}:{}:{}.{:09}", std::filesystem::absolute(path).lexically_normal().string(),
-                     info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  return fmt::format("{}:{}:{}.{:09}:{}", std::filesystem::absolute(path).lexically_normal().string(),
+                     info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, sampled(path));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "store/commit_step.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
@@ -14,8 +15,11 @@ void write_file_atomically(const std::string& path, std::string_view contents) {
   const std::string temporary = path + ".partial";
   FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   try {
+    commit_step(path, "created");
     write_exactly(file, 0, static_cast<std::int64_t>(contents.size()), contents.data(), temporary);
+    commit_step(path, "written");
     sync_file(file, temporary);
+    commit_step(path, "synced");
     close_file(file, temporary);
     rename_durably(temporary, path);
   } catch (...) {

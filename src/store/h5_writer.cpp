@@ -8,10 +8,12 @@
 
 #include "core/check.h"
 #include "core/checked.h"
+#include "store/commit_step.h"
 #include "store/file_system.h"
 #include "store/h5_driver.h"
 #include "store/h5_handles.h"
 #include "store/h5_types.h"
+#include "store/partial_file.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
@@ -64,17 +66,23 @@ H5Type string_type() {
 
 struct H5Writer::Impl {
   std::string path;
-  std::string temporary;
+  std::string partial;
+  std::string temporary;  ///< PATH.new, later PATH.partial
+  Leftover leftover;
   FileDescriptor descriptor;  ///< held from the start, or its fsync could miss an error of the write-back
   H5Channel channel;
   H5File file;
   std::map<std::string, Declared> declared;
   bool streaming = false;
+  bool keep = false;  ///< the partial file, when the writer goes
+  bool sync_failed = false;
   bool committed = false;
 
-  explicit Impl(const std::string& final_path)
+  Impl(const std::string& final_path, Leftover what_of_it)
       : path(final_path),
-        temporary(final_path + ".partial"),
+        partial(final_path + ".partial"),
+        temporary(final_path + ".new"),
+        leftover(what_of_it),
         descriptor(open_file(temporary, O_RDWR | O_CREAT)),
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
@@ -82,7 +90,9 @@ struct H5Writer::Impl {
       throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = temporary});
     }
     try {
+      if (leftover == Leftover::kReplace) ::unlink(partial.c_str());  // makes room
       file = create_file(temporary, channel);
+      commit_step(path, "created");
     } catch (...) {
       ::unlink(temporary.c_str());
       throw;
@@ -91,7 +101,7 @@ struct H5Writer::Impl {
   ~Impl() {
     const H5Session session;
     file.reset();
-    if (!committed) ::unlink(temporary.c_str());
+    if (!committed && !keep) ::unlink(temporary.c_str());
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -166,24 +176,57 @@ struct H5Writer::Impl {
     if (H5Fflush(file.get(), H5F_SCOPE_GLOBAL) < 0) fail("", "cannot be flushed" + h5_reason());
     if (!file.reset()) fail("", "cannot be closed" + h5_reason());
     channel.check();
+    commit_step(path, "metadata_closed");
     sync_file(descriptor, temporary);
-    sync_parent_folder(temporary);
+    commit_step(path, "metadata_synced");
   }
 
-  void reserve() {
-    const std::int64_t total = std::accumulate(
+  /// Goes on with the partial file of an earlier writer when that has the very metadata of this one.
+  bool adopt_partial() {
+    if (leftover == Leftover::kReplace || ::access(partial.c_str(), F_OK) != 0) return false;
+    FileDescriptor earlier = open_file(partial, O_RDWR);
+    std::vector<ByteRange> ranges;
+    for (const auto& [name, dataset] : declared) ranges.push_back({dataset.offset, dataset.bytes});
+    if (!same_outside(descriptor, earlier, std::move(ranges), partial)) return false;
+    // A copy may have lost what was reserved.
+    if (allocated_bytes(earlier, partial) < declared_bytes()) return false;
+    descriptor = std::move(earlier);
+    ::unlink(temporary.c_str());
+    temporary = partial;
+    keep = true;
+    return true;
+  }
+
+  std::int64_t declared_bytes() const {
+    return std::accumulate(
         declared.begin(), declared.end(), std::int64_t{0}, [this](std::int64_t sum, const auto& entry) {
           return core::checked_add(sum, entry.second.bytes, temporary, ErrorKind::kStorage);
         });
+  }
+
+  void reserve() {
+    const std::int64_t total = declared_bytes();
     // Asked first, so that the message has the total and no space is taken in vain.
     if (total > free_disk_bytes(temporary)) throw_disk_full(temporary, total);
     for (const auto& [name, dataset] : declared)
       reserve_range(descriptor, dataset.offset, dataset.bytes, temporary);
     sync_file(descriptor, temporary);
+    commit_step(path, "reserved");
+  }
+
+  void sync() {
+    try {
+      sync_file(descriptor, temporary);
+    } catch (...) {
+      keep = false;  // nobody knows what of it is on the disk
+      sync_failed = true;
+      throw;
+    }
   }
 };
 
-H5Writer::H5Writer(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
+H5Writer::H5Writer(const std::string& path, Leftover leftover)
+    : impl_(std::make_unique<Impl>(path, leftover)) {}
 H5Writer::~H5Writer() = default;
 H5Writer::H5Writer(H5Writer&&) noexcept = default;
 H5Writer& H5Writer::operator=(H5Writer&&) noexcept = default;
@@ -261,11 +304,29 @@ void H5Writer::declare(const std::string& dataset, ElementType type, const std::
   impl_->declared[dataset] = declared;
 }
 
-void H5Writer::begin_streaming() {
+bool H5Writer::begin_streaming() {
   PHASE0_CHECK(impl_->file && !impl_->streaming);
   impl_->streaming = true;
   impl_->close_file();
+  if (impl_->adopt_partial()) return true;
+  rename_durably(impl_->temporary, impl_->partial);
+  impl_->temporary = impl_->partial;
   impl_->reserve();
+  return false;
+}
+
+void H5Writer::sync() {
+  PHASE0_CHECK(impl_->streaming && !impl_->sync_failed);
+  impl_->sync();
+}
+
+bool H5Writer::sync_failed() const {
+  return impl_->sync_failed;
+}
+
+void H5Writer::keep_partial(bool keep) {
+  PHASE0_CHECK(impl_->streaming);
+  impl_->keep = keep && !impl_->sync_failed;
 }
 
 MappedDataset H5Writer::map(const std::string& dataset) {
@@ -280,7 +341,9 @@ MappedDataset H5Writer::map(const std::string& dataset) {
 void H5Writer::commit() {
   PHASE0_CHECK(!impl_->committed);
   if (!impl_->streaming) begin_streaming();
-  sync_file(impl_->descriptor, impl_->temporary);
+  commit_step(impl_->path, "streamed");
+  impl_->sync();
+  commit_step(impl_->path, "synced");
   close_file(impl_->descriptor, impl_->temporary);
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "store/commit_step.h"
 #include "store/file_system.h"
 #include "store/mapped_ranges.h"
 
@@ -102,6 +103,12 @@ std::int64_t file_size(const FileDescriptor& file, const std::string& path) {
   return status.st_size;
 }
 
+std::int64_t allocated_bytes(const FileDescriptor& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_errno("stat", path);
+  return std::int64_t{status.st_blocks} * 512;
+}
+
 void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, void* out,
                   const std::string& path, ErrorKind damage) {
   auto* to = static_cast<std::byte*>(out);
@@ -164,7 +171,9 @@ void sync_parent_folder(const std::string& path) {
 
 void rename_durably(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) throw_errno("rename to " + to, from);
+  commit_step(to, "renamed");
   sync_parent_folder(to);
+  commit_step(to, "folder_synced");
 }
 
 }  // namespace phase0::store

@@ -55,6 +55,8 @@ void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.
 FileDescriptor open_regular_file(const std::string& path, ErrorKind damage);
 std::int64_t file_size(const FileDescriptor& file, const std::string& path);
+/// Disk space that it owns, reserved ranges included.
+std::int64_t allocated_bytes(const FileDescriptor& file, const std::string& path);
 
 /// Reads exactly [offset, offset + size). A file that ends earlier is an Error of kind `damage`.
 void read_exactly(const FileDescriptor& file, std::int64_t offset, std::int64_t size, void* out,

@@ -2,13 +2,14 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "phase0/error.h"
+#include "store/checksum.h"
+#include "store/commit_step.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
@@ -17,11 +18,6 @@ namespace {
 constexpr std::uint64_t kMagic = 0x3174696e75306870;  // "ph0unit1"
 constexpr std::int64_t kBufferBytes = std::int64_t{1} << 18;
 constexpr std::int64_t kMostTextBytes = 4096;
-
-std::uint32_t crc(std::uint32_t before, const void* data, std::int64_t size) {
-  return static_cast<std::uint32_t>(
-      crc32_z(before, static_cast<const Bytef*>(data), static_cast<z_size_t>(size)));
-}
 
 [[noreturn]] void damaged(const std::string& path, const char* what) {
   throw Error(ErrorKind::kStorage, what, ErrorPlace{.path = path});
@@ -47,7 +43,7 @@ class FileSink final : public core::ByteSink {
 
   void flush() {
     write_exactly(file_, end_, used_, buffer_.data(), path_);
-    crc_ = crc(crc_, buffer_.data(), used_);
+    crc_ = store::checksum(crc_, buffer_.data(), used_);
     end_ += used_;
     used_ = 0;
   }
@@ -122,14 +118,13 @@ core::UnitId read_head(core::ByteSource& source, const std::string& path) {
 void verify_checksum(const FileDescriptor& file, const std::string& path, std::int64_t size) {
   FileSource whole(file, path, 0, size);
   std::vector<std::byte> part(static_cast<std::size_t>(kBufferBytes));
-  std::uint32_t checksum = 0;
-  while (whole.remaining() > static_cast<std::int64_t>(sizeof checksum)) {
-    const std::int64_t n =
-        std::min(kBufferBytes, whole.remaining() - static_cast<std::int64_t>(sizeof checksum));
+  std::uint32_t sum = 0;
+  while (whole.remaining() > static_cast<std::int64_t>(sizeof sum)) {
+    const std::int64_t n = std::min(kBufferBytes, whole.remaining() - static_cast<std::int64_t>(sizeof sum));
     whole.read(part.data(), n);
-    checksum = crc(checksum, part.data(), n);
+    sum = checksum(sum, part.data(), n);
   }
-  if (whole.get<std::uint32_t>() != checksum) damaged(path, "is damaged: its checksum does not match");
+  if (whole.get<std::uint32_t>() != sum) damaged(path, "is damaged: its checksum does not match");
 }
 
 }  // namespace
@@ -138,6 +133,7 @@ void write_unit(const std::string& path, const core::UnitId& unit, const core::U
   const std::string temporary = path + ".partial";
   FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   try {
+    commit_step(path, "created");
     FileSink sink(file, temporary);
     sink.put(kMagic);
     sink.put_text(unit.name);
@@ -148,8 +144,10 @@ void write_unit(const std::string& path, const core::UnitId& unit, const core::U
     sink.flush();
     sink.put(sink.checksum());
     sink.flush();
+    commit_step(path, "written");
     sync_file(file, temporary);
-    file.reset();
+    commit_step(path, "synced");
+    close_file(file, temporary);
     rename_durably(temporary, path);
   } catch (...) {
     ::unlink(temporary.c_str());

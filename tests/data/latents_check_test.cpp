@@ -165,7 +165,8 @@ TEST_P(NonFinite, StagedFramesAreTheFrames) {
   const bool narrow = latents.type() == store::ElementType::kFloat64;
   store::MappedDataset out =
       store::scratch_matrix(folder_.path(), narrow ? store::ElementType::kFloat32 : latents.type(), 17, 4);
-  stage_frames(latents, out, machine.execution);
+  stage_frames(latents, 0, out, machine.execution,
+               [&](std::int64_t first, std::int64_t n) { out.flush(first, n); });
   EXPECT_EQ(machine.observer.done, 17);
   EXPECT_EQ(machine.memory.reserved_bytes(), 0);
   std::vector<std::byte> stored(static_cast<std::size_t>(17 * 4 * store::element_size(latents.type())));

@@ -10,6 +10,7 @@
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/run_lock.h"
+#include "run/session_options.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -48,6 +49,23 @@ TEST_F(RunDirectoryTest, BeginningAStageRemovesWhatBuildsOnIt) {
   EXPECT_TRUE(exists("features.h5"));
   for (const char* name : {"models.h5", "assignments.h5", "tables.csv", "report.html"})
     EXPECT_FALSE(exists(name)) << name;
+}
+
+TEST_F(RunDirectoryTest, AnInputOfTheSameSizeAndTimeIsAnotherOne) {
+  Options options = test::session_options(directory_.path);
+  options.data.latents = directory_.file("latents.h5");
+  write("latents.h5", std::string(1'000'000, 'a'));
+  const auto time = std::filesystem::last_write_time(options.data.latents);
+  const std::string key = collect_key(options);
+  EXPECT_EQ(collect_key(options), key);
+  write("latents.h5", std::string(1'000'000, 'b'));
+  std::filesystem::last_write_time(options.data.latents, time);
+  EXPECT_NE(collect_key(options), key);
+  write("latents.h5", std::string(1'000'000, 'a'));
+  std::filesystem::last_write_time(options.data.latents, time);
+  EXPECT_EQ(collect_key(options), key);
+  std::filesystem::remove(options.data.latents);
+  EXPECT_NE(collect_key(options), key);
 }
 
 TEST_F(RunDirectoryTest, DamagedJournalsCountAsEmpty) {

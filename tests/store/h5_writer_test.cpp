@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "store/atomic_file.h"
 #include "store/h5_reader.h"
 #include "store/h5_writer.h"
+#include "store/posix_file.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -120,6 +122,98 @@ TEST(H5Writer, NothingUnderTheFinalNameBeforeCommit) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   { H5Writer unused(path); }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+/// Declares /x and /y, with `rate` in the metadata.
+H5Writer resumable(const std::string& path, double rate, Leftover leftover = Leftover::kResume) {
+  H5Writer writer(path, leftover);
+  writer.attribute("/", "rate", rate);
+  writer.write("/names", std::vector<std::string>{"a", "größe"});
+  writer.declare("/x", ElementType::kInt32, {3000});
+  writer.declare("/y", ElementType::kFloat32, {10, 4});
+  writer.declare("/z", ElementType::kUInt8, {1 << 20});
+  return writer;
+}
+
+/// Leaves a partial file in which /x is filled.
+void leave_partial(const std::string& path) {
+  H5Writer writer = resumable(path, 12.5, Leftover::kReplace);
+  EXPECT_FALSE(writer.begin_streaming());
+  MappedDataset x = writer.map("/x");
+  std::iota(x.mutable_data<std::int32_t>(), x.mutable_data<std::int32_t>() + 3000, 0);
+  writer.sync();
+  writer.keep_partial(true);
+}
+
+TEST(H5Writer, GoesOnInThePartialFileWithTheSameMetadata) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  leave_partial(path);
+  EXPECT_TRUE(std::filesystem::exists(path + ".partial"));
+  { H5Writer gone = resumable(path, 12.5); }  // before it streams: the partial file is not its own
+  EXPECT_TRUE(std::filesystem::exists(path + ".partial"));
+  {
+    H5Writer writer = resumable(path, 12.5);
+    EXPECT_TRUE(writer.begin_streaming());
+    EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+    writer.map("/y").mutable_data<float>()[39] = 2.0F;
+    writer.commit();
+  }
+  const H5Reader file(path);
+  EXPECT_EQ(file.read_double("/", "rate"), 12.5);
+  EXPECT_EQ(file.read_int_dataset("/x")[2999], 2999);
+  EXPECT_EQ(file.read_double_dataset("/y")[39], 2);
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+}
+
+TEST(H5Writer, ReplacesAPartialFileThatIsNotItsOwn) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const auto begins_anew = [&](H5Writer writer) {
+    EXPECT_FALSE(writer.begin_streaming());
+    EXPECT_EQ(writer.map("/x").data<std::int32_t>()[2999], 0);
+    EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+  };
+  leave_partial(path);
+  begins_anew(resumable(path, 12.6));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  leave_partial(path);
+  std::filesystem::resize_file(path + ".partial", std::filesystem::file_size(path + ".partial") + 1);
+  begins_anew(resumable(path, 12.5));
+  leave_partial(path);
+  begins_anew(resumable(path, 12.5, Leftover::kReplace));
+  write_file_atomically(path + ".partial", "no HDF5 at all");
+  begins_anew(resumable(path, 12.5));
+}
+
+TEST(H5Writer, APartialFileThatLostItsSpaceIsReplaced) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  leave_partial(path);
+  const std::int64_t offset = H5Reader(path + ".partial").info("/z").offset;
+  const FileDescriptor file = open_file(path + ".partial", O_RDWR);
+  if (::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, 1 << 20) != 0) {
+    GTEST_SKIP() << "no holes in this file system";
+  }
+  EXPECT_FALSE(resumable(path, 12.5).begin_streaming());
+}
+
+TEST(H5Writer, TheByteBeforeADatasetCounts) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const std::int64_t offset = [&] {
+    leave_partial(path);
+    return H5Reader(path + ".partial").info("/y").offset;
+  }();
+  for (const auto& [at, resumed] : {std::pair(offset - 1, false), {offset, true}, {offset + 159, true}}) {
+    leave_partial(path);
+    {
+      std::fstream file(path + ".partial", std::ios::binary | std::ios::in | std::ios::out);
+      file.seekp(at);
+      file.put('\1');
+    }
+    EXPECT_EQ(resumable(path, 12.5).begin_streaming(), resumed) << at - offset;
+  }
 }
 
 TEST(H5Writer, CommitReplacesAndALaterFailureKeepsTheOldFile) {

@@ -35,9 +35,10 @@ class MemoryUnits final : public core::UnitStore {
     if (--saves_left == 0) throw Error(ErrorKind::kInterrupted, "killed");
   }
   void drop(const core::UnitId& unit) override { units_.erase(unit.name); }
-  double interval_seconds() const override { return 0; }
+  double interval_seconds() const override { return interval; }
   bool empty() const { return units_.empty(); }
 
+  double interval = 0;  ///< seconds
   int saves_left = -1;  ///< until the kill; negative: none
   int n_loaded = 0;
   int n_refused = 0;  ///< of other contents than what the reader expects
