@@ -18,6 +18,10 @@ constexpr std::int64_t kWideBlocks = 8;
 constexpr std::int64_t kMaxMappedBytes = std::int64_t{64} << 20;
 /// One fault may map so much around a page (store/mapped.cpp).
 constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
+/// Every chunk passes all sums through the cache: one of a quarter of their size makes that the smaller part.
+constexpr std::int64_t kSumsPerChunk = 4;
+constexpr std::int64_t kLeastHelpful = std::int64_t{16} << 20;
+constexpr std::int64_t kMostHelpful = std::int64_t{64} << 20;
 constexpr std::int64_t kFloatBytes = 4;
 constexpr std::int64_t kDoubleBytes = 8;
 
@@ -101,6 +105,15 @@ std::int64_t unit_clusters(const ScanShape& shape, const Unit& unit) {
                                           : shape.n_clusters[static_cast<std::size_t>(unit.cell)];
 }
 
+std::int64_t unit_planes(const ScanShape& shape, const Unit& unit) {
+  return unit.kind == UnitKind::kConfidence ? kCurvePoints : shape.n_planes;
+}
+
+std::int64_t unit_values(const ScanShape& shape, const Unit& unit) {
+  return TileAccumulator::n_values(unit_clusters(shape, unit), unit_planes(shape, unit),
+                                   unit.kind == UnitKind::kObserved);
+}
+
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
   const std::int64_t clusters = unit_clusters(shape, unit);
   const auto sums = static_cast<std::int64_t>(sizeof(GroupSums));
@@ -145,6 +158,9 @@ std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, c
       }
     }
     scans.push_back({i, 1, sum(scan_base_need(shape), added_need(shape, units[i], nullptr))});
+  }
+  for (Scan& scan : scans) {
+    scan.need.helpful_bytes = std::clamp(scan.need.fixed_bytes / kSumsPerChunk, kLeastHelpful, kMostHelpful);
   }
   return scans;
 }
