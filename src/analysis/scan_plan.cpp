@@ -20,6 +20,7 @@ constexpr std::int64_t kMaxMappedBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
 /// Every chunk passes all sums through the cache: one of a quarter of their size makes that the smaller part.
 constexpr std::int64_t kSumsPerChunk = 4;
+constexpr std::int64_t kSpareShare = 4;
 constexpr std::int64_t kLeastHelpful = std::int64_t{16} << 20;
 constexpr std::int64_t kMostHelpful = std::int64_t{64} << 20;
 constexpr std::int64_t kFloatBytes = 4;
@@ -40,6 +41,12 @@ core::ScanNeed added_need(const ScanShape& shape, const Unit& unit, const Unit* 
   const bool mapped = previous != nullptr && previous->cell == unit.cell && reads_ids(*previous);
   if (reads_ids(unit) && !mapped) need.fixed_bytes += mapped_cell_bytes(shape.n_rows);
   return need;
+}
+
+/// Of blocks in flight, beside so many bytes of sums. Not near the budget, where scans keep less in flight.
+std::int64_t helpful_bytes(std::int64_t sums_bytes, std::int64_t free_bytes) {
+  const std::int64_t spare = std::max<std::int64_t>(free_bytes - sums_bytes, 0) / kSpareShare;
+  return std::clamp(std::min(sums_bytes / kSumsPerChunk, spare), kLeastHelpful, kMostHelpful);
 }
 
 core::ScanNeed sum(const core::ScanNeed& a, const core::ScanNeed& b) {
@@ -159,9 +166,7 @@ std::vector<Scan> pack(const ScanShape& shape, const std::vector<Unit>& units, c
     }
     scans.push_back({i, 1, sum(scan_base_need(shape), added_need(shape, units[i], nullptr))});
   }
-  for (Scan& scan : scans) {
-    scan.need.helpful_bytes = std::clamp(scan.need.fixed_bytes / kSumsPerChunk, kLeastHelpful, kMostHelpful);
-  }
+  for (Scan& scan : scans) scan.need.helpful_bytes = helpful_bytes(scan.need.fixed_bytes, free_bytes);
   return scans;
 }
 

@@ -52,7 +52,8 @@ std::string ScanRoom::key() const {
 }
 
 ChunkTuner ScanRoom::tuner() const {
-  std::int64_t start = kind_.widest_first ? size_.blocks : kStartBlocksPerWorker * size_.workers;
+  if (kind_.widest_first) return {size_.blocks, size_.blocks};
+  std::int64_t start = kStartBlocksPerWorker * size_.workers;
   if (execution_.tuning != nullptr) {
     const auto known = execution_.tuning->find(key());
     if (known != execution_.tuning->end()) start = known->second;

@@ -146,6 +146,7 @@ class SplitWriter {
       columns.push_back({mean_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/mean")});
       columns.push_back({flat_source(frames, index_, window, lag), file_.map(lag_group(lag) + "/flat")});
     }
+    const core::WorkerLimit limit(execution.pool, std::min(execution.pool.size(), kDenseWriters));
     ScanRoom room(execution, dense_need(index_, window, dim_, frames.row_bytes()), "dense features",
                   delta->shape());
     std::vector<FeatureBlock> loaded(static_cast<std::size_t>(room.workers()));
