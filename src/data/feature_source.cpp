@@ -222,6 +222,7 @@ std::int64_t FeatureSource::block_size(std::int64_t block) const {
 void FeatureSource::begin_matrix(std::int64_t first, std::int64_t n, std::int64_t n_wanted,
                                  FeatureBlock& out) const {
   out.frames.resize(n * frame_dim_);
+  out.view = nullptr;
   out.runs.assign(1, {0, n_wanted, 0});
   out.first_row = first;
   out.n_rows = out.n_frames = n_wanted;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/memory.h"
 #include "data/frame_matrix.h"
 #include "data/sample_index.h"
 
@@ -31,9 +32,10 @@ struct FeatureBlock {
   core::AlignedBuffer<float> frames;   ///< [n_frames, frame_dim]
   core::AlignedBuffer<float> staging;  ///< for sources that compute their rows from frames
   std::vector<Run> runs;               ///< in row order
+  const float* view = nullptr;         ///< the rows where the source holds them; `frames` is not filled then
 
   /// Rows as a matrix [n_rows, frame_dim]; only when window is 1.
-  const float* matrix() const { return frames.data(); }
+  const float* matrix() const { return view != nullptr ? view : frames.data(); }
 };
 
 /// The sizes of a source, known before any data: what memory plans are made of.
@@ -85,6 +87,8 @@ class FeatureSource {
   virtual std::int64_t block_bytes() const = 0;
   virtual std::int64_t ahead_bytes() const = 0;
   virtual bool computed() const { return false; }
+  /// Whether loading consecutive rows costs nothing.
+  virtual bool in_memory() const { return false; }
   SourceShape shape() const {
     return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), ahead_bytes(), computed()};
   }
@@ -127,6 +131,10 @@ std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex
 std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index);
 /// A stored matrix [N, d] (float32).
 std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix);
+/// A matrix [n, columns] in memory, of the shape matrix_shape(n, columns). Consecutive rows are not copied:
+/// blocks are good for as long as the source. `reserved` is the memory that it takes.
+std::unique_ptr<FeatureSource> memory_source(core::AlignedBuffer<float> matrix, std::int64_t columns,
+                                             core::Reservation reserved);
 
 /// Rows of `base` (window 1) in the given half-open ranges, which ascend and do not overlap. Copies the
 /// ranges.

@@ -49,6 +49,40 @@ class MatrixSource final : public FeatureSource {
   store::MappedDataset matrix_;
 };
 
+class MemorySource final : public FeatureSource {
+ public:
+  MemorySource(core::AlignedBuffer<float> matrix, std::int64_t columns, core::Reservation reserved)
+      : FeatureSource(matrix.size() / columns, 1, columns),
+        matrix_(std::move(matrix)),
+        reserved_(std::move(reserved)) {}
+
+  void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    begin_matrix(first, 0, n, out);
+    out.view = row(first);
+  }
+  void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
+                 bool /*were_read_ahead*/, FeatureBlock& out) const override {
+    if (std::ssize(wanted) == n) return load(first, n, out);
+    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    begin_matrix(first, n, std::ssize(wanted), out);
+    float* to = out.frames.data();
+    for (const std::int32_t w : wanted) {
+      std::memcpy(to, row(first + w), as_size(frame_dim()) * sizeof(float));
+      to += frame_dim();
+    }
+  }
+  bool in_memory() const override { return true; }
+  std::int64_t block_bytes() const override { return matrix_shape(n_rows(), frame_dim()).block_bytes; }
+  std::int64_t ahead_bytes() const override { return matrix_shape(n_rows(), frame_dim()).ahead_bytes; }
+
+ private:
+  const float* row(std::int64_t r) const { return matrix_.data() + r * frame_dim(); }
+
+  core::AlignedBuffer<float> matrix_;
+  core::Reservation reserved_;
+};
+
 class SubsetSource final : public FeatureSource {
  public:
   using Ranges = std::vector<std::pair<std::int64_t, std::int64_t>>;
@@ -137,6 +171,11 @@ SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
 
 std::unique_ptr<FeatureSource> matrix_source(store::MappedDataset matrix) {
   return std::make_unique<MatrixSource>(std::move(matrix));
+}
+
+std::unique_ptr<FeatureSource> memory_source(core::AlignedBuffer<float> matrix, std::int64_t columns,
+                                             core::Reservation reserved) {
+  return std::make_unique<MemorySource>(std::move(matrix), columns, std::move(reserved));
 }
 
 std::unique_ptr<FeatureSource> subset_source(const FeatureSource& base,

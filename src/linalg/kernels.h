@@ -30,10 +30,11 @@ struct NearestKernel {
                     float* norms);
   /// For each row of the tile: the least score; how many scores lie within `gap` above it (that one
   /// included; sometimes a few too many, never too few; 0 when the gap is NaN); and, where that is 1, the
-  /// column of the least. `k` is the padded number of centroids; the norms of padding are +inf. `ahead` is
-  /// memory to bring into the caches meanwhile.
+  /// column of the least and, in `second` unless that is null, the least of the others. `k` is the padded
+  /// number of centroids; the norms of padding are +inf. `ahead` is memory to bring into the caches
+  /// meanwhile.
   void (*nearest)(const float* tile, const float* packed, const float* norms, std::int64_t k, std::int64_t d,
-                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within,
+                  const float* gap, float* score, std::int32_t* column, std::int32_t* n_within, float* second,
                   Prefetch ahead);
 };
 inline constexpr std::int64_t kMostTileRows = 64;
@@ -80,6 +81,9 @@ struct LeastTwo {
   std::int32_t column;  ///< of the least
 };
 
+/// Rows of Kernels::score_rows.
+inline constexpr std::int64_t kScoreRows = 4;
+
 struct Kernels {
   const char* name;
   /// out[i] = float32 of the IEEE half in[i]; exact.
@@ -97,10 +101,13 @@ struct Kernels {
   double (*squared_distance)(const float* a, const float* b, std::int64_t d);
   /// The same in float32: within (d + 4) 2^-24 of it, relative, but for underflow.
   float (*squared_distance_float)(const float* a, const float* b, std::int64_t d);
-  /// scores[c] = norms[c] + sum_j x[j] packed[j, c] in float32, for n (a multiple of kScoreLanes, not 0)
-  /// columns, four partial sums per column; and the least two of them.
-  LeastTwo (*score_row)(const float* x, const float* packed, const float* norms, std::int64_t n,
-                        std::int64_t d, float* scores);
+  /// scores[r][c] = norms[c] + sum_j x[r][j] packed[j, c] in float32, for n (a multiple of kScoreLanes, not
+  /// 0) columns, two or more partial sums per column; and the least two of them in found[r]: of one row r,
+  /// and of kScoreRows rows in half the time for each.
+  void (*score_row)(const float* const* x, const float* packed, const float* norms, std::int64_t n,
+                    std::int64_t d, float* const* scores, LeastTwo* found);
+  void (*score_rows)(const float* const* x, const float* packed, const float* norms, std::int64_t n,
+                     std::int64_t d, float* const* scores, LeastTwo* found);
   /// z[j] = (x[j] - mean[j]) * scale[j] in float64 for j < width, 0 from there to kSlotWidth; returns the sum
   /// of their squares, as `tile_norm`. All kernels give the same bits.
   double (*normalise_tile)(const float* x, const double* mean, const double* scale, std::int64_t width,

@@ -58,6 +58,8 @@ struct NearestCentroids::TileResult {
   alignas(64) float score[kMostTileRows];
   alignas(64) std::int32_t column[kMostTileRows];
   alignas(64) std::int32_t n_within[kMostTileRows];
+  alignas(64) float second[kMostTileRows];
+  alignas(64) float error[kMostTileRows];
 };
 
 NearestCentroids::NearestCentroids(std::vector<float> centroids, const std::vector<std::int64_t>& set_sizes,
@@ -114,13 +116,19 @@ std::int64_t NearestCentroids::bytes(std::int64_t k, std::int64_t d, std::int64_
   return 4 * (n_sets * (k * d + packed) + shifted);
 }
 
-std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets) {
+std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets,
+                                               Want want) {
   const NearestKernel& product = kernels().nearest(d);
   const std::int64_t tile = product.tile_rows * core::round_up(d, product.feature_group);
-  return 4 * (2 * n * n_sets + tile);
+  return 4 * ((want == Want::kSecond ? 4 : 2) * n * n_sets + tile);
 }
 
-void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace) const {
+void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace, Want want) const {
+  const bool want_second = want == Want::kSecond;
+  if (want_second) {
+    workspace.second.resize(n_sets() * n);
+    workspace.error.resize(n_sets() * n);
+  }
   workspace.labels.resize(n_sets() * n);
   workspace.squared.resize(n_sets() * n);
   workspace.tile.resize(product_.tile_rows * padded_d_);
@@ -136,15 +144,19 @@ void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspa
                          reinterpret_cast<const char*>(x + after * d_)};
     for (std::int64_t s = 0; s < n_sets(); ++s) {
       assign_set(sets_[static_cast<std::size_t>(s)], x + row * d_, count, s == 0 ? ahead : Prefetch{}, result,
-                 workspace);
+                 workspace, want_second);
       std::copy_n(result.column, count, workspace.labels.data() + s * n + row);
       std::copy_n(result.score, count, workspace.squared.data() + s * n + row);
+      if (want_second) {
+        std::copy_n(result.second, count, workspace.second.data() + s * n + row);
+        std::copy_n(result.error, count, workspace.error.data() + s * n + row);
+      }
     }
   }
 }
 
 void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead,
-                                  TileResult& result, Workspace& workspace) const {
+                                  TileResult& result, Workspace& workspace, bool want_second) const {
   constexpr float kNone = std::numeric_limits<float>::quiet_NaN();  // no candidate: decide() looks at all
   const float longest_row = kLargestProduct / std::max(set.longest, 1.0f);
   for (std::int64_t r = 0; r < count; ++r) {
@@ -154,7 +166,14 @@ void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t c
   }
   product_.nearest(workspace.tile.data(), packed_.data() + set.first_padded * padded_d_,
                    norms_.data() + set.first_padded, set.padded, d_, result.gap, result.score, result.column,
-                   result.n_within, ahead);
+                   result.n_within, want_second ? result.second : nullptr, ahead);
+  if (want_second) {
+    const float relative = static_cast<float>(d_ + 16) * 0x1p-23f;  // of norms, and of what is added to them
+    for (std::int64_t r = 0; r < count; ++r) {
+      result.second[r] += result.norms[r];
+      result.error[r] = 0.5f * result.gap[r] + relative * (result.norms[r] + std::abs(result.score[r]));
+    }
+  }
   std::int32_t uncertain = 0;
   for (std::int64_t r = 0; r < count; ++r) {
     result.score[r] = std::max(result.norms[r] + result.score[r], 0.0f);
@@ -167,6 +186,7 @@ void NearestCentroids::assign_set(const Set& set, const float* x, std::int64_t c
     const float* centroid = centroids_.data() + (set.first + label) * d_;
     result.column[r] = label;
     result.score[r] = static_cast<float>(kernels_.squared_distance(x + r * d_, centroid, d_));
+    if (want_second) result.second[r] = result.score[r];
     ++workspace.n_uncertain;
   }
 }

@@ -52,6 +52,8 @@ class NearestCentroids {
     core::AlignedBuffer<float> tile;           ///< a tile of rows, packed
     core::AlignedBuffer<std::int32_t> labels;  ///< [n_sets, n]
     core::AlignedBuffer<float> squared;  ///< [n_sets, n]: squared distance to the label's centroid, >= 0
+    core::AlignedBuffer<float> second;   ///< [n_sets, n]: no more than that to any other centroid (kSecond)
+    core::AlignedBuffer<float> error;    ///< [n_sets, n]: how far both may be off (kSecond)
     std::int64_t n_uncertain = 0;        ///< rows decided in float64, added up over calls
   };
 
@@ -63,13 +65,15 @@ class NearestCentroids {
   std::int64_t n_sets() const { return static_cast<std::int64_t>(sets_.size()); }
   std::int64_t d() const { return d_; }
 
-  /// Rows x [n, d]. Fills the workspace's labels and squared.
-  void assign(const float* x, std::int64_t n, Workspace& workspace) const;
+  enum class Want { kLabels, kSecond };
+  /// Rows x [n, d]. Fills the workspace's labels and squared; `second` and `error` where they are wanted.
+  void assign(const float* x, std::int64_t n, Workspace& workspace, Want want = Want::kLabels) const;
 
   /// Bytes of an object with `n_sets` sets of k centroids under the kernels in use, while it is made.
   static std::int64_t bytes(std::int64_t k, std::int64_t d, std::int64_t n_sets);
   /// Bytes of a workspace for blocks of `n` rows under the kernels in use.
-  static std::int64_t workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets);
+  static std::int64_t workspace_bytes(std::int64_t n, std::int64_t d, std::int64_t n_sets,
+                                      Want want = Want::kLabels);
 
  private:
   struct Set {
@@ -84,7 +88,7 @@ class NearestCentroids {
 
   void pack(Set& set);
   void assign_set(const Set& set, const float* x, std::int64_t count, Prefetch ahead, TileResult& result,
-                  Workspace& workspace) const;
+                  Workspace& workspace, bool want_second) const;
   std::int32_t decide(const Set& set, const float* x) const;
 
   const Kernels& kernels_;

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "core/random.h"
 #include "data/scan.h"
 #include "linalg/bounded_nearest.h"
@@ -24,8 +26,6 @@ constexpr std::int64_t kRefinedRuns = 3;
 static_assert(kRefinedRuns < kMostKeptRuns);
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
-/// With fewer features the whole product costs no more than looking at the bounds.
-constexpr std::int64_t kBoundedFeatures = 16;
 
 /// `size` of n rows without replacement, ascending (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S).
 std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::uint64_t seed) {
@@ -41,7 +41,7 @@ std::vector<std::int64_t> sample_rows(std::int64_t n, std::int64_t size, std::ui
   return rows;
 }
 
-/// Memory of gather.
+/// Memory of gather, that of a copy in memory apart.
 core::ScanNeed gather_need(const data::SourceShape& rows, std::int64_t sample_rows) {
   core::ScanNeed need = data::scan_need(rows);
   need.fixed_bytes += 8 * sample_rows;
@@ -49,16 +49,14 @@ core::ScanNeed gather_need(const data::SourceShape& rows, std::int64_t sample_ro
   return need;
 }
 
-/// Copies the sampled rows into a scratch matrix, in one scan.
-store::MappedDataset gather(const data::FeatureSource& source, const std::vector<std::int64_t>& chosen,
-                            const KMeansTask& task, core::Execution& execution) {
+/// Calls `written(first, n)` for every piece of the matrix `out` [chosen, d] that was filled, in one scan.
+template <typename Written>
+void copy_rows(const data::FeatureSource& source, const std::vector<std::int64_t>& chosen,
+               const KMeansTask& task, core::Execution& execution, float* out, const Written& written) {
   const std::int64_t d = source.frame_dim();
-  store::MappedDataset sample =
-      store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, std::ssize(chosen), d);
-  float* out = sample.mutable_data<float>();
   const data::SourceShape shape = source.shape();
   data::ScanRoom room(execution, gather_need(shape, std::ssize(chosen)), "k-means sample", shape);
-  data::scan(source, room, task.label + ": sample",
+  data::scan(source, room, task.label + ": copying rows",
              [&](std::int64_t, std::int64_t, int, const data::FeatureBlock& block) {
                const auto first = std::lower_bound(chosen.begin(), chosen.end(), block.first_row);
                auto row = first;
@@ -66,11 +64,50 @@ store::MappedDataset gather(const data::FeatureSource& source, const std::vector
                  std::memcpy(out + (row - chosen.begin()) * d, block.matrix() + (*row - block.first_row) * d,
                              static_cast<std::size_t>(d) * sizeof(float));
                }
-               // The pages stay in the page cache; here they would count as the process's own.
-               sample.release(first - chosen.begin(), row - first);
+               written(first - chosen.begin(), row - first);
              });
-  return sample;
 }
+
+std::int64_t copy_bytes(const data::SourceShape& rows) {
+  return core::checked_mul(core::checked_mul(rows.n_rows, rows.frame_dim), std::int64_t{sizeof(float)});
+}
+
+/// A copy in memory of `n` rows (a seeded sample, or all); none when memory runs out all the same.
+std::unique_ptr<data::FeatureSource> keep(const data::FeatureSource& source, std::int64_t n,
+                                          const KMeansTask& task, core::Execution& execution) {
+  const std::int64_t d = source.frame_dim();
+  core::Reservation reserved(execution.memory, copy_bytes(data::matrix_shape(n, d)), "rows of k-means");
+  core::AlignedBuffer<float> rows;
+  try {
+    rows.resize(n * d);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  copy_rows(source, sample_rows(source.n_rows(), n, task.seed), task, execution, rows.data(),
+            [](std::int64_t, std::int64_t) {});
+  return data::memory_source(std::move(rows), d, std::move(reserved));
+}
+
+/// The same in a scratch file.
+std::unique_ptr<data::FeatureSource> gather(const data::FeatureSource& source, std::int64_t n,
+                                            const KMeansTask& task, core::Execution& execution) {
+  store::MappedDataset rows =
+      store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, source.frame_dim());
+  // The pages stay in the page cache; here they would count as the process's own.
+  copy_rows(source, sample_rows(source.n_rows(), n, task.seed), task, execution, rows.mutable_data<float>(),
+            [&](std::int64_t first, std::int64_t count) { rows.release(first, count); });
+  return data::matrix_source(std::move(rows));
+}
+
+/// What there is to work with.
+struct Room {
+  int threads = 1;
+  std::int64_t free_bytes = 0;
+
+  std::int64_t planned(const core::ScanNeed& need, const data::SourceShape& rows) const {
+    return core::planned_bytes(need, rows.n_blocks(), threads, free_bytes);
+  }
+};
 
 /// Runs that share scans: as many as leave every worker its working copies, at least one.
 std::int64_t lloyd_in_lockstep(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, int threads,
@@ -87,6 +124,31 @@ std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std
   const auto workers = static_cast<int>(std::min<std::int64_t>(threads, rows.n_blocks()));
   while (runs > 1 && seeding_need(rows, k, runs).bytes(workers, workers) > free_bytes) --runs;
   return runs;
+}
+
+/// A part of a fit: runs that share its scans, and its memory.
+struct Step {
+  std::int64_t together = 1;
+  std::int64_t planned_bytes = 0;
+};
+
+Step restarts_step(const data::SourceShape& rows, std::int64_t k, std::int64_t n_init, const Room& room) {
+  const std::int64_t together = runs_in_lockstep(rows, k, n_init, room.threads, room.free_bytes);
+  return {together, std::max({room.planned(moments_need(rows), rows),
+                              room.planned(seeding_need(rows, k, together), rows),
+                              room.planned(lloyd_need(rows, k, together), rows)})};
+}
+
+Step refine_step(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, const Room& room) {
+  const std::int64_t together = lloyd_in_lockstep(rows, k, runs, room.threads, room.free_bytes);
+  return {together, std::max(room.planned(moments_need(rows), rows),
+                             room.planned(lloyd_need(rows, k, together), rows))};
+}
+
+/// One run at a time.
+std::int64_t restarts_minimum(const data::SourceShape& rows, std::int64_t k) {
+  return std::max({moments_need(rows).minimum_bytes(), seeding_need(rows, k, 1).minimum_bytes(),
+                   lloyd_need(rows, k, 1).minimum_bytes()});
 }
 
 bool better(const LloydRun& a, const LloydRun& b) {
@@ -128,7 +190,7 @@ std::vector<LloydRun> best_restarts(const KMeansData& data, const KMeansTask& ta
               {.k = task.k,
                .options = task.options,
                .phase = "restart",
-               .unbounded_iterations = scheme.bounded ? kFarIterations : task.options.max_iter + 1,
+               .unbounded_iterations = kFarIterations,
                .scratch_folder = task.scratch_folder,
                .label = task.label + ": restarts"},
               runs, execution);
@@ -160,13 +222,11 @@ LloydRun& leader_of(std::vector<LloydRun>& runs) {
 }
 
 /// Continues runs on all rows: all of them for some iterations, then the one that leads to its end.
-LloydRun refine(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
-                std::vector<LloydRun> starts, core::Execution& execution,
-                std::vector<KMeansIteration>& history) {
+LloydRun refine(const KMeansData& data, const KMeansTask& task, std::vector<LloydRun> starts,
+                core::Execution& execution, std::vector<KMeansIteration>& history) {
   LloydTask race{.k = task.k,
                  .options = task.options,
                  .phase = "refine",
-                 .unbounded_iterations = scheme.bounded ? 0 : task.options.max_iter + 1,
                  .scratch_folder = task.scratch_folder,
                  .label = task.label + ": refining on all rows"};
   const LloydTask to_the_end = race;
@@ -226,7 +286,6 @@ KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const 
   // A restart scans its rows hundreds of times: few of them are worth a copy when each scan computes them.
   scheme.gathered = scheme.sampled || (rows.computed && rows.n_rows <= 4 * size);
   scheme.refined_runs = scheme.sampled ? std::min(kRefinedRuns, options.n_init) : 0;
-  scheme.bounded = rows.frame_dim >= kBoundedFeatures;
   return scheme;
 }
 
@@ -235,10 +294,9 @@ std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
   const KMeansScheme scheme = kmeans_scheme(rows, k, options);
   const std::int64_t distances = 4 * scheme.restart_rows * options.n_init;
   const std::int64_t bounds =
-      static_cast<std::int64_t>(sizeof(linalg::RowBounds)) *
+      linalg::BoundedNearest::bounds_bytes(rows.frame_dim) *
       std::max(scheme.restart_rows * options.n_init, rows.n_rows * scheme.refined_runs);
-  return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) +
-         std::max(distances, scheme.bounded ? bounds : 0);
+  return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) + std::max(distances, bounds);
 }
 
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
@@ -248,24 +306,26 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
                 fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
                             task.k, rows.n_rows()));
   }
+  const KMeansPlan plan =
+      plan_kmeans(rows.shape(), task.k, task.options, execution.pool.size(), execution.memory.free_bytes());
+  const KMeansScheme& scheme = plan.scheme;
+  const std::unique_ptr<data::FeatureSource> all =
+      plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
+  const data::FeatureSource& refined_on = all ? *all : rows;
+  std::unique_ptr<data::FeatureSource> some;
+  if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
+  if (!some && scheme.gathered) some = gather(refined_on, scheme.restart_rows, task, execution);
   KMeansModel model;
+  std::vector<LloydRun> found = best_restarts(prepare_kmeans(some ? *some : rows, execution, task.label),
+                                              task, scheme, execution, model.history);
+  some.reset();
   LloydRun best;
-  const KMeansScheme scheme = kmeans_scheme(rows.shape(), task.k, task.options);
-  if (scheme.gathered) {
-    const auto gathered = data::matrix_source(
-        gather(rows, sample_rows(rows.n_rows(), scheme.restart_rows, task.seed), task, execution));
-    std::vector<LloydRun> found = best_restarts(prepare_kmeans(*gathered, execution, task.label), task,
-                                                scheme, execution, model.history);
-    if (scheme.sampled) {
-      model.sample_rows = scheme.restart_rows;
-      const KMeansData data = prepare_kmeans(rows, execution, task.label);
-      best = refine(data, task, scheme, std::move(found), execution, model.history);
-    } else {
-      best = std::move(found[0]);
-    }
+  if (scheme.sampled) {
+    model.sample_rows = scheme.restart_rows;
+    best = refine(prepare_kmeans(refined_on, execution, task.label), task, std::move(found), execution,
+                  model.history);
   } else {
-    const KMeansData data = prepare_kmeans(rows, execution, task.label);
-    best = std::move(best_restarts(data, task, scheme, execution, model.history)[0]);
+    best = std::move(found[0]);
   }
   mark_best(model.history, best.restart);
   model.k = task.k;
@@ -281,27 +341,46 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
 KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
                        int threads, std::int64_t free_bytes) {
   KMeansPlan plan;
-  const auto consider = [&](const core::ScanNeed& need, const core::ScanNeed& least,
-                            const data::SourceShape& of) {
-    plan.planned_bytes =
-        std::max(plan.planned_bytes, core::planned_bytes(need, of.n_blocks(), threads, free_bytes));
-    plan.minimum_bytes = std::max(plan.minimum_bytes, least.minimum_bytes());
-  };
-  plan.scheme = kmeans_scheme(rows, k, options);
-  data::SourceShape restarts = rows;
-  if (plan.scheme.gathered) {
-    restarts = data::matrix_shape(plan.scheme.restart_rows, rows.frame_dim);
-    const core::ScanNeed need = gather_need(rows, restarts.n_rows);
-    consider(need, need, rows);
+  const KMeansScheme& scheme = plan.scheme = kmeans_scheme(rows, k, options);
+  const Room room{threads, free_bytes};
+  const data::SourceShape restart_copy = data::matrix_shape(scheme.restart_rows, rows.frame_dim);
+  const data::SourceShape copy = data::matrix_shape(rows.n_rows, rows.frame_dim);
+  const std::int64_t restart_copy_bytes = copy_bytes(restart_copy);
+  const std::int64_t restart_copying = room.planned(gather_need(rows, restart_copy.n_rows), rows);
+
+  Step restarts = restarts_step(restart_copy, k, options.n_init, room);
+  plan.restart_rows_kept =
+      restarts.together == options.n_init &&
+      restart_copy_bytes + std::max(restarts.planned_bytes, restart_copying) <= free_bytes;
+  if (plan.restart_rows_kept) {
+    restarts.planned_bytes = restart_copy_bytes + std::max(restarts.planned_bytes, restart_copying);
+  } else {
+    restarts = restarts_step(scheme.gathered ? restart_copy : rows, k, options.n_init, room);
+    if (scheme.gathered) restarts.planned_bytes = std::max(restarts.planned_bytes, restart_copying);
   }
-  consider(moments_need(rows), moments_need(rows), rows);
-  plan.restarts_together = runs_in_lockstep(restarts, k, options.n_init, threads, free_bytes);
-  consider(seeding_need(restarts, k, plan.restarts_together), seeding_need(restarts, k, 1), restarts);
-  consider(lloyd_need(restarts, k, plan.restarts_together), lloyd_need(restarts, k, 1), restarts);
-  if (plan.scheme.refined_runs > 0) {
-    plan.refined_together = lloyd_in_lockstep(rows, k, plan.scheme.refined_runs, threads, free_bytes);
-    consider(lloyd_need(rows, k, plan.refined_together), lloyd_need(rows, k, 1), rows);
+  plan.restarts_together = restarts.together;
+  plan.planned_bytes = restarts.planned_bytes;
+  plan.minimum_bytes = restarts_minimum(scheme.gathered ? restart_copy : rows, k);
+  if (scheme.gathered) {
+    plan.minimum_bytes = std::max(plan.minimum_bytes, gather_need(rows, restart_copy.n_rows).minimum_bytes());
   }
+  if (!scheme.sampled) return plan;
+
+  Step refined = refine_step(copy, k, scheme.refined_runs, room);
+  const std::int64_t copying = room.planned(gather_need(rows, rows.n_rows), rows);
+  const std::int64_t kept_bytes =
+      copy_bytes(copy) + std::max({refined.planned_bytes, restarts.planned_bytes, copying});
+  plan.rows_kept =
+      plan.restart_rows_kept && refined.together == scheme.refined_runs && kept_bytes <= free_bytes;
+  if (plan.rows_kept) {
+    plan.planned_bytes = kept_bytes;
+  } else {
+    refined = refine_step(rows, k, scheme.refined_runs, room);
+    plan.planned_bytes = std::max(plan.planned_bytes, refined.planned_bytes);
+  }
+  plan.refined_together = refined.together;
+  plan.minimum_bytes = std::max(
+      {plan.minimum_bytes, moments_need(rows).minimum_bytes(), lloyd_need(rows, k, 1).minimum_bytes()});
   return plan;
 }
 

@@ -61,7 +61,6 @@ struct KMeansScheme {
   bool sampled = false;           ///< those are a sample
   bool gathered = false;          ///< those are copied to a scratch file first
   std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
-  bool bounded = false;           ///< bounds of distances (linalg/bounded_nearest.h) spare most rows
 };
 KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);
 /// Disk for the scratch files of a fit, at most.
@@ -75,6 +74,10 @@ struct KMeansPlan {
   std::int64_t planned_bytes = 0;
   std::int64_t restarts_together = 1;  ///< that share scans; each group of so many takes its own
   std::int64_t refined_together = 1;   ///< the same of runs continued on all rows
+  /// Copies in memory, where scans are as wide beside them: of the rows that restarts see, and of all rows
+  /// for runs that are continued on them.
+  bool restart_rows_kept = false;
+  bool rows_kept = false;
 };
 KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
                        int threads, std::int64_t free_bytes);

@@ -17,29 +17,22 @@
 namespace phase0::models {
 namespace {
 
-/// Rows that are shifted at a time, and labelled for one run after the other: rows and the run's centroids
-/// stay in the caches meanwhile.
-constexpr std::int64_t kBatchRows = 32;
-
 /// Of a worker, for a block of `n` rows.
 struct RowWorkspace {
   core::AlignedBuffer<std::uint8_t> marks;   ///< [n]: 1 where some run must look at the row
   core::AlignedBuffer<std::int32_t> wanted;  ///< [n]: the rows that are loaded, at its beginning
-  core::AlignedBuffer<float> shifted;        ///< [kBatchRows, d]
-  core::AlignedBuffer<float> norms;          ///< [kBatchRows]
-  core::AlignedBuffer<float> scores;         ///< [BoundedNearest::score_room(k)]
+  linalg::BoundedNearest::Workspace bounded;
 
   static std::int64_t bytes(std::int64_t n, std::int64_t d, std::int64_t k) {
-    return 5 * n + 4 * (kBatchRows * (d + 1) + linalg::BoundedNearest::score_room(k));
+    return 5 * n + linalg::BoundedNearest::workspace_bytes(n, k, d);
   }
-  void prepare(std::int64_t n, std::int64_t d, std::int64_t k) {
+  void prepare(std::int64_t n) {
     marks.resize(n);
     wanted.resize(n);
-    shifted.resize(kBatchRows * d);
-    norms.resize(kBatchRows);
-    scores.resize(linalg::BoundedNearest::score_room(k));
   }
 };
+
+constexpr std::int64_t kCacheLine = 64;
 
 class Lloyd {
  public:
@@ -74,8 +67,8 @@ class Lloyd {
                  runs * linalg::BoundedNearest::bytes(k, d) + linalg::NearestCentroids::bytes(k, d, 1));
     need.fixed_bytes += rows.n_blocks() * (8 * runs + 1);  // objective and `added` of a scan
     // Bounds of the rows; or, when a cluster is empty, the rows that lie farthest.
-    need.block_bytes += std::max(static_cast<std::int64_t>(sizeof(linalg::RowBounds)) * block * runs,
-                                 reseeding_block_bytes(rows, k));
+    need.block_bytes +=
+        std::max(linalg::BoundedNearest::bounds_bytes(d) * block * runs, reseeding_block_bytes(rows, k));
     need.worker_bytes += ClusterSums::bytes(runs, k, d) + RowWorkspace::bytes(block, d, k) +
                          linalg::NearestCentroids::workspace_bytes(block, d, runs);
     return need;
@@ -137,7 +130,7 @@ class Lloyd {
           const auto w = static_cast<std::size_t>(worker);
           const Block block{data_.rows.block_first(b),    data_.rows.block_size(b), w, load, totals_[w],
                             objective.data() + b * n_live};
-          workspaces_[w].prepare(block.n_rows, d_, k_);
+          workspaces_[w].prepare(block.n_rows);
           work(block);
           added[static_cast<std::size_t>(b)] = 1;
         },
@@ -191,28 +184,23 @@ class Lloyd {
       if (first) forget_labels(block);
       const std::span<const std::int32_t> wanted = rows_to_look_at(block);
       const float* rows = block.load(wanted).matrix();
-      RowWorkspace& workspace = workspaces_[block.worker];
-      for (std::int64_t begin = 0; begin < std::ssize(wanted); begin += kBatchRows) {
-        const std::int64_t n = std::min(kBatchRows, std::ssize(wanted) - begin);
-        linalg::kernels().shift_and_norms(rows + begin * d_, data_.shift.data(), workspace.shifted.data(),
-                                          workspace.norms.data(), n, d_);
-        const auto batch = wanted.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n));
-        for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_batch(block, i, batch, rows + begin * d_);
-      }
+      for (std::int64_t i = 0; i < std::ssize(live_); ++i) label_rows(block, i, wanted, rows);
     });
     keep_totals(!first);
   }
 
   void forget_labels(const Block& block) {
     for (const LloydRun* run : live_) {
-      linalg::RowBounds* bounds = bounds_of(block, *run);
-      for (std::int64_t r = 0; r < block.n_rows; ++r) bounds[r].label = linalg::kUnlabelled;
+      const linalg::RowBounds bounds = bounds_of(block, *run);
+      for (std::int64_t r = 0; r < block.n_rows; ++r) bounds.set_label(r, linalg::kUnlabelled);
     }
   }
 
-  /// Those that some live run does not settle; all where one wants its exact inertia.
+  /// Those that some live run does not settle; all where one wants its exact inertia, where they cost
+  /// nothing, or where they are so short that they come with their neighbours.
   std::span<const std::int32_t> rows_to_look_at(const Block& block) {
     const bool all =
+        data_.rows.in_memory() || d_ * static_cast<std::int64_t>(sizeof(float)) <= kCacheLine ||
         std::any_of(live_.begin(), live_.end(), [&](const LloydRun* run) { return is_final(*run); });
     if (all) return all_rows(block);
     RowWorkspace& workspace = workspaces_[block.worker];
@@ -228,25 +216,21 @@ class Lloyd {
     return workspace.wanted.span().first(n);
   }
 
-  /// For live run i the rows of a batch, which are shifted.
-  void label_batch(const Block& block, std::int64_t i, std::span<const std::int32_t> batch,
-                   const float* rows) {
-    RowWorkspace& workspace = workspaces_[block.worker];
+  /// For live run i the rows [wanted, d].
+  void label_rows(const Block& block, std::int64_t i, std::span<const std::int32_t> wanted,
+                  const float* rows) {
     const LloydRun& run = *live_[static_cast<std::size_t>(i)];
-    const linalg::BoundedNearest& bounded = bounded_of(run);
-    linalg::RowBounds* bounds = bounds_of(block, run);
-    for (std::int64_t r = 0; r < std::ssize(batch); ++r, rows += d_) {
-      linalg::RowBounds& known = bounds[batch[static_cast<std::size_t>(r)]];
-      if (!bounded.settled(known)) {
-        const std::int32_t before = known.label;
-        bounded.update(rows, workspace.shifted.data() + r * d_, workspace.norms[r], known,
-                       workspace.scores.data());
-        if (known.label != before) {
-          block.totals.add_row(rows, i, known.label);
-          if (before != linalg::kUnlabelled) block.totals.remove_row(rows, i, before);
-        }
-      }
-      if (is_final(run)) block.objective[i] += squared_distance(rows, run, known.label);
+    const linalg::RowBounds bounds = bounds_of(block, run);
+    linalg::BoundedNearest::Workspace& workspace = workspaces_[block.worker].bounded;
+    bounded_of(run).label(rows, wanted, bounds, workspace);
+    for (const auto& [row, before] : workspace.relabelled) {
+      block.totals.add_row(rows + row * d_, i, bounds.label(wanted[static_cast<std::size_t>(row)]));
+      if (before != linalg::kUnlabelled) block.totals.remove_row(rows + row * d_, i, before);
+    }
+    if (!is_final(run)) return;
+    for (const std::int32_t row : wanted) {
+      block.objective[i] += squared_distance(rows, run, bounds.label(row));
+      rows += d_;
     }
   }
 
@@ -265,15 +249,17 @@ class Lloyd {
     return bounded_[static_cast<std::size_t>(index_of(run))];
   }
   void start_bounds() {
-    constexpr auto kFloats = static_cast<std::int64_t>(sizeof(linalg::RowBounds) / sizeof(float));
-    bounds_ = store::scratch_matrix(task_.scratch_folder, store::ElementType::kFloat32, data_.rows.n_rows(),
-                                    std::ssize(runs_) * kFloats);
+    bounds_ = store::scratch_matrix(
+        task_.scratch_folder, store::ElementType::kFloat32, data_.rows.n_rows(),
+        std::ssize(runs_) * linalg::RowBounds::floats(linalg::BoundedNearest::groups(d_)));
     for (std::size_t run = 0; run < runs_.size(); ++run) bounded_.emplace_back(k_, data_.shift);
   }
 
-  linalg::RowBounds* bounds_of(const Block& block, const LloydRun& run) {
-    return reinterpret_cast<linalg::RowBounds*>(bounds_.mutable_row(block.first_row)) +
-           index_of(run) * block.n_rows;
+  linalg::RowBounds bounds_of(const Block& block, const LloydRun& run) {
+    float* of_block = bounds_.mutable_data<float>() + block.first_row * bounds_.columns();
+    return {of_block +
+                index_of(run) * block.n_rows * linalg::RowBounds::floats(linalg::BoundedNearest::groups(d_)),
+            linalg::BoundedNearest::groups(d_)};
   }
   void release_bounds(std::int64_t first_block, std::int64_t n) const {
     if (room_.slots() >= data_.rows.n_blocks()) return;  // there is room for all of them

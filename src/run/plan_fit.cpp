@@ -26,7 +26,10 @@ struct Passes {
 Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models::KMeansPlan& plan) {
   const std::int64_t lloyd_min = 2;  // the last pass is for the objective
   const std::int64_t lloyd_max = options.max_iter + 1;
-  const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);  // moments, assignment, copying
+  if (plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled))
+    return {2, 2};  // copying, assignment
+  // Moments, assignment, copying.
+  const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);
   if (plan.scheme.sampled) {
     const std::int64_t groups = core::ceil_div(plan.scheme.refined_runs, plan.refined_together);
     const std::int64_t raced = plan.scheme.refined_runs > 1 ? models::kRaceIterations : 0;

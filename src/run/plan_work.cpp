@@ -16,10 +16,10 @@
 namespace phase0::run {
 namespace {
 
-/// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md): rows long enough
-/// for bounds settle sooner.
-constexpr double kExpectedIterations = 95;
-constexpr double kExpectedBounded = 70;
+/// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md); and that of rows
+/// of few features, which come to rest later.
+constexpr double kExpectedIterations = 70;
+constexpr double kExpectedOfFew = 95;
 
 /// Nearest of `k` centroids, by the fast path.
 void nearest(double n, double d, double k, const Range& times, Work& work) {
@@ -31,20 +31,26 @@ void nearest(double n, double d, double k, const Range& times, Work& work) {
 /// (bench/README.md, k-means). Of several runs in lockstep a row is loaded when one of them asks for it.
 constexpr double kUnsettled = 0.2;
 constexpr double kBoundedProducts = 0.03;
+constexpr double kBoundedProductsOfFew = 0.3;  ///< of few features, with one group
+
+bool has_few_features(const Rows& rows) {
+  return linalg::BoundedNearest::groups(static_cast<std::int64_t>(rows.d)) == 1;
+}
 
 /// Scans of Lloyd's iterations of `runs` in lockstep, the one for the objective among them.
-void lloyd(const Rows& rows, double k, double runs, const Range& scans, bool bounded, Work& work) {
+void lloyd(const Rows& rows, double k, double runs, const Range& scans, Work& work) {
+  const bool few = has_few_features(rows);
+  // The first scans look at all rows; at worst all do. The first ten make about three whole products.
   Range whole = scans;
+  whole.expected =
+      std::min(scans.expected, 3 + (few ? kBoundedProductsOfFew : kBoundedProducts) * scans.expected);
   Range loaded = scans;
-  if (bounded) {
-    // The first scans look at all rows; at worst all do. The first ten make about three whole products.
-    whole.expected = std::min(scans.expected, 3 + kBoundedProducts * scans.expected);
-    const double share = 1 - std::pow(1 - kUnsettled, runs);
-    loaded.expected = std::min(scans.expected, 2 + share * scans.expected);
-    const double bounds = as_double(sizeof(linalg::RowBounds)) * rows.n * runs;
-    work.bytes_read += bounds * scans;
-    work.bytes_written += kUnsettled * bounds * scans;
-  }
+  const double share = few ? 1 : 1 - std::pow(1 - kUnsettled, runs);
+  loaded.expected = std::min(scans.expected, 2 + share * scans.expected);
+  const double bounds =
+      as_double(linalg::BoundedNearest::bounds_bytes(static_cast<std::int64_t>(rows.d))) * rows.n * runs;
+  work.bytes_read += bounds * scans;
+  work.bytes_written += kUnsettled * bounds * scans;
   load(rows, loaded, work);
   nearest(rows.n, rows.d, k * runs, whole, work);
   work.add(Operation::kSum, rows.n * rows.d * runs * whole);
@@ -68,7 +74,7 @@ void restarts(const Rows& rows, double k, std::int64_t n_init, const models::KMe
   for (std::int64_t first = 0; first < n_init; first += plan.restarts_together) {
     const double runs = as_double(std::min(plan.restarts_together, n_init - first));
     seed(rows, k, runs, work);
-    lloyd(rows, k, runs, iterations + 1, plan.scheme.bounded, work);
+    lloyd(rows, k, runs, iterations + 1, work);
   }
 }
 
@@ -81,9 +87,9 @@ void refine(const Rows& rows, double k, const models::KMeansPlan& plan, const Ra
                     std::min(race, iterations.max)};
   for (std::int64_t first = 0; n_runs > 1 && first < n_runs; first += plan.refined_together) {
     const double runs = as_double(std::min(plan.refined_together, n_runs - first));
-    lloyd(rows, k, runs, raced, plan.scheme.bounded, work);
+    lloyd(rows, k, runs, raced, work);
   }
-  lloyd(rows, k, 1, iterations + -1 * raced + 1, plan.scheme.bounded, work);
+  lloyd(rows, k, 1, iterations + -1 * raced + 1, work);
 }
 
 void moments(const Rows& rows, Work& work) {
@@ -91,17 +97,23 @@ void moments(const Rows& rows, Work& work) {
   work.add(Operation::kMoment, rows.n * rows.d);
 }
 
-void kmeans(const Rows& rows, std::int64_t k_clusters, const KMeansOptions& options,
-            const models::KMeansPlan& plan, Work& work) {
+void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, const models::KMeansPlan& plan,
+            Work& work) {
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
-  const double expected = plan.scheme.bounded ? kExpectedBounded : kExpectedIterations;
+  const double expected = has_few_features(rows) ? kExpectedOfFew : kExpectedIterations;
   const Range iterations{std::min(2.0, most), std::min(expected, most), most};
+  const bool all_kept = plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled);
+  if (all_kept) {
+    load(rows, 1, work);
+    rows = in_memory(rows.n, rows.d);
+  }
   moments(rows, work);
   Rows seen = rows;
-  if (plan.scheme.gathered) {
-    seen = stored(as_double(plan.scheme.restart_rows), rows.d);
+  if (plan.scheme.sampled || (plan.scheme.gathered && !all_kept)) {
     load(rows, 1, work);
+    const double n = as_double(plan.scheme.restart_rows);
+    seen = plan.restart_rows_kept ? in_memory(n, rows.d) : stored(n, rows.d);
     work.bytes_written += seen.n * seen.row_bytes;
   }
   restarts(seen, k, options.n_init, plan, iterations, work);

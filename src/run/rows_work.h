@@ -33,6 +33,10 @@ inline Rows stored(double n, double d) {
   return {n, d, kValue * d, 0};
 }
 
+inline Rows in_memory(double n, double d) {
+  return {n, d, 0, 0};
+}
+
 /// Rows of one lag's features with the storage of the run. Frames of a context are read once per pass.
 class FeatureRows {
  public:

@@ -91,38 +91,57 @@ TEST(Kernels, NormsAndDistancesMatchFloat64) {
   }
 }
 
+void expect_scores(const float* x, const std::vector<float>& packed, const std::vector<float>& norms,
+                   std::int64_t d, std::vector<float> scores, const LeastTwo& found) {
+  const std::int64_t n = std::ssize(norms);
+  for (std::int64_t c = 0; c < n; ++c) {
+    double score = norms[static_cast<std::size_t>(c)];
+    double size = std::abs(score);
+    for (std::int64_t j = 0; j < d; ++j) {
+      const double product =
+          static_cast<double>(x[j]) * static_cast<double>(packed[static_cast<std::size_t>(j * n + c)]);
+      score += product;
+      size += std::abs(product);
+    }
+    EXPECT_NEAR(scores[static_cast<std::size_t>(c)], score, static_cast<double>(d / 2 + 8) * 0x1p-24 * size);
+  }
+  const float of_column = scores[static_cast<std::size_t>(found.column)];
+  std::sort(scores.begin(), scores.end());
+  EXPECT_EQ(found.least, scores[0]);
+  EXPECT_EQ(found.second, scores[1]);
+  EXPECT_EQ(of_column, scores[0]);
+}
+
 TEST(Kernels, FloatDistancesAndScoresMatchFloat64) {
   core::Random random(13);
   for (const std::int64_t d : {1, 3, 8, 31, 32, 40, 513}) {
     constexpr std::int64_t kColumns = 24;
-    std::vector<float> x(static_cast<std::size_t>(d));
+    std::vector<float> x(static_cast<std::size_t>(kScoreRows * d));
     std::vector<float> packed(static_cast<std::size_t>(d * kColumns));
     std::vector<float> norms(kColumns);
     for (auto* values : {&x, &packed, &norms}) {
       for (float& value : *values) value = static_cast<float>(random.normal());
     }
     for (const Kernels* table : available_kernels()) {
-      const double exact = table->squared_distance(x.data(), packed.data(), d);
-      EXPECT_NEAR(table->squared_distance_float(x.data(), packed.data(), d), exact,
-                  static_cast<double>(d + 4) * 0x1p-24 * exact);
-      std::vector<float> scores(kColumns);
-      const LeastTwo found =
-          table->score_row(x.data(), packed.data(), norms.data(), kColumns, d, scores.data());
-      for (std::int64_t c = 0; c < kColumns; ++c) {
-        double score = norms[c];
-        double size = std::abs(score);
-        for (std::int64_t j = 0; j < d; ++j) {
-          const double product = static_cast<double>(x[j]) * static_cast<double>(packed[j * kColumns + c]);
-          score += product;
-          size += std::abs(product);
+      const double distance = table->squared_distance(x.data(), packed.data(), d);
+      EXPECT_NEAR(table->squared_distance_float(x.data(), packed.data(), d), distance,
+                  static_cast<double>(d + 4) * 0x1p-24 * distance);
+      for (const std::int64_t n_rows : {std::int64_t{1}, kScoreRows}) {
+        std::vector<std::vector<float>> scores(static_cast<std::size_t>(n_rows),
+                                               std::vector<float>(kColumns));
+        const float* rows[kScoreRows];
+        float* out[kScoreRows];
+        for (std::int64_t r = 0; r < n_rows; ++r) {
+          rows[r] = x.data() + r * d;
+          out[r] = scores[static_cast<std::size_t>(r)].data();
         }
-        EXPECT_NEAR(scores[c], score, static_cast<double>(d / 4 + 8) * 0x1p-24 * size);
+        LeastTwo found[kScoreRows];
+        const auto kernel = n_rows == 1 ? table->score_row : table->score_rows;
+        kernel(rows, packed.data(), norms.data(), kColumns, d, out, found);
+        for (std::int64_t r = 0; r < n_rows; ++r) {
+          expect_scores(rows[r], packed, norms, d, scores[static_cast<std::size_t>(r)], found[r]);
+        }
       }
-      std::vector<float> sorted = scores;
-      std::sort(sorted.begin(), sorted.end());
-      EXPECT_EQ(found.least, sorted[0]);
-      EXPECT_EQ(found.second, sorted[1]);
-      EXPECT_EQ(scores[static_cast<std::size_t>(found.column)], sorted[0]);
     }
   }
 }

@@ -24,6 +24,7 @@ struct Answer {
   alignas(64) float score[kMostTileRows];
   alignas(64) std::int32_t column[kMostTileRows];
   alignas(64) std::int32_t n_within[kMostTileRows];
+  alignas(64) float second[kMostTileRows];
 };
 
 Answer run(const NearestKernel& product, const std::vector<float>& x, const std::vector<float>& centroids,
@@ -44,7 +45,7 @@ Answer run(const NearestKernel& product, const std::vector<float>& x, const std:
   product.pack_rows(x.data(), zeros.data(), std::ssize(x) / d, d, tile.data(), row_norms);
   Answer answer;
   product.nearest(tile.data(), packed.data(), padded_norms.data(), padded, d, gap, answer.score,
-                  answer.column, answer.n_within, Prefetch{});
+                  answer.column, answer.n_within, answer.second, Prefetch{});
   return answer;
 }
 
@@ -131,6 +132,9 @@ TEST(NearestKernel, CandidatesAreTheScoresWithinTheGap) {
           }
           if (answer.n_within[r] == 1) {
             EXPECT_EQ(scores[static_cast<std::size_t>(answer.column[r])], least);
+            scores.push_back(std::numeric_limits<float>::infinity());  // of no centroid, when there is one
+            std::partial_sort(scores.begin(), scores.begin() + 2, scores.end());
+            EXPECT_EQ(answer.second[r], scores[1]);
           }
         }
       }

@@ -129,6 +129,8 @@ TEST(KMeans, SameBitsForAnyThreadCountBudgetAndKernels) {
   EXPECT_EQ(needed(8, 0).minimum_bytes, minimum);  // more threads never mean more than the budget
   EXPECT_EQ(needed(3, minimum).planned_bytes, minimum);
   EXPECT_GT(needed(3, std::int64_t{1} << 30).planned_bytes, minimum);
+  EXPECT_FALSE(needed(3, minimum).restart_rows_kept);
+  EXPECT_TRUE(needed(3, std::int64_t{1} << 30).restart_rows_kept);
   for (const int threads : {1, 3}) {
     Machine small(threads, core::MemoryBudget::kBaseBytes + minimum);  // one restart at a time, one worker
     expect_same(small);
@@ -141,7 +143,8 @@ TEST(KMeans, FailedAllocationsChangeNothing) {
   const std::int64_t n = 100'000;  // 7 blocks
   const auto x = blobs(n, 3, 30, 0.0);
   const auto source = data::matrix_source(testing::matrix(x, 3));
-  Machine machine(3);
+  const std::int64_t kept = plan_kmeans(source->shape(), 30, task_for(30).options, 3, 1 << 30).planned_bytes;
+  Machine machine(3, core::MemoryBudget::kBaseBytes + kept - 1);  // no room for a copy: every scan loads
   const KMeansModel reference = fit_kmeans(*source, task_for(30), machine.execution);
   // In the middle of chunks, of which other blocks were worked on already.
   const test::FailingSource failing(*source, [](std::int64_t load) {
@@ -203,8 +206,11 @@ TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
     }
   }
   EXPECT_EQ(n_behind, 2);
-  // One run at a time.
+  EXPECT_TRUE(
+      plan_kmeans(source->shape(), 24, task.options, 2, machine.execution.memory.free_bytes()).rows_kept);
+  // One run at a time, the rows read by every scan.
   const std::int64_t minimum = plan_kmeans(source->shape(), 24, task.options, 1, 0).minimum_bytes;
+  EXPECT_FALSE(plan_kmeans(source->shape(), 24, task.options, 1, minimum).rows_kept);
   Machine small(1, core::MemoryBudget::kBaseBytes + minimum);
   const KMeansModel same = fit_kmeans(*source, task, small.execution);
   EXPECT_EQ(same.centroids, model.centroids);
