@@ -91,7 +91,7 @@ CASES = [
     Case(5_000, 64, 8, 8, 2, "minimum", "window"),
     Case(5_000, 64, 8, 8, 8, "4GiB", "dense"),
 ]
-SMALL = [CASES[28], CASES[29], Case(20_000, 64, 4, 16, 8, "minimum", "dense"),
+SMALL = [CASES[13], CASES[28], CASES[29], Case(20_000, 64, 4, 16, 8, "minimum", "dense"),
          Case(20_000, 64, 4, 16, 2, "256MiB", "window"), Case(20_000, 64, 4, 16, 1, "minimum", "window", "sample")]
 
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "core/check.h"
 #include "core/checked.h"
@@ -74,17 +75,30 @@ GroupSums Reduction::result() const {
   return {all_.count, n_clusters_, all_.norm, within_, all_.deviation()};
 }
 
+TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares,
+                                 std::span<double> zeros)
+    : n_clusters_(n_clusters),
+      n_planes_(n_planes),
+      rows_(static_cast<std::size_t>(n_clusters * n_planes)),
+      sums_(zeros.data()),
+      squares_(with_squares ? zeros.data() + n_clusters * n_planes * kTileWidth : nullptr) {
+  PHASE0_CHECK(std::ssize(zeros) == n_values(n_clusters, n_planes, with_squares));
+}
+
 TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares)
-    : n_clusters_(n_clusters), n_planes_(n_planes) {
-  const std::int64_t slots = core::checked_mul(n_clusters, n_planes);
-  rows_.resize(static_cast<std::size_t>(slots));
-  sums_ = core::ZeroedBuffer<double>(core::checked_mul(slots, kTileWidth));
-  if (with_squares) squares_ = core::ZeroedBuffer<double>(slots * kTileWidth);
+    : TileAccumulator(n_clusters, n_planes, with_squares,
+                      core::ZeroedBuffer<double>(n_values(n_clusters, n_planes, with_squares))) {}
+
+TileAccumulator::TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares,
+                                 core::ZeroedBuffer<double> own)
+    : TileAccumulator(n_clusters, n_planes, with_squares,
+                      std::span(own.data(), static_cast<std::size_t>(own.size()))) {
+  own_ = std::move(own);
 }
 
 void TileAccumulator::add(std::span<const Entry> entries, const double* z, const double* norms) {
   linalg::kernels().add_to_slots(entries.data(), std::ssize(entries), z, norms,
-                                 {rows_.data(), sums_.data(), squares_.data()});
+                                 {rows_.data(), sums_, squares_});
 }
 
 TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_t> planes) const {
@@ -95,7 +109,7 @@ TileSums TileAccumulator::pool(std::int64_t cluster, std::span<const std::int32_
     if (rows.count == 0) continue;
     pooled.count += rows.count;
     pooled.norm += rows.norm;
-    linalg::kernels().add_tile(sums_.data() + slot * kTileWidth, pooled.sum.data());
+    linalg::kernels().add_tile(sums_ + slot * kTileWidth, pooled.sum.data());
   }
   return pooled;
 }
@@ -104,7 +118,7 @@ TileRow TileAccumulator::pool_squares(std::int64_t cluster, std::span<const std:
   TileRow pooled{};
   for (const std::int32_t plane : planes) {
     const std::int64_t slot = cluster * n_planes_ + plane;
-    linalg::kernels().add_tile(squares_.data() + slot * kTileWidth, pooled.data());
+    linalg::kernels().add_tile(squares_ + slot * kTileWidth, pooled.data());
   }
   return pooled;
 }
@@ -117,7 +131,7 @@ GroupSums TileAccumulator::reduce(std::span<const std::int32_t> clusters,
 }
 
 EntropySums TileAccumulator::entropy(std::span<const std::int32_t> planes, std::int64_t width) const {
-  PHASE0_CHECK(!squares_.empty() || n_clusters_ == 0);
+  PHASE0_CHECK(squares_ != nullptr || n_clusters_ == 0);
   EntropySums result;
   TileSums all;
   TileRow all_squares{};
@@ -149,9 +163,13 @@ void TileAccumulator::clear(std::span<const std::int32_t> clusters) {
   for (const std::int32_t cluster : clusters) {
     const std::int64_t first = cluster * n_planes_;
     std::fill_n(rows_.begin() + first, n_planes_, linalg::SlotRows{});
-    std::fill_n(sums_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
-    if (!squares_.empty()) std::fill_n(squares_.data() + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    std::fill_n(sums_ + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
+    if (squares_ != nullptr) std::fill_n(squares_ + first * kTileWidth, n_planes_ * kTileWidth, 0.0);
   }
+}
+
+std::int64_t TileAccumulator::n_values(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares) {
+  return core::checked_mul(core::checked_mul(n_clusters, n_planes), kTileWidth * (with_squares ? 2 : 1));
 }
 
 std::int64_t TileAccumulator::bytes(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares) {

@@ -71,6 +71,9 @@ struct EntropySums {
 /// the planes whose sum is the set of rows asked for. Not thread-safe.
 class TileAccumulator {
  public:
+  /// In `n_values(..)` zeros of the caller's, which must outlive it.
+  TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares, std::span<double> zeros);
+  /// In memory of its own.
   TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares);
 
   /// z: [chunk rows, kTileWidth], zero in columns beyond the last dimension; norms: |z|^2 of each row of the
@@ -90,16 +93,20 @@ class TileAccumulator {
 
   std::int64_t n_clusters() const { return n_clusters_; }
   std::int64_t n_planes() const { return n_planes_; }
+  static std::int64_t n_values(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares);
   static std::int64_t bytes(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares);
 
  private:
+  TileAccumulator(std::int64_t n_clusters, std::int64_t n_planes, bool with_squares,
+                  core::ZeroedBuffer<double> own);
   TileRow pool_squares(std::int64_t cluster, std::span<const std::int32_t> planes) const;
 
   std::int64_t n_clusters_;
   std::int64_t n_planes_;
   std::vector<linalg::SlotRows> rows_;  ///< [slot]
-  core::ZeroedBuffer<double> sums_;     ///< [slot, kTileWidth]
-  core::ZeroedBuffer<double> squares_;  ///< the same, or empty
+  core::ZeroedBuffer<double> own_;      ///< or empty
+  double* sums_;                        ///< [slot, kTileWidth]
+  double* squares_;                     ///< the same, or null
 };
 
 }  // namespace phase0::analysis

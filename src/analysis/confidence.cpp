@@ -57,6 +57,7 @@ std::int64_t count_included(const CellSlice& input) {
 
 ConfidenceCuts find_cuts(const CellSlice& input) {
   ConfidenceCuts cuts;
+  if (input.table.n_effective() == 0) return cuts;
   cuts.n_rows = count_included(input);
   if (cuts.n_rows == 0) return cuts;
   std::vector<std::int64_t> ranks;
@@ -87,14 +88,13 @@ std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitI
       cuts_in_parallel(n_rows, execution.pool.size(), execution.memory.free_bytes());
   const core::Reservation reservation(execution.memory, parallel * confidence_cuts_bytes(n_rows),
                                       "the confidence curves");
-  for (std::int64_t first = 0; first < n_items; first += parallel) {
+  const core::WorkerLimit limit(execution.pool, static_cast<int>(parallel));
+  execution.pool.run(n_items, [&](std::int64_t i, int /*worker*/) {
     execution.check_stop();
-    execution.pool.run(std::min(parallel, n_items - first), [&](std::int64_t i, int /*worker*/) {
-      const auto item = static_cast<std::size_t>(first + i);
-      const std::size_t cell = item / slices.size();
-      result[item] = find_cuts({SliceSet({slices[item % slices.size()]}), split, *cells[cell], tables[cell]});
-    });
-  }
+    const auto item = static_cast<std::size_t>(i);
+    const std::size_t cell = item / slices.size();
+    result[item] = find_cuts({SliceSet({slices[item % slices.size()]}), split, *cells[cell], tables[cell]});
+  });
   return result;
 }
 

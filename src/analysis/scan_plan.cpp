@@ -18,6 +18,11 @@ constexpr std::int64_t kWideBlocks = 8;
 constexpr std::int64_t kMaxMappedBytes = std::int64_t{64} << 20;
 /// One fault may map so much around a page (store/mapped.cpp).
 constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
+/// Every chunk passes all sums through the cache: one of a quarter of their size makes that the smaller part.
+constexpr std::int64_t kSumsPerChunk = 4;
+constexpr std::int64_t kSpareShare = 4;
+constexpr std::int64_t kLeastHelpful = std::int64_t{16} << 20;
+constexpr std::int64_t kMostHelpful = std::int64_t{64} << 20;
 constexpr std::int64_t kFloatBytes = 4;
 constexpr std::int64_t kDoubleBytes = 8;
 
@@ -36,6 +41,12 @@ core::ScanNeed added_need(const ScanShape& shape, const Unit& unit, const Unit* 
   const bool mapped = previous != nullptr && previous->cell == unit.cell && reads_ids(*previous);
   if (reads_ids(unit) && !mapped) need.fixed_bytes += mapped_cell_bytes(shape.n_rows);
   return need;
+}
+
+/// Of blocks in flight, beside so many bytes of sums. Not near the budget, where scans keep less in flight.
+std::int64_t helpful_bytes(std::int64_t sums_bytes, std::int64_t free_bytes) {
+  const std::int64_t spare = std::max<std::int64_t>(free_bytes - sums_bytes, 0) / kSpareShare;
+  return std::clamp(std::min(sums_bytes / kSumsPerChunk, spare), kLeastHelpful, kMostHelpful);
 }
 
 core::ScanNeed sum(const core::ScanNeed& a, const core::ScanNeed& b) {
@@ -101,6 +112,15 @@ std::int64_t unit_clusters(const ScanShape& shape, const Unit& unit) {
                                           : shape.n_clusters[static_cast<std::size_t>(unit.cell)];
 }
 
+std::int64_t unit_planes(const ScanShape& shape, const Unit& unit) {
+  return unit.kind == UnitKind::kConfidence ? kCurvePoints : shape.n_planes;
+}
+
+std::int64_t unit_values(const ScanShape& shape, const Unit& unit) {
+  return TileAccumulator::n_values(unit_clusters(shape, unit), unit_planes(shape, unit),
+                                   unit.kind == UnitKind::kObserved);
+}
+
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit) {
   const std::int64_t clusters = unit_clusters(shape, unit);
   const auto sums = static_cast<std::int64_t>(sizeof(GroupSums));
@@ -146,6 +166,7 @@ std::vector<Scan> pack(const ScanShape& shape, std::span<const Unit> units, core
     }
     scans.push_back({i, 1, sum(scan_base_need(shape), added_need(shape, units[i], nullptr))});
   }
+  for (Scan& scan : scans) scan.need.helpful_bytes = helpful_bytes(scan.need.fixed_bytes, free_bytes);
   return scans;
 }
 

@@ -60,6 +60,10 @@ std::vector<Unit> list_units(const ScanShape& shape);
 core::ScanNeed scan_base_need(const ScanShape& shape);
 /// Clusters, or pieces, that the unit's accumulator tells apart.
 std::int64_t unit_clusters(const ScanShape& shape, const Unit& unit);
+/// Planes of it.
+std::int64_t unit_planes(const ScanShape& shape, const Unit& unit);
+/// Values that it sums up, TileAccumulator::n_values.
+std::int64_t unit_values(const ScanShape& shape, const Unit& unit);
 /// Bytes of a unit's accumulator and result.
 std::int64_t unit_bytes(const ScanShape& shape, const Unit& unit);
 /// Entries that a row has at most in a unit's stream.

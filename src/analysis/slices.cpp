@@ -11,14 +11,16 @@ namespace {
 
 constexpr std::size_t kMaxSlices = 64;
 
-bool belongs(const SliceOptions& slice, double pos_frac, bool high_energy) {
+bool belongs(const SliceOptions& slice, std::int64_t t, std::int64_t n_frames, bool high_energy) {
   switch (slice.filter) {
     case SliceFilterKind::kAll:
       return true;
     case SliceFilterKind::kEnergyAboveMedian:
       return high_energy;
-    case SliceFilterKind::kPosFrac:
+    case SliceFilterKind::kPosFrac: {
+      const double pos_frac = static_cast<double>(t) / static_cast<double>(n_frames);
       return slice.pos_frac_min <= pos_frac && pos_frac <= slice.pos_frac_max;
+    }
   }
   return false;
 }
@@ -62,10 +64,9 @@ std::int64_t SliceSet::all_slice() const {
 }
 
 std::uint64_t SliceSet::mask(std::int64_t t, std::int64_t n_frames, bool high_energy) const {
-  const double pos_frac = static_cast<double>(t) / static_cast<double>(n_frames);
   std::uint64_t mask = 0;
   for (std::size_t i = 0; i < slices_.size(); ++i) {
-    mask |= static_cast<std::uint64_t>(belongs(slices_[i], pos_frac, high_energy)) << i;
+    mask |= static_cast<std::uint64_t>(belongs(slices_[i], t, n_frames, high_energy)) << i;
   }
   return mask;
 }

@@ -12,6 +12,7 @@
 #include "core/checked.h"
 #include "core/clock.h"
 #include "core/scan_room.h"
+#include "core/zeroed_buffer.h"
 
 namespace phase0::analysis {
 namespace {
@@ -30,6 +31,7 @@ class ChunkData {
     blocks_.resize(static_cast<std::size_t>(pool.size()));
     z_.resize(shape_.n_tiles() * rows_ * kTileWidth);
     norms_.resize(shape_.n_tiles() * rows_);
+    core::prefer_huge_pages(z_.data(), z_.size() * static_cast<std::int64_t>(sizeof(double)));
     masks_.resize(static_cast<std::size_t>(rows_));
     pool.run(static_cast<std::int64_t>(chunk.loads.size()), [&](std::int64_t i, int worker) {
       load_range(chunk.loads[static_cast<std::size_t>(i)], blocks_[static_cast<std::size_t>(worker)]);
@@ -107,11 +109,7 @@ class UnitGroup {
       }
       stream_of_.push_back(streams_.size() - 1);
     }
-    units_.resize(units.size());
-    pool.run(std::ssize(units), [&](std::int64_t i, int /*worker*/) {
-      const auto u = static_cast<std::size_t>(i);
-      units_[u] = std::make_unique<UnitWork>(work, shape, units[u]);
-    });
+    add_units(shape, units, pool);
     entries_.resize(streams_.size());
     for (std::size_t i = 0; i < units.size(); ++i) by_tile_.push_back(i);
     // Tile-major, so that threads share a tile of deltas in the cache.
@@ -131,7 +129,10 @@ class UnitGroup {
   void consume(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(streams_.size()), [&](std::int64_t i, int /*worker*/) {
       const auto s = static_cast<std::size_t>(i);
-      streams_[s]->fill({&chunk, data.masks()}, entries_[s]);
+      // Filled where no other worker's vector shares the cache line of its end.
+      std::vector<Entry> own = std::move(entries_[s]);
+      streams_[s]->fill({&chunk, data.masks()}, own);
+      entries_[s] = std::move(own);
     });
     pool.run(static_cast<std::int64_t>(units_.size()), [&](std::int64_t i, int /*worker*/) {
       const std::size_t u = by_tile_[static_cast<std::size_t>(i)];
@@ -142,6 +143,7 @@ class UnitGroup {
   void finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(units_.size()),
              [&](std::int64_t i, int /*worker*/) { units_[static_cast<std::size_t>(i)]->finish(); });
+    sums_ = {};
     for (const auto& unit : units_) unit->merge_into(cells);
   }
   void release_maps() const {
@@ -156,7 +158,27 @@ class UnitGroup {
   }
 
  private:
+  /// All sums in one piece: huge pages fit it, and it is given back at once.
+  void add_units(const ScanShape& shape, std::span<const Unit> units, core::ThreadPool& pool) {
+    std::vector<std::int64_t> first = {0};
+    for (const Unit& unit : units) first.push_back(core::checked_add(first.back(), unit_values(shape, unit)));
+    sums_ = core::ZeroedBuffer<double>(first.back(), core::Pages::kOnRequest);
+    units_.resize(units.size());
+    pool.run(core::ceil_div(first.back(), kPieceValues), [&](std::int64_t piece, int /*worker*/) {
+      const std::int64_t begin = piece * kPieceValues;
+      sums_.bring_in(begin, std::min(kPieceValues, first.back() - begin));
+    });
+    pool.run(std::ssize(units), [&](std::int64_t i, int /*worker*/) {
+      const auto u = static_cast<std::size_t>(i);
+      const auto n = static_cast<std::size_t>(first[u + 1] - first[u]);
+      units_[u] = std::make_unique<UnitWork>(work_, shape, units[u], std::span(sums_.data() + first[u], n));
+    });
+  }
+
+  static constexpr std::int64_t kPieceValues = std::int64_t{1} << 20;
+
   const SplitWork& work_;
+  core::ZeroedBuffer<double> sums_;  ///< of all units
   std::vector<std::unique_ptr<UnitWork>> units_;
   std::vector<std::unique_ptr<EntryStream>> streams_;
   std::vector<std::vector<Entry>> entries_;    ///< [stream], of the current chunk
@@ -281,7 +303,8 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   const core::TaskScope task(execution.observer, "analyze " + work.name,
                              shape.n_rows * static_cast<std::int64_t>(scans.size()));
   for (const Scan& scan : scans) {
-    core::ScanRoom room(execution, scan.need, {"the sums of the analysis", shape.dim, shape.n_blocks()});
+    core::ScanRoom room(execution, scan.need,
+                        {"the sums of the analysis", shape.dim, shape.n_blocks(), true});
     UnitScan(work, shape, units.subspan(scan.first, scan.count), room).run(cells);
     checkpoint.save_when_due([&](core::ByteSink& sink) {
       put_cell_sums(sink, cells);

@@ -15,12 +15,11 @@ void add_tiles(std::vector<Sums>& into, std::span<const Sums> tile) {
 
 }  // namespace
 
-UnitWork::UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& unit)
+UnitWork::UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& unit, std::span<double> zeros)
     : work_(work),
       unit_(unit),
       width_(shape.tile_width(unit.tile)),
-      sums_(unit_clusters(shape, unit), unit.kind == UnitKind::kConfidence ? kCurvePoints : shape.n_planes,
-            unit.kind == UnitKind::kObserved) {
+      sums_(unit_clusters(shape, unit), unit_planes(shape, unit), unit.kind == UnitKind::kObserved, zeros) {
   if (unit.kind != UnitKind::kSpeakers) return;
   is_touched_.assign(static_cast<std::size_t>(sums_.n_clusters()), 0);
   touched_.reserve(is_touched_.size());

@@ -11,7 +11,8 @@ namespace phase0::analysis {
 /// Not thread-safe; different units may work at the same time.
 class UnitWork {
  public:
-  UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& unit);
+  /// `zeros`: unit_values(..) of them, for its sums; needed until `finish`.
+  UnitWork(const SplitWork& work, const ScanShape& shape, const Unit& unit, std::span<double> zeros);
 
   const Unit& unit() const { return unit_; }
   /// z [chunk rows, kTileWidth] and norms [chunk rows] of the unit's tile.

@@ -28,10 +28,12 @@ ScanSize widest_scan(const ScanNeed& need, std::int64_t n_blocks, int threads, s
   while (size.workers < most_workers && need.bytes(size.workers + 1, size.workers + 1) <= free_bytes) {
     ++size.workers;
   }
-  size.blocks = kHelpfulBlocksPerWorker * size.workers;
+  size.blocks =
+      need.helpful_bytes > 0 ? std::max<std::int64_t>(n_blocks, 1) : kHelpfulBlocksPerWorker * size.workers;
   if (need.block_bytes > 0) {
+    const std::int64_t helpful_bytes = need.helpful_bytes > 0 ? need.helpful_bytes : kHelpfulBytes;
     const std::int64_t helpful =
-        std::max(kLeastBlocksPerWorker * size.workers, kHelpfulBytes / need.block_bytes);
+        std::max(kLeastBlocksPerWorker * size.workers, helpful_bytes / need.block_bytes);
     const std::int64_t fitting = (free_bytes - need.bytes(0, size.workers)) / need.block_bytes;
     size.blocks = std::min({size.blocks, helpful, fitting});
   }

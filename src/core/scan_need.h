@@ -10,6 +10,8 @@ struct ScanNeed {
   std::int64_t fixed_bytes = 0;   ///< whatever is in flight
   std::int64_t block_bytes = 0;   ///< for each block in flight
   std::int64_t worker_bytes = 0;  ///< for each worker: its working copies
+  /// Blocks in flight help up to so many bytes; 0: where most scans stop gaining (widest_scan).
+  std::int64_t helpful_bytes = 0;
 
   /// Throws Error (kMemory) when it is more than a number can hold.
   std::int64_t bytes(std::int64_t blocks, int workers) const;
@@ -24,8 +26,8 @@ struct ScanSize {
 };
 
 /// The widest scan of `n_blocks` blocks that fits `free_bytes`, at least one block and one worker: as many of
-/// `threads` workers as fit with a block each, then blocks up to the point where more do not help (16 MiB of
-/// them or 2 for each worker, 32 for each worker at most).
+/// `threads` workers as fit with a block each, then blocks up to the point where more do not help: 2 for
+/// each worker, or `helpful_bytes` of them; without such a figure 16 MiB, and 32 for each worker at most.
 ScanSize widest_scan(const ScanNeed& need, std::int64_t n_blocks, int threads, std::int64_t free_bytes);
 
 /// Bytes of that scan: what `plan` prints and what the run reserves.

@@ -52,6 +52,7 @@ std::string ScanRoom::key() const {
 }
 
 ChunkTuner ScanRoom::tuner() const {
+  if (kind_.widest_first) return {size_.blocks, size_.blocks};
   std::int64_t start = kStartBlocksPerWorker * size_.workers;
   if (execution_.tuning != nullptr) {
     const auto known = execution_.tuning->find(key());

@@ -15,6 +15,9 @@ struct ScanKind {
   std::string name;             ///< `normaliser`, `k-means`, ...; also names the memory in messages
   std::int64_t row_values = 0;  ///< length of a row
   std::int64_t n_blocks = 0;
+  /// Begins with all blocks that there is room for, not with a few or with what was learnt: where every chunk
+  /// costs a pass over much that is held.
+  bool widest_first = false;
 };
 
 /// An algorithm's room to scan in, for one or many passes: it holds the reserved memory, limits the workers

@@ -31,6 +31,10 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
 void write_features(const std::string& path, const Options& options, const Latents& latents,
                     const SplitPlan& plan, core::Execution& execution, const std::string& progress_key);
 
+/// Workers that write dense features, at most: each holds a block of every kind and its pages of the file,
+/// and more do not make the disk faster.
+inline constexpr int kDenseWriters = 4;
+
 /// Memory of the parts of write_features, which follow one another.
 struct WriteMemory {
   std::int64_t staging_bytes = 0;  ///< 0 when the frames are used in place

@@ -162,6 +162,7 @@ class SplitWriter {
     std::vector<Column> columns = dense_columns(frames);
     const std::string task = group_.substr(1) + " features";
     const std::int64_t finished = progress.resume(columns[0].name, task, index_.n_rows());
+    const core::WorkerLimit limit(execution.pool, std::min(execution.pool.size(), kDenseWriters));
     ScanRoom room(execution, dense_need(index_, options_.context.window_size, dim_, frames.row_bytes()),
                   "dense features", delta->shape());
     std::vector<FeatureBlock> loaded(static_cast<std::size_t>(room.workers()));

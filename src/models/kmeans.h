@@ -60,7 +60,7 @@ inline constexpr std::int64_t kRaceIterations = 20;
 struct KMeansScheme {
   std::int64_t restart_rows = 0;  ///< rows that restarts see
   bool sampled = false;           ///< those are a sample
-  bool gathered = false;          ///< those are copied to a scratch file first
+  bool gathered = false;          ///< those are copied first: to memory, or a scratch file
   std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
 };
 KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);

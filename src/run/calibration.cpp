@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
 constexpr std::size_t kMaxMachines = 64;
 
@@ -97,9 +97,9 @@ void keep(const std::string& path, Json machines, const std::string& key, const 
 }  // namespace
 
 const char* name_of(Operation operation) {
-  constexpr const char* kNames[kOperations] = {
-      "mean",          "moment",         "shift", "score",    "product", "sum", "distance",
-      "float_product", "double_product", "order", "near_add", "far_add", "draw"};
+  constexpr const char* kNames[kOperations] = {"mean",  "moment",   "score",         "product",
+                                               "sum",   "distance", "float_product", "double_product",
+                                               "order", "near_add", "far_add",       "draw"};
   return kNames[static_cast<std::size_t>(operation)];
 }
 

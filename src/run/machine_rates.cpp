@@ -10,7 +10,6 @@
 
 #include "analysis/accumulator.h"
 #include "analysis/label_sampler.h"
-#include "core/aligned_buffer.h"
 #include "core/clock.h"
 #include "core/order_statistics.h"
 #include "core/random.h"
@@ -37,7 +36,7 @@ constexpr double kSecondsEach = 0.025;
 using Step = std::function<double()>;
 
 /// Seconds per unit of all workers together, each repeating a step of its own. The fastest repetition counts:
-/// whatever else runs on the machine only ever makes one slower.
+/// whatever else runs on the machine only ever makes one slower. More workers than CPUs take turns.
 double time_per_unit(core::ThreadPool& pool, const std::function<Step()>& make_step) {
   std::vector<double> rates(static_cast<std::size_t>(pool.size()), 0.0);
   pool.run(pool.size(), [&](std::int64_t item, int) {
@@ -52,7 +51,8 @@ double time_per_unit(core::ThreadPool& pool, const std::function<Step()>& make_s
       start = now;
     }
   });
-  return 1 / std::accumulate(rates.begin(), rates.end(), 0.0);
+  const double share = std::min(1.0, static_cast<double>(core::available_threads().count) / pool.size());
+  return 1 / (share * std::accumulate(rates.begin(), rates.end(), 0.0));
 }
 
 std::vector<float> normal_values(std::int64_t n) {
@@ -151,11 +151,6 @@ void time_rows(core::ThreadPool& pool, Calibration& result) {
   });
   set(Operation::kMoment,
       [](const float* x, std::int64_t n, std::int64_t d) { models::Moments(d).add(x, n); });
-  set(Operation::kShift, [](const float* x, std::int64_t n, std::int64_t d) {
-    core::AlignedBuffer<float> out(n * d);
-    core::AlignedBuffer<float> norms(n);
-    linalg::kernels().shift_and_norms(x, x, out.data(), norms.data(), n, d);
-  });
   set(Operation::kSum, [](const float* x, std::int64_t n, std::int64_t d) {
     std::vector<std::int64_t> sums(static_cast<std::size_t>(64 * d));
     for (std::int64_t r = 0; r < n; ++r)
@@ -210,7 +205,7 @@ void time_reading(const std::string& path, core::ThreadPool& pool, Calibration& 
   ::posix_fadvise(file.get(), 0, bytes, POSIX_FADV_DONTNEED);
   const store::MappedRegion region(path, 0, bytes, store::MapMode::kRead);
   result.cold_read_bytes_per_second = read_rate(region, pool);
-  for (int pass = 0; pass < 3; ++pass)
+  for (int pass = 0; pass < 8; ++pass)
     result.warm_read_bytes_per_second = std::max(result.warm_read_bytes_per_second, read_rate(region, pool));
 }
 

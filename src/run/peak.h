@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "core/memory.h"
@@ -29,8 +30,11 @@ class Peak {
     bytes_ = bytes;
     name_ = name;
   }
-  void consider(const std::string& name, const core::ScanNeed& need, std::int64_t n_blocks) {
-    consider(name, core::planned_bytes(need, n_blocks, threads_, free_), need.minimum_bytes());
+  /// `most_workers`: that the scan uses of the threads.
+  void consider(const std::string& name, const core::ScanNeed& need, std::int64_t n_blocks,
+                int most_workers = std::numeric_limits<int>::max()) {
+    consider(name, core::planned_bytes(need, n_blocks, std::min(threads_, most_workers), free_),
+             need.minimum_bytes());
   }
   void fill(StagePlan& plan) const {
     plan.memory = {

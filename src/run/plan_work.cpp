@@ -5,6 +5,7 @@
 #include <set>
 
 #include "analysis/clusters.h"
+#include "analysis/confidence.h"
 #include "analysis/slices.h"
 #include "linalg/bounded_nearest.h"
 #include "models/kmeans.h"
@@ -15,8 +16,10 @@
 namespace phase0::run {
 namespace {
 
-/// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md).
-constexpr double kExpectedIterations = 90;
+/// Where k-means with the usual tolerances ends, when `max_iter` lets it (bench/README.md); and that of rows
+/// of few features, which come to rest later.
+constexpr double kExpectedIterations = 70;
+constexpr double kExpectedOfFew = 95;
 
 /// Nearest of `k` centroids, by the fast path.
 void nearest(double n, double d, double k, const Range& times, Work& work) {
@@ -24,23 +27,31 @@ void nearest(double n, double d, double k, const Range& times, Work& work) {
   work.add(Operation::kProduct, n * k * d * times);
 }
 
-/// Of the rows and products of an iteration with bounds: what is still looked at on average. Measured on
-/// speech: from a third of the rows at first to some percent at the end.
-constexpr double kUnsettled = 0.25;
-constexpr double kBoundedProducts = 0.15;
-constexpr double kBoundedProductsOfFew = 0.4;  ///< of few features, with one group
+/// Of the rows and products of an iteration of one run with bounds: what is still looked at on average
+/// (bench/README.md, k-means). Of several runs in lockstep a row is loaded when one of them asks for it.
+constexpr double kUnsettled = 0.2;
+constexpr double kBoundedProducts = 0.03;
+constexpr double kBoundedProductsOfFew = 0.3;  ///< of few features, with one group
+
+bool has_few_features(const Rows& rows) {
+  return linalg::BoundedNearest::groups(static_cast<std::int64_t>(rows.d)) == 1;
+}
 
 /// Scans of Lloyd's iterations of `runs` in lockstep, the one for the objective among them.
-void lloyd(Rows rows, double k, double runs, const Range& scans, Work& work) {
-  const bool few = linalg::BoundedNearest::groups(static_cast<std::int64_t>(rows.d)) == 1;
-  const double products = few ? kBoundedProductsOfFew : kBoundedProducts;
-  const Range whole = {scans.min, std::min(scans.expected, 3 + products * scans.expected), scans.max};
-  rows.mean_values *= kUnsettled;
+void lloyd(const Rows& rows, double k, double runs, const Range& scans, Work& work) {
+  const bool few = has_few_features(rows);
+  // The first scans look at all rows; at worst all do. The first ten make about three whole products.
+  Range whole = scans;
+  whole.expected =
+      std::min(scans.expected, 3 + (few ? kBoundedProductsOfFew : kBoundedProducts) * scans.expected);
+  Range loaded = scans;
+  const double share = few ? 1 : 1 - std::pow(1 - kUnsettled, runs);
+  loaded.expected = std::min(scans.expected, 2 + share * scans.expected);
   const double bounds =
       as_double(linalg::BoundedNearest::bounds_bytes(static_cast<std::int64_t>(rows.d))) * rows.n * runs;
   work.bytes_read += bounds * scans;
   work.bytes_written += kUnsettled * bounds * scans;
-  load(rows, scans, work);
+  load(rows, loaded, work);
   nearest(rows.n, rows.d, k * runs, whole, work);
   work.add(Operation::kSum, rows.n * rows.d * runs * whole);
   work.add(Operation::kDistance, rows.n * rows.d * runs);
@@ -52,7 +63,6 @@ void seed(const Rows& rows, double k, double runs, Work& work) {
   const double trials = 2 + std::floor(std::log(k));
   const double rounds = k - 1;
   load(rows, 2 * rounds, work);
-  work.add(Operation::kShift, rows.n * rows.d * 2 * rounds);
   nearest(rows.n, rows.d, runs * (1 + trials), rounds, work);
   work.bytes_read += rows.n * kValue * runs * 2 * rounds;  // distances so far, in a scratch file
   work.bytes_written += rows.n * kValue * runs * rounds;
@@ -91,7 +101,8 @@ void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, co
             Work& work) {
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
-  const Range iterations{std::min(2.0, most), std::min(kExpectedIterations, most), most};
+  const double expected = has_few_features(rows) ? kExpectedOfFew : kExpectedIterations;
+  const Range iterations{std::min(2.0, most), std::min(expected, most), most};
   const bool all_kept = plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled);
   if (all_kept) {
     load(rows, 1, work);
@@ -139,6 +150,13 @@ void add_values(double n, double d, double adds, double sums_bytes, Work& work) 
   const double far = std::clamp(std::log(sums_bytes / kNear) / std::log(kFar / kNear), 0.0, 1.0);
   work.add(Operation::kFarAdd, far * n * d * adds);
   work.add(Operation::kNearAdd, (1 - far) * n * d * adds);
+}
+
+/// Sums of all clusters of a cell, or of all cells, put together at the end of a split for `groups` of
+/// planes.
+void reduce(double clusters, double d, double planes, double groups, Work& work) {
+  work.bytes_read += 2 * 8 * clusters * d * planes;  // zeroed, and read
+  work.add(Operation::kNearAdd, clusters * d * groups);
 }
 
 }  // namespace
@@ -209,16 +227,28 @@ Work analyze_work(const Session& session, const Workload& workload, std::int64_t
   load(features.delta(n), as_double(scans), work);
   add_values(n, d, 2.0 * as_double(scans), 0x1p20, work);  // normalised, and its norm
   const double permutations = as_double(options.metrics.permutations);
+  constexpr double kSplits = 2;
+  const double slices = as_double(std::ssize(options.slices));
+  const double points = as_double(analysis::kCurvePoints);
   double pieces_bytes = 0;
+  double pieces = 0;
   const double most =
       as_double(workload.n_train / std::max<std::int64_t>(options.clustering.min_cluster_size, 1));
   for (const auto& condition : options.clustering.conditions) {
-    const double clusters = std::min(as_double(analysis::possible_clusters(condition)), most);
+    // The fewer rows there are for each, the fewer of the possible clusters are effective.
+    const double possible = as_double(analysis::possible_clusters(condition));
+    const double clusters = possible * std::min(1.0, (most / possible) * (most / possible));
     const double sums_bytes = clusters * planes * 64 * 8;
     // The ids (with squares) and the speakers; the curve adds to every slice.
     add_values(n, d, n_lags(session) * (3 * adds + shares), sums_bytes, work);
     pieces_bytes += n_lags(session) * sums_bytes;
+    pieces += n_lags(session) * clusters;
+    // The ids and the speakers; of every curve each point from all planes up to its own.
+    reduce(n_lags(session) * clusters, d, 3 * planes, kSplits * 3 * planes, work);
+    reduce(n_lags(session) * clusters, d, slices * points, kSplits * slices * points * (points + 1) / 2,
+           work);
   }
+  reduce(permutations * pieces, d, planes, kSplits * (planes + slices * cells), work);
   // The permutations of all cells together.
   add_values(n, d, permutations * adds, pieces_bytes, work);
   work.add(Operation::kDraw, n * permutations);

@@ -141,7 +141,10 @@ StagePlan plan_collect(const Session& session, const Workload& workload) {
   peak.consider("checking input", workload.check, workload.check_blocks);
   peak.consider("staging frames", workload.write.staging_bytes, workload.write.staging_bytes);
   peak.consider("energy and row index", workload.write.rows_bytes, workload.write.rows_bytes);
-  if (dense) peak.consider("dense features in flight", workload.write.dense, workload.write.dense_blocks);
+  if (dense) {
+    peak.consider("dense features in flight", workload.write.dense, workload.write.dense_blocks,
+                  data::kDenseWriters);
+  }
   peak.fill(plan);
   set_traffic(collect_work(session, workload), plan);
   return plan;

@@ -10,7 +10,6 @@ namespace phase0::run {
 enum class Operation : std::size_t {
   kMean,           ///< a value of a frame added into a mean
   kMoment,         ///< a value of a row, column moments
-  kShift,          ///< a value of a row, shifted and squared
   kScore,          ///< a row against a centroid, whatever the length
   kProduct,        ///< a value of a row against one of a centroid
   kSum,            ///< a value added to a centroid's sum
@@ -22,7 +21,7 @@ enum class Operation : std::size_t {
   kFarAdd,         ///< a value added to sums that do not
   kDraw,           ///< a label drawn for a permutation
 };
-inline constexpr std::size_t kOperations = 13;
+inline constexpr std::size_t kOperations = 12;
 const char* name_of(Operation operation);
 
 /// A count that is not known exactly: at least, to be expected, at most.

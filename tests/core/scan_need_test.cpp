@@ -63,5 +63,16 @@ TEST(WidestScan, StopsWhereMoreDoesNotHelp) {
   EXPECT_EQ(widest_scan({0, 8, 8}, 0, 8, kPlenty).blocks, 1);
 }
 
+TEST(WidestScan, ANeedMaySayHowFarMoreHelps) {
+  ScanNeed need{0, 1 << 20, 8};
+  need.helpful_bytes = std::int64_t{48} << 20;
+  EXPECT_EQ(widest_scan(need, 1000, 1, kPlenty).blocks, 48);
+  EXPECT_EQ(widest_scan(need, 1000, 2, kPlenty).blocks, 48);
+  EXPECT_EQ(widest_scan(need, 1000, 2, need.bytes(20, 2)).blocks, 20);
+  EXPECT_EQ(widest_scan(need, 7, 2, kPlenty).blocks, 7);
+  need.block_bytes = 0;
+  EXPECT_EQ(widest_scan(need, 1000, 2, kPlenty).blocks, 1000);
+}
+
 }  // namespace
 }  // namespace phase0::core

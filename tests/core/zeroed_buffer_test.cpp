@@ -29,6 +29,16 @@ TEST(ZeroedBuffer, ZeroAgainWhereMemoryIsUsedAgain) {
   }
 }
 
+TEST(ZeroedBuffer, PagesOnRequestAreZeroWhoeverBringsThemIn) {
+  constexpr std::int64_t kValues = 1'000'003;
+  ZeroedBuffer<double> buffer(kValues, Pages::kOnRequest);
+  buffer.bring_in(0, kValues / 2);
+  buffer[1] = 1;
+  buffer.bring_in(0, kValues);  // what is there stays
+  EXPECT_EQ(buffer[1], 1);
+  EXPECT_EQ(std::count(buffer.data(), buffer.data() + kValues, 0), kValues - 1);
+}
+
 TEST(ZeroedBuffer, EmptyAndMoved) {
   const ZeroedBuffer<double> none;
   EXPECT_TRUE(none.empty());

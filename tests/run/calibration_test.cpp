@@ -53,6 +53,22 @@ TEST_F(CalibrationTest, OtherThreadsAreAnotherMachine) {
   EXPECT_GT(kept().size(), text.size() + 200);  // both
 }
 
+TEST_F(CalibrationTest, MoreWorkersThanProcessorsAreNotFaster) {
+  const int cpus = core::available_threads().count;
+  if (cpus > 8) GTEST_SKIP() << "would take " << 8 * cpus << " threads";
+  Options options = test::session_options(folder_.file("run"));
+  options.memory.budget_bytes = std::int64_t{1} << 30;
+  const auto product_seconds = [&](int threads) {
+    options.compute.threads = threads;
+    Session session(options, observer_);
+    const auto rates = calibration(session, input_, "");
+    return rates ? rates->seconds_per_unit[static_cast<std::size_t>(Operation::kFloatProduct)] : 0;
+  };
+  const double one_each = product_seconds(cpus);
+  ASSERT_GT(one_each, 0);
+  EXPECT_GT(product_seconds(8 * cpus), one_each / 3);
+}
+
 TEST_F(CalibrationTest, DamagedCachesAreMeasuredAnew) {
   calibration(session_, input_, cache_);
   const std::string good = kept();
@@ -62,8 +78,8 @@ TEST_F(CalibrationTest, DamagedCachesAreMeasuredAnew) {
     return text;
   };
   for (const std::string& text :
-       {std::string(), std::string("{"), std::string("[1, 2]"), std::string("{\"version\": 1}"),
-        with("\"version\": 1", "\"version\": 99"), with("\"mean\": ", "\"mean\": -"),
+       {std::string(), std::string("{"), std::string("[1, 2]"), std::string("{\"version\": 2}"),
+        with("\"version\": 2", "\"version\": 99"), with("\"mean\": ", "\"mean\": -"),
         with("\"draw\"", "\"drawn\""), with("\"near_add\": ", "\"near_add\": \"fast\", \"x\": ")}) {
     std::ofstream(cache_) << text;
     const auto rates = calibration(session_, input_, cache_);

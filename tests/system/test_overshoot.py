@@ -11,7 +11,7 @@ import pytest
 
 MIB = 1 << 20
 LIBRARY = os.environ.get("PHASE0_MEMORY_HOG")
-BUDGET = 128 * MIB
+BUDGET = 72 * MIB  # leaves k-means no room for a copy of its rows: it reads them until the end
 SOME_READS = 400  # into k-means, with most of its passes still to come
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="PHASE0_MEMORY_HOG names no library")
@@ -53,8 +53,8 @@ def test_over_the_budget_it_stops_says_what_grew_and_can_be_resumed(config, refe
     assert result.code == 4, str(result)
     line = next(line for line in result.err.splitlines() if "over the memory budget" in line)
     now, before = re.search(r"heap ([0-9.]+) MiB \(was ([0-9.]+) MiB\)", line).groups()
-    assert float(now) > float(before) + 100, line
-    assert "128.0 MiB allowed" in line and "resume" in line, line
+    assert float(now) > float(before) + 0.75 * BUDGET / MIB, line
+    assert f"{BUDGET / MIB:.1f} MiB allowed" in line and "resume" in line, line
     assert not (tmp_path / "run" / "models.h5").exists() and not (tmp_path / "run" / "assignments.h5").exists()
     result = run(cfg, tmp_path)
     assert result.code == 0, str(result)
