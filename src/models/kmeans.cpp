@@ -325,6 +325,10 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
       plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
   const data::FeatureSource& refined_on = all ? *all : rows;
   KMeansProgress progress(execution.units, task.progress, plan.restarts_together);
+  if (progress.resumed) {
+    execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
+                                                        task.label, progress.waiting.size()));
+  }
   if (progress.step == KMeansProgress::Step::kRestarts) {
     std::unique_ptr<data::FeatureSource> some;
     if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
