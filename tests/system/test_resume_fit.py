@@ -92,24 +92,28 @@ def test_inspect_lists_what_is_kept(used):
 
 
 def killed(cfg, where, step):
+    """What a start says that comes after a fit that was killed at the step; None when it was not reached."""
     where.mkdir(exist_ok=True)
     config = harness.write_config(where / "config-in.yaml", cfg)
-    command = ("run", "-c", config, "--progress", "none", "--checkpoint", "0")
-    result = harness.run(*command, env={**os.environ, "PHASE0_KILL_AT": step})
-    assert result.code == -9, str(result)
-    again = harness.run(*command)
+    flags = ("-c", config, "--progress", "none", "--checkpoint", "0")
+    assert harness.run("collect", *flags).code == 0
+    code = harness.run("fit", *flags, env={**os.environ, "PHASE0_KILL_AT": step}).code
+    assert code in (0, -9)
+    again = harness.run("run", *flags)
     assert again.code == 0, str(again)
-    return again
+    return again if code == -9 else None
 
 
 def test_a_killed_fit_says_where_it_goes_on(small_run, tmp_path):
     cfg, run_dir, _ = small_run
     want = harness.fingerprint(run_dir)
     seen = set()
-    for number in range(3, 60, 6):  # units saved before the kill
+    for number in [1, 2, 3, *range(4, 1000, 11)]:  # units saved before the kill
         where = tmp_path / str(number)
         cfg_here = harness.merged(cfg, {"output.dir": str(where / "run")})
         again = killed(cfg_here, where, f".unit:folder_synced:{number}")
+        if again is None:
+            break
         assert differing(harness.fingerprint(where / "run"), want) == []
         seen |= {word for word in ("PCA covariance: goes on", "k-means: goes on", "kept from an earlier start")
                  if word in again.err}
