@@ -123,15 +123,19 @@ std::int64_t NearestCentroids::workspace_bytes(std::int64_t n, std::int64_t d, s
   return 4 * ((want == Want::kSecond ? 4 : 2) * n * n_sets + tile);
 }
 
-void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace, Want want) const {
-  const bool want_second = want == Want::kSecond;
-  if (want_second) {
+void NearestCentroids::prepare(Workspace& workspace, std::int64_t n, Want want) const {
+  if (want == Want::kSecond) {
     workspace.second.resize(n_sets() * n);
     workspace.error.resize(n_sets() * n);
   }
   workspace.labels.resize(n_sets() * n);
   workspace.squared.resize(n_sets() * n);
   workspace.tile.resize(product_.tile_rows * padded_d_);
+}
+
+void NearestCentroids::assign(const float* x, std::int64_t n, Workspace& workspace, Want want) const {
+  const bool want_second = want == Want::kSecond;
+  prepare(workspace, n, want);
   TileResult result;
   const float slack = 1.0001f + static_cast<float>(d_) * 0x1p-24f;  // the norms are sums of rounded terms
   for (std::int64_t row = 0; row < n; row += product_.tile_rows) {

@@ -47,7 +47,7 @@ class ExactNearest {
 /// each with a Workspace of its own.
 class NearestCentroids {
  public:
-  /// Grows at the start of `assign`, never within it.
+  /// Grows within prepare() to workspace_bytes().
   struct Workspace {
     core::AlignedBuffer<float> tile;           ///< a tile of rows, packed
     core::AlignedBuffer<std::int32_t> labels;  ///< [n_sets, n]
@@ -66,6 +66,8 @@ class NearestCentroids {
   std::int64_t d() const { return d_; }
 
   enum class Want { kLabels, kSecond };
+  /// Makes room for n rows; assign() begins with it and allocates nothing else.
+  void prepare(Workspace& workspace, std::int64_t n, Want want) const;
   /// Rows x [n, d]. Fills the workspace's labels and squared; `second` and `error` where they are wanted.
   void assign(const float* x, std::int64_t n, Workspace& workspace, Want want = Want::kLabels) const;
 

@@ -51,7 +51,6 @@ class Lloyd {
         kept_(data, k_) {
     for (auto& run : runs_) {
       if (!run.complete() && !paused(run)) live_.push_back(&run);
-      final_.push_back(run.ended());
     }
     kept_.reset(std::ssize(runs_));
   }
@@ -87,12 +86,12 @@ class Lloyd {
       std::vector<LloydRun*> still_live;
       for (std::size_t i = 0; i < live_.size(); ++i) {
         LloydRun& run = *live_[i];
-        if (is_final(run)) {
+        if (run.ended()) {
           const std::int64_t* counts = kept_.counts(index_of(run));
           run.counts.assign(counts, counts + k_);
           run.inertia = exact_inertia_[i];
         } else {
-          final_[static_cast<std::size_t>(index_of(run))] = update(run);
+          update(run);
           if (!paused(run)) still_live.push_back(&run);
         }
       }
@@ -105,7 +104,6 @@ class Lloyd {
  private:
   bool paused(const LloydRun& run) const { return !run.ended() && run.n_iter >= task_.pause_after; }
   std::int64_t index_of(const LloydRun& run) const { return &run - runs_.data(); }
-  bool is_final(const LloydRun& run) const { return final_[static_cast<std::size_t>(index_of(run))]; }
 
   struct Block {
     std::int64_t first_row = 0;
@@ -117,13 +115,14 @@ class Lloyd {
   };
 
   /// Calls `work(block)` once for every block. Adds the totals up in totals_[0] and the objectives, in block
-  /// order, in exact_inertia_.
+  /// order, in exact_inertia_. A chunk for which there was no memory is tried again, so `work` must add
+  /// nothing before the last thing that allocates.
   template <typename Work>
   void scan_once(const Work& work) {
     const auto n_live = static_cast<std::int64_t>(live_.size());
     for (auto& totals : totals_) totals.reset(n_live);
     std::vector<double> objective(static_cast<std::size_t>(data_.rows.n_blocks() * n_live), 0.0);
-    // The totals take every block once, also when its chunk is tried again.
+    // Blocks of a chunk that is tried again.
     std::vector<std::uint8_t> added(static_cast<std::size_t>(data_.rows.n_blocks()), 0);
     exact_inertia_.assign(live_.size(), 0.0);
     data::scan_rows(
@@ -171,7 +170,7 @@ class Lloyd {
         for (std::int64_t r = 0; r < block.n_rows; ++r, ++label) {
           const float* row = rows + r * d_;
           block.totals.add_row(row, i, *label);
-          if (is_final(run)) block.objective[i] += squared_distance(row, run, *label);
+          if (run.ended()) block.objective[i] += squared_distance(row, run, *label);
         }
       }
     });
@@ -184,6 +183,7 @@ class Lloyd {
     if (first) start_bounds();
     for (const LloydRun* run : live_) bounded_of(*run).move_to(run->centroids);
     scan_once([&](const Block& block) {
+      bounded_of(*live_[0]).prepare(workspaces_[block.worker].bounded, block.n_rows);
       if (first) forget_labels(block);
       const std::span<const std::int32_t> wanted = rows_to_look_at(block);
       const float* rows = block.load(wanted).matrix();
@@ -204,7 +204,7 @@ class Lloyd {
   std::span<const std::int32_t> rows_to_look_at(const Block& block) {
     const bool all =
         data_.rows.in_memory() || d_ * static_cast<std::int64_t>(sizeof(float)) <= kCacheLine ||
-        std::any_of(live_.begin(), live_.end(), [&](const LloydRun* run) { return is_final(*run); });
+        std::any_of(live_.begin(), live_.end(), [&](const LloydRun* run) { return run->ended(); });
     if (all) return all_rows(block);
     RowWorkspace& workspace = workspaces_[block.worker];
     workspace.marks.fill(0);
@@ -230,7 +230,7 @@ class Lloyd {
       block.totals.add_row(rows + row * d_, i, bounds.label(wanted[static_cast<std::size_t>(row)]));
       if (before != linalg::kUnlabelled) block.totals.remove_row(rows + row * d_, i, before);
     }
-    if (!is_final(run)) return;
+    if (!run.ended()) return;
     for (const std::int32_t row : wanted) {
       block.objective[i] += squared_distance(rows, run, bounds.label(row));
       rows += d_;
@@ -249,13 +249,14 @@ class Lloyd {
   }
 
   linalg::BoundedNearest& bounded_of(const LloydRun& run) {
-    return bounded_[static_cast<std::size_t>(index_of(run))];
+    return *bounded_[static_cast<std::size_t>(index_of(run))];
   }
   void start_bounds() {
     bounds_ = store::scratch_matrix(
         task_.scratch_folder, store::ElementType::kFloat32, data_.rows.n_rows(),
         std::ssize(runs_) * linalg::RowBounds::floats(linalg::BoundedNearest::groups(d_)));
-    for (std::size_t run = 0; run < runs_.size(); ++run) bounded_.emplace_back(k_, data_.shift);
+    for (std::size_t run = 0; run < runs_.size(); ++run)
+      bounded_.push_back(linalg::BoundedNearest::make(k_, data_.shift));
   }
 
   linalg::RowBounds bounds_of(const Block& block, const LloydRun& run) {
@@ -270,8 +271,8 @@ class Lloyd {
     bounds_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
   }
 
-  /// Moves the centroids of a run to their means. True when the run has come to its end.
-  bool update(LloydRun& run) {
+  /// Moves the centroids of a run to their means.
+  void update(LloydRun& run) {
     KMeansIteration iteration;
     iteration.inertia = kept_.inertia(index_of(run), run.centroids);
     std::vector<float> centroids = run.centroids;
@@ -299,7 +300,6 @@ class Lloyd {
     iteration.n_rows = data_.rows.n_rows();
     iteration.shift = shift;
     run.history.push_back(iteration);
-    return run.ended();
   }
 
   /// Of clusters that are not empty.
@@ -321,10 +321,9 @@ class Lloyd {
   std::vector<ClusterSums> totals_;  ///< of the live runs, per worker; [0] holds the sum after a scan
   ClusterSums kept_;                 ///< of all runs
   std::vector<LloydRun*> live_;
-  std::vector<bool> final_;            ///< per run: its centroids are final, only the inertia is missing
   std::vector<double> exact_inertia_;  ///< [live], of those whose centroids are final
-  std::vector<linalg::BoundedNearest> bounded_;  ///< per run, once there are bounds
-  store::MappedDataset bounds_;                  ///< RowBounds, block by block [runs, rows]
+  std::vector<std::unique_ptr<linalg::BoundedNearest>> bounded_;  ///< per run, once there are bounds
+  store::MappedDataset bounds_;                                   ///< RowBounds, block by block [runs, rows]
 };
 
 }  // namespace

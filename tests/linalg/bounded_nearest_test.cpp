@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -26,7 +27,7 @@ class Walk {
         centroids_(std::move(centroids)),
         d_(d),
         shift_(std::move(shift)),
-        bounded_(std::ssize(centroids_) / d, shift_, set),
+        bounded_(BoundedNearest::make(std::ssize(centroids_) / d, shift_, set)),
         rows_(x_.size() / static_cast<std::size_t>(d)),
         values_(rows_.size() * static_cast<std::size_t>(RowBounds::floats(BoundedNearest::groups(d)))),
         bounds_(values_.data(), BoundedNearest::groups(d)) {
@@ -38,12 +39,15 @@ class Walk {
 
   /// Labels all rows at the centroids' present places and checks them; returns how many were not settled.
   std::int64_t label() {
-    bounded_.move_to(centroids_);
+    bounded_->move_to(centroids_);
+    bounded_->prepare(workspace_, std::ssize(rows_));
     std::vector<std::int32_t> before;
     for (const std::int32_t row : rows_) before.push_back(bounds_.label(row));
     std::vector<std::uint8_t> marks(rows_.size(), 0);
-    bounded_.mark_unsettled(bounds_, std::ssize(rows_), marks.data());
-    bounded_.label(x_.data(), rows_, bounds_, workspace_);
+    bounded_->mark_unsettled(bounds_, std::ssize(rows_), marks.data());
+    const auto room = room_of(workspace_);
+    bounded_->label(x_.data(), rows_, bounds_, workspace_);
+    EXPECT_EQ(room_of(workspace_), room) << "label() allocates";
     expect_told(before, marks);
     const NearestCentroids nearest(centroids_, {std::ssize(centroids_) / d_}, d_, shift_, set_);
     NearestCentroids::Workspace workspace;
@@ -55,6 +59,13 @@ class Walk {
   }
 
  private:
+  static std::vector<const void*> room_of(const BoundedNearest::Workspace& workspace) {
+    return {workspace.relabelled.data(),     workspace.unsettled.data(),
+            workspace.rows.data(),           workspace.nearest.tile.data(),
+            workspace.nearest.labels.data(), workspace.nearest.squared.data(),
+            workspace.nearest.second.data(), workspace.nearest.error.data(),
+            workspace.scores.data(),         workspace.open.data()};
+  }
   /// Every change was told, and none of a row that was settled.
   void expect_told(std::vector<std::int32_t> labels, const std::vector<std::uint8_t>& marks) {
     for (const auto& [row, before] : workspace_.relabelled) {
@@ -72,7 +83,7 @@ class Walk {
   std::vector<float> centroids_;
   std::int64_t d_;
   std::vector<float> shift_;
-  BoundedNearest bounded_;
+  std::unique_ptr<BoundedNearest> bounded_;
   std::vector<std::int32_t> rows_;
   std::vector<float> values_;
   RowBounds bounds_;
@@ -121,38 +132,46 @@ TEST_P(BoundedNearestOn, SparesMostRowsOnceCentroidsMoveLittle) {
 }
 
 TEST_P(BoundedNearestOn, DecidesTiesForTheLowestId) {
-  const std::int64_t d = 5;
-  std::vector<float> centroids = normals(9 * d, 1.0, 0.0, 3);
-  const std::vector<float> twin(centroids.begin() + 2 * d, centroids.begin() + 3 * d);
-  centroids.insert(centroids.end(), twin.begin(), twin.end());  // 9 in the second group is 2 in the first
-  Walk walk(normals(300 * d, 1.0, 0.0, 4), centroids, d, std::vector<float>(d, 0.0f), *GetParam());
-  walk.label();
-  EXPECT_GT(walk.label(), 0);  // rows of the twins can never settle
-  std::swap_ranges(walk.centroids().begin(), walk.centroids().begin() + d, walk.centroids().end() - d);
-  walk.label();
+  for (const std::size_t d : {5U, 20U}) {
+    const auto n = static_cast<std::int64_t>(d);
+    std::vector<float> centroids = normals(9 * n, 1.0, 0.0, 3);
+    const std::vector<float> twin(centroids.begin() + 2 * n, centroids.begin() + 3 * n);
+    centroids.insert(centroids.end(), twin.begin(), twin.end());
+    std::vector<float> x = normals(300 * n, 1.0, 0.0, 4);
+    std::copy(twin.begin(), twin.end(), x.begin());
+    Walk walk(std::move(x), centroids, n, std::vector<float>(d, 0.0f), *GetParam());
+    walk.label();
+    EXPECT_GT(walk.label(), 0);  // rows of the twins can never settle
+    std::swap_ranges(walk.centroids().begin(), walk.centroids().begin() + n, walk.centroids().end() - n);
+    walk.label();
+  }
 }
 
 TEST_P(BoundedNearestOn, ManagesTheEndsOfTheRange) {
-  for (const double scale : {1e-42, 1e-30, 1e15, 1e25, 1e37}) {
-    const std::int64_t d = 9;
-    Walk walk(normals(100 * d, scale, 0.0, 5), normals(20 * d, scale, 0.0, 6), d, std::vector<float>(d, 0.0f),
-              *GetParam());
-    walk.label();
-    for (int step = 0; step < 3; ++step) {
-      for (float& value : walk.centroids()) value *= 1.01f;
+  for (const std::size_t d : {9U, 18U}) {
+    const auto n = static_cast<std::int64_t>(d);
+    for (const double scale : {1e-42, 1e-30, 1e15, 1e25, 1e37}) {
+      Walk walk(normals(100 * n, scale, 0.0, 5), normals(20 * n, scale, 0.0, 6), n,
+                std::vector<float>(d, 0.0f), *GetParam());
       walk.label();
+      for (int step = 0; step < 3; ++step) {
+        for (float& value : walk.centroids()) value *= 1.01f;
+        walk.label();
+      }
     }
   }
 }
 
 TEST_P(BoundedNearestOn, ForgetsNoCentroidWhoseNormIsInfiniteInFloat32) {
-  const std::int64_t d = 4;
-  std::vector<float> centroids(2 * d, 0.0f);
-  centroids[4] = 2.5e19f;
-  Walk walk(normals(50 * d, 1e19, 0.0, 7), centroids, d, std::vector<float>(d, 0.0f), *GetParam());
-  for (const float place : {2.5e19f, 1.5e19f, 0.5e19f, 1e15f, -1e19f}) {
-    walk.centroids()[4] = place;
-    walk.label();
+  for (const std::size_t d : {4U, 17U}) {
+    const auto n = static_cast<std::int64_t>(d);
+    std::vector<float> centroids(2 * d, 0.0f);
+    centroids[d] = 2.5e19f;
+    Walk walk(normals(50 * n, 1e19, 0.0, 7), centroids, n, std::vector<float>(d, 0.0f), *GetParam());
+    for (const float place : {2.5e19f, 1.5e19f, 0.5e19f, 1e15f, -1e19f}) {
+      walk.centroids()[d] = place;
+      walk.label();
+    }
   }
 }
 
