@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -9,6 +12,9 @@
 
 namespace phase0::models {
 namespace {
+
+/// Variance per value under which float32 products of contexts vanish or keep too few digits.
+constexpr double kLeastVariance = 1e-32;
 
 void subtract(const std::vector<float>& shift, data::FeatureBlock& block) {
   const auto d = std::ssize(shift);
@@ -126,9 +132,20 @@ class CovarianceFitter final : public PcaFitter {
     if (!std::isfinite(total)) {
       throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
     }
+    const bool constant = total < kLeastVariance * static_cast<double>(layout_.dim());
+    if (constant && total > 0) {
+      execution.observer.log(LogLevel::kWarning,
+                             fmt::format("PCA: the contexts vary by less than {:g}, too little for float32 "
+                                         "products: they count as constant",
+                                         std::sqrt(kLeastVariance)));
+    }
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
       execution.check_stop();
-      covariance_.apply(start, x, y, count, execution.pool);
+      if (constant) {
+        std::fill_n(y, count * layout_.dim(), 0.0);
+      } else {
+        covariance_.apply(start, x, y, count, execution.pool);
+      }
     };
     linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, layout_.dim(), k);
     PcaModel model;
@@ -143,7 +160,7 @@ class CovarianceFitter final : public PcaFitter {
     model.components = std::move(pairs.vectors);
     model.explained_variance = std::move(pairs.values);
     for (const double variance : model.explained_variance) {
-      model.explained_variance_ratio.push_back(total > 0 ? variance / total : 0.0);
+      model.explained_variance_ratio.push_back(constant ? 0.0 : variance / total);
     }
     fix_signs(model.components, k);
     return model;

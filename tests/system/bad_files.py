@@ -185,12 +185,12 @@ BAD_FILES = {
     "rate_zero": (_rate(0.0), ["frame_rate_hz"]),
     "rate_nan": (_rate(np.nan), ["frame_rate_hz"]),
     "version_99": (_version, ["version"]),
-    "truncated_half": (_truncate(0.5), []),
-    "truncated_last_byte": (lambda p: p.write_bytes(p.read_bytes()[:-1]), []),
-    "header_only": (lambda p: p.write_bytes(p.read_bytes()[:64]), []),
-    "empty": (lambda p: p.write_bytes(b""), []),
-    "text": (_text, []),
-    "directory": (_directory, []),
+    "truncated_half": (_truncate(0.5), ["not a readable HDF5 file"]),
+    "truncated_last_byte": (lambda p: p.write_bytes(p.read_bytes()[:-1]), ["not a readable HDF5 file"]),
+    "header_only": (lambda p: p.write_bytes(p.read_bytes()[:64]), ["not a readable HDF5 file"]),
+    "empty": (lambda p: p.write_bytes(b""), ["not a readable HDF5 file"]),
+    "text": (_text, ["not a readable HDF5 file"]),
+    "directory": (_directory, ["not a regular file"]),
 }
 
 
@@ -239,5 +239,5 @@ BAD_B_FILES = {
     "b_no_speaker": (_b(lambda f: f["u04"].attrs.__delitem__("speaker_id")), ["u04", "speaker_id"]),
     "b_no_rate": (_b(lambda f: f.attrs.__delitem__("frame_rate_hz")), ["frame_rate_hz"]),
     "b_external_link": (_b(_b_link), ["u04", "external"]),
-    "b_no_groups": (_b(lambda f: [f.__delitem__(k) for k in list(f)]), []),
+    "b_no_groups": (_b(lambda f: [f.__delitem__(k) for k in list(f)]), ["neither a dataset /x nor a group"]),
 }
