@@ -13,8 +13,8 @@ namespace phase0::data {
 /// out[i] = float32 of value i, rounded to nearest; a float64 beyond float32's range becomes an infinity.
 void to_float32(store::ElementType type, const std::byte* values, std::int64_t n, float* out);
 
-/// Largest magnitude in frames: squared distances and products of contexts of such values, summed over as many
-/// dimensions and frames as there may be, stay within float32.
+/// Largest magnitude in frames: squared distances and products of contexts of such values, summed over as
+/// many dimensions and frames as there may be, stay within float32.
 inline constexpr float kLargestFrameValue = 1e15f;
 /// Largest magnitude of energies, which are only compared.
 inline constexpr float kLargestEnergy = std::numeric_limits<float>::max();

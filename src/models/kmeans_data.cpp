@@ -93,10 +93,11 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
   const double deviation = std::sqrt(data.mean_variance);
   if (typical > 0 && deviation > kLostDigits * typical) {
     const Moments::Extreme far = moments.farthest(data.shift);
-    throw Error(ErrorKind::kData,
-                fmt::format("{}: the value {:g} in column {} lies so far from the other rows, which differ by "
-                            "about {:.2g}, that sums of both lose the digits of those; is it a fault of the input?",
-                            label, far.value, far.column, typical));
+    throw Error(
+        ErrorKind::kData,
+        fmt::format("{}: the value {:g} in column {} lies so far from the other rows, which differ by "
+                    "about {:.2g}, that sums of both lose the digits of those; is it a fault of the input?",
+                    label, far.value, far.column, typical));
   }
   if (typical > 0 && deviation > kFarMean * typical) data.shift = middle_of(sample, d);
 

@@ -37,7 +37,9 @@ TEST(LatentsValues, EveryHalfIsExact) {
       EXPECT_EQ(ours[i], theirs[i]) << i;
       EXPECT_EQ(std::signbit(ours[i]), std::signbit(theirs[i])) << i;
     }
-    EXPECT_EQ(first_unusable(ElementType::kFloat16, bytes(halves) + 2 * i, 1, kLargestFrameValue), finite ? 1 : 0) << i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat16, bytes(halves) + 2 * i, 1, kLargestFrameValue),
+              finite ? 1 : 0)
+        << i;
   }
 }
 
@@ -64,7 +66,8 @@ TEST(LatentsValues, DoublesMustBeFiniteAsFloat32) {
               std::isfinite(floats[i]) ? 1 : 0)
         << i;
   }
-  EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 4, kLargestEnergy), "a value beyond float32");
+  EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 4, kLargestEnergy),
+            "a value beyond float32");
   EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 5, kLargestEnergy), "NaN");
   EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 6, kLargestEnergy), "infinity");
 }
@@ -78,7 +81,8 @@ TEST(LatentsValues, FramesEndWhereTheirSquaresWouldLeaveFloat32) {
     const auto* stored = bytes(floats) + 4 * i;
     EXPECT_EQ(first_unusable(ElementType::kFloat32, stored, 1, kLargestFrameValue), fine) << i;
     EXPECT_EQ(first_unusable(ElementType::kFloat32, stored, 1, kLargestEnergy), 1) << i;
-    EXPECT_EQ(first_unusable(ElementType::kFloat64, bytes(doubles) + 8 * i, 1, kLargestFrameValue), fine) << i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat64, bytes(doubles) + 8 * i, 1, kLargestFrameValue), fine)
+        << i;
   }
   EXPECT_EQ(describe_unusable(ElementType::kFloat32, bytes(floats) + 4 * 4, kLargestFrameValue),
             "1e+30 (at most 1e+15 in magnitude is computed with)");

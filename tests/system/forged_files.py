@@ -156,7 +156,8 @@ def _cut_at(find):
 
 
 def _heap_place(f):
-    return f.filename and open(f.filename, "rb").read().find(b"GCOL") + 100
+    with open(f.filename, "rb") as raw:
+        return raw.read().find(b"GCOL") + 100
 
 
 def _user_block_lost(path):
@@ -239,10 +240,11 @@ FORGED_FILES = {
     "x_beyond_computing": (_edit(lambda f: f["x"].__setitem__((FRAMES + 2, 1), 1e30)),
                            ["/x", "u01", "frame 2", "1e+30", "dimension 1"]),
     # chunks
-    "gzip_bomb": (_chunk(_deflated(BOMB_BYTES), compression="gzip"), ["/x", "row 32", "larger"]),
+    "gzip_bomb": (_chunk(_deflated(BOMB_BYTES), compression="gzip"), ["/x", "row 32", "bytes for 384"]),
+    "gzip_small_bomb": (_chunk(_deflated(4 << 20), compression="gzip"), ["/x", "row 32", "larger than a chunk"]),
     "gzip_short": (_chunk(_deflated(100), compression="gzip"), ["/x", "row 32", "100 bytes", "384"]),
     "gzip_noise": (_chunk(lambda x: b"\x99" * 77, compression="gzip"), ["/x", "row 32", "damaged"]),
-    "gzip_empty": (_chunk(lambda x: b"", compression="gzip"), ["/x", "row 32"]),
+    "gzip_one_byte": (_chunk(lambda x: b"x", compression="gzip"), ["/x", "row 32"]),
     "zstd_bomb": (_with_zstd(lambda bomb: bomb), ["/x", "row 32", "zstd"]),
     "zstd_bomb_understated": (_with_zstd(_understated), ["/x", "row 32", "zstd"]),
     "zstd_noise": (_chunk(lambda x: b"\x99" * 77, **hdf5plugin.Zstd()), ["/x", "row 32", "zstd"]),
@@ -262,9 +264,9 @@ FORGED_FILES = {
     "plain_chunk_size_small": (_chunk_size(8), ["/x", "not of the size"]),
     # cut, with a superblock that agrees
     "cut_superblock": (lambda p: p.write_bytes(p.read_bytes()[:30]), [UNREADABLE]),
-    "cut_headers": (_cut_at(lambda f: 200), []),
-    "cut_heap": (_cut_at(_heap_place), []),
-    "cut_data": (_cut_at(lambda f: f["x"].id.get_offset() + 1000), []),
+    "cut_headers": (_cut_at(lambda f: 200), [UNREADABLE]),
+    "cut_heap": (_cut_at(_heap_place), ["strings are damaged"]),
+    "cut_data": (_cut_at(lambda f: f["x"].id.get_offset() + 1000), ["/x", "end behind the file"]),
     "user_block_lost": (_user_block_lost, [UNREADABLE]),
     # attributes
     "rate_negative": (_attribute("frame_rate_hz", -12.5), ["frame_rate_hz", "-12.5"]),
@@ -345,5 +347,5 @@ FORGED_B_FILES = {
                   ["u04/x", "virtual"]),
     "b_gzip_bomb": (_b_put("u04/x", lambda f: f.create_dataset(
         "u04/x", data=np.zeros((40, DIM), "f4"), chunks=(40, DIM), compression="gzip").id.write_direct_chunk(
-            (0, 0), zlib.compress(bytes(BOMB_BYTES), 9))), ["u04/x", "larger"]),
+            (0, 0), zlib.compress(bytes(4 << 20), 9))), ["u04/x", "larger than a chunk"]),
 }

@@ -27,11 +27,12 @@ def config(where, **changes):
 
 
 def check_rejected(result, codes, fragments):
-    """A rejection: its code, every fragment in the message, nothing on stdout."""
+    """A rejection: its code, every fragment in the message, nothing on stdout, no library's words on stderr."""
     codes = codes if isinstance(codes, tuple) else (codes,)
     assert result.code in codes, str(result)
     for fragment in fragments:
         assert fragment.lower() in result.err.lower(), f"{fragment!r} is not in the message\n{result}"
+    assert all(line.startswith("phase0: ") for line in result.err.splitlines()), f"not ours\n{result}"
     assert result.out == ""
 
 

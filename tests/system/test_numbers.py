@@ -82,7 +82,7 @@ def check_against_numpy(run_dir, lag=1):
             ids = a[f"lag{lag}/vq/{split}/cluster"][()]
             assert (ids == oracle.nearest(x, centroids)).all()
             assert np.allclose(a[f"lag{lag}/vq/{split}/distance"][()], oracle.distances(x, centroids, ids), rtol=1e-5,
-                               atol=1e-30)
+                               atol=2e-45)
 
 
 def test_constant_dimensions(tmp_path):
@@ -115,7 +115,8 @@ def test_every_row_a_cluster(tmp_path):
     run_dir = run(tmp_path, made, **{"splits.n_train_speakers": 1, "splits.n_eval_speakers": 1,
                                      "splits.utt_holdout_frac": 0, "clustering.min_cluster_size": 1, **conditions(k=rows)})
     with h5py.File(run_dir / "models.h5") as m:
-        assert (m["lag1/vq/kmeans/counts"][()] == 1).all() and m["lag1/vq/kmeans"].attrs["inertia"] == 0
+        assert (m["lag1/vq/kmeans/counts"][()] == 1).all()
+        assert m["lag1/vq/kmeans"].attrs["inertia"] < 1e-12  # of centroids rounded to float32
     (cell,) = [c for c in cells(run_dir) if c["slice"] == "all"]
     assert cell["train"]["variance_ratio"] == 0 and cell["n_effective_clusters"] == rows
     # no cluster has two rows: nothing is left over for the entropy within, nor for the adjustment
@@ -162,14 +163,11 @@ def test_one_utterance_for_each_split(tmp_path):
             part = cell[split]
             assert part["speaker_ci_lower"] is None and part["speaker_ci_upper"] is None
             assert part["n_speakers"] <= 1
-    # of one train utterance none can be held out
-    kmeans = [c for c in json.loads((run_dir / "run.json").read_text())["stages"]]
-    assert kmeans
 
 
 def test_fewer_rows_than_clusters(tmp_path):
     cfg = settings(tmp_path, corpus(), **conditions(k=5000))
-    check_rejected(harness.run_config(cfg, tmp_path), 3, ["5000", "rows"])
+    check_rejected(harness.run_config(cfg, tmp_path), 2, ["k 5000", "464 train rows"])
 
 
 def test_no_cluster_is_large_enough(tmp_path):
@@ -221,13 +219,13 @@ def test_tiny_values(tmp_path, scale):
         assert scale < 1e-22 or "count as constant" in result.err
 
 
-@pytest.mark.parametrize("value", [1.1e15, -1e16, 1e19, 1e30, -3.4e38])
+@pytest.mark.parametrize("value", [1.5e15, -1e16, 1e19, 1e30, -3.4e38])
 def test_huge_values_are_refused_by_name(tmp_path, value):
     made = corpus()
     made.xs[3][17, 2] = value
     cfg = settings(tmp_path, made, **conditions())
     check_rejected(harness.run_config(cfg, tmp_path), 3,
-                   ["latents.h5", "u03", "frame 17", f"{np.float32(value):g}", "dimension 2", "1e+15"])
+                   ["latents.h5", "u03", "frame 17", "-" * (value < 0) + ("15000000" if value == 1.5e15 else f"{abs(value):.1g}"), "dimension 2", "1e+15"])
     check_no_output(tmp_path)
 
 
@@ -259,10 +257,17 @@ def test_large_values_cluster_as_ordinary_ones(tmp_path):
         assert (ids[1][key] == want).all() and (ids[2][key] == want).all(), key
 
 
+def with_far_frames(value):
+    """One in an utterance of every speaker, so that whoever is trained on has it."""
+    made = corpus()
+    for x in made.xs[::2]:
+        x[30, 1] = value
+    return made
+
+
 @pytest.mark.parametrize("value", [1e4, -1e6])
 def test_a_far_frame_takes_no_digits_from_the_others(tmp_path, value):
-    made = corpus()
-    made.xs[4][30, :] = value
+    made = with_far_frames(value)
     run_dir = run(tmp_path, made, **{"clustering.kmeans": {"n_init": 2, "max_iter": 300, "tol": 0.0}, **conditions(k=6)})
     check_against_numpy(run_dir)
     with h5py.File(run_dir / "features.h5") as f, h5py.File(run_dir / "models.h5") as m, \
@@ -275,11 +280,5 @@ def test_a_far_frame_takes_no_digits_from_the_others(tmp_path, value):
 
 @pytest.mark.parametrize("value", [1e13, -9e14])
 def test_a_frame_beside_which_the_others_vanish_is_refused(tmp_path, value):
-    """Whatever speakers the seed picks for the training, one file has the frame in all of them."""
-    made = corpus()
-    for x in made.xs:
-        x[30, :] = 0
-    for u in range(0, len(made.xs), 2):
-        made.xs[u][30, 1] = value
-    cfg = settings(tmp_path, made, **conditions())
+    cfg = settings(tmp_path, with_far_frames(value), **conditions())
     check_rejected(harness.run_config(cfg, tmp_path), 3, ["so far from the other rows", "column 1"])
