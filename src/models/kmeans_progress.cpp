@@ -39,7 +39,7 @@ std::vector<LloydRun> get_runs(core::ByteSource& source) {
 
 KMeansProgress::KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs)
     : checkpoint_(store, std::move(unit)) {
-  checkpoint_.load([this](core::ByteSource& source) { load(source); });
+  resumed = checkpoint_.load([this](core::ByteSource& source) { load(source); });
   if (step == Step::kRestarts && std::ssize(waiting) > most_runs) {
     next_restart = waiting[static_cast<std::size_t>(most_runs)].restart;
     waiting.resize(static_cast<std::size_t>(most_runs));

@@ -23,6 +23,7 @@ class KMeansProgress {
   /// are begun again.
   KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs);
 
+  bool resumed = false;  ///< an earlier start has kept something
   Step step = Step::kRestarts;
   std::int64_t next_restart = 0;         ///< the first that is not begun
   std::vector<LloydRun> group;           ///< that share scans now
