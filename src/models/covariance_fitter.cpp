@@ -127,18 +127,24 @@ class CovarianceFitter final : public PcaFitter {
     if (scan().panels) part_.emplace(covariance_.next_part());
   }
 
-  PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
-    const double total = covariance_.total_variance(start);
+  /// Contexts of this total variance; a warning where they are not quite constant.
+  bool count_as_constant(double total, core::Execution& execution) const {
     if (!std::isfinite(total)) {
       throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
     }
-    const bool constant = total < kLeastVariance * static_cast<double>(layout_.dim());
-    if (constant && total > 0) {
+    if (total >= kLeastVariance * static_cast<double>(layout_.dim())) return false;
+    if (total > 0) {
       execution.observer.log(LogLevel::kWarning,
                              fmt::format("PCA: the contexts vary by less than {:g}, too little for float32 "
                                          "products: they count as constant",
                                          std::sqrt(kLeastVariance)));
     }
+    return true;
+  }
+
+  PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
+    const double total = covariance_.total_variance(start);
+    const bool constant = count_as_constant(total, execution);
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
       execution.check_stop();
       if (constant) {

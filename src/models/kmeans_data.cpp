@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/moments.h"
 
@@ -15,8 +16,8 @@ constexpr std::int64_t kSampleBytes = std::int64_t{1} << 20;  // of more than a 
 /// Rows whose root mean square deviation is so many times what they typically differ by have their mean far
 /// from most of them.
 constexpr double kFarMean = 0x1p8;
-/// The same where float64 sums of squares and fixed-point sums of rows leave nothing of what most differ by.
-constexpr double kLostDigits = 0x1p24;
+/// Fixed-point units that a typical difference is to have at least: sums of rows lose the digits of less.
+constexpr double kLeastUnits = 0x1p14;
 
 /// Some rows, spread evenly over all, [n, d].
 std::vector<float> spread_rows(const data::FeatureSource& rows) {
@@ -64,14 +65,30 @@ std::vector<float> middle_of(const std::vector<float>& rows, std::int64_t d) {
   return middle;
 }
 
+/// The mean, rounded; or the middle of the sample where the mean is far from most rows.
+std::vector<float> choose_shift(const Moments& moments, double deviation, double typical,
+                                const std::vector<float>& sample) {
+  const std::vector<double> means = moments.mean();
+  if (typical > 0 && deviation > kFarMean * typical) return middle_of(sample, std::ssize(means));
+  return {means.begin(), means.end()};
+}
+
+/// Mean squares of the shifted rows, per column.
+std::vector<double> mean_squares(const Moments& moments, const std::vector<float>& shift) {
+  std::vector<double> squares = moments.variance(0);
+  for (std::size_t j = 0; j < squares.size(); ++j) {
+    const double apart = moments.mean()[j] - static_cast<double>(shift[j]);
+    squares[j] += apart * apart;
+  }
+  return squares;
+}
+
 /// The largest power of two for which a row's value stays under 2^50 and a sum over any rows under 2^62. By
 /// Cauchy and Schwarz no sum exceeds n times the root mean square of the shifted rows.
 double choose_scale(double largest, double root_mean_square, std::int64_t n_rows) {
-  const auto exponent = [](double value) {
-    return static_cast<int>(std::ceil(std::log2(std::max(value, 1e-300))));
-  };
+  const auto exponent = [](double value) { return std::ilogb(std::max(value, 1e-300)) + 1; };
   const double largest_sum = root_mean_square * static_cast<double>(n_rows);
-  const int bits = std::min(50 - exponent(largest), 62 - exponent(largest_sum)) - 1;
+  const int bits = std::min(50 - exponent(largest), 62 - exponent(largest_sum));
   return std::ldexp(1.0, std::clamp(bits, -1000, 1000));
 }
 
@@ -80,37 +97,28 @@ double choose_scale(double largest, double root_mean_square, std::int64_t n_rows
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label) {
   const Moments moments = column_moments(rows, execution, label + ": moments");
-  const std::int64_t d = rows.frame_dim();
-  KMeansData data{rows, {}, 0, 0, 1};
-  const std::vector<double> means = moments.mean();
-  const std::vector<double> variances = moments.variance(0);
-  for (const double mean : means) data.shift.push_back(static_cast<float>(mean));
-  for (const double variance : variances) data.mean_variance += variance;
-  data.mean_variance /= static_cast<double>(d);
-
+  const auto d = static_cast<double>(rows.frame_dim());
+  const auto n = static_cast<double>(rows.n_rows());
+  const auto sum = [](const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0);
+  };
   const std::vector<float> sample = spread_rows(rows);
-  const double typical = typical_difference(sample, d);
-  const double deviation = std::sqrt(data.mean_variance);
-  if (typical > 0 && deviation > kLostDigits * typical) {
-    const Moments::Extreme far = moments.farthest(data.shift);
+  const double typical = typical_difference(sample, rows.frame_dim());
+
+  const double mean_variance = sum(moments.variance(0)) / d;
+  KMeansData data{rows, choose_shift(moments, std::sqrt(mean_variance), typical, sample), mean_variance};
+  const std::vector<double> squares = mean_squares(moments, data.shift);
+  data.sum_of_squares = n * sum(squares);
+  const Moments::Extreme far = moments.farthest(data.shift);
+  data.fixed_scale = choose_scale(far.deviation, std::sqrt(*std::max_element(squares.begin(), squares.end())),
+                                  rows.n_rows());
+  if (typical > 0 && typical * data.fixed_scale < kLeastUnits) {
     throw Error(
         ErrorKind::kData,
         fmt::format("{}: the value {:g} in column {} lies so far from the other rows, which differ by "
                     "about {:.2g}, that sums of both lose the digits of those; is it a fault of the input?",
                     label, far.value, far.column, typical));
   }
-  if (typical > 0 && deviation > kFarMean * typical) data.shift = middle_of(sample, d);
-
-  const auto n_rows = static_cast<double>(rows.n_rows());
-  double largest_square = 0;
-  for (std::size_t j = 0; j < means.size(); ++j) {
-    const double apart = means[j] - static_cast<double>(data.shift[j]);
-    const double mean_square = variances[j] + apart * apart;
-    data.sum_of_squares += n_rows * mean_square;
-    largest_square = std::max(largest_square, mean_square);
-  }
-  data.fixed_scale =
-      choose_scale(moments.farthest(data.shift).deviation, std::sqrt(largest_square), rows.n_rows());
   return data;
 }
 

@@ -20,7 +20,7 @@ struct KMeansData {
   double fixed_scale = 1;     ///< power of two of the fixed-point sums of shifted rows
 };
 
-/// One scan. Throws Error (kData) when a few rows lie so far from the others that sums of both lose all
+/// One scan. Throws Error (kData) when a few rows lie so far from the others that sums of both lose the
 /// digits of what the others differ by.
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label);

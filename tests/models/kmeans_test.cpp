@@ -1,96 +1,20 @@
 #include "models/kmeans.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
 #include <map>
-#include <numeric>
 
 #include "models/assign.h"
-#include "models/sources.h"
-#include "support/expect_error.h"
+#include "models/kmeans_cases.h"
 #include "support/failing_source.h"
 
 namespace phase0::models {
 namespace {
 
+using testing::blobs;
+using testing::inertia_of;
 using testing::Machine;
-
-/// Points around `k` well separated centres.
-std::vector<float> blobs(std::int64_t n, std::int64_t d, std::int64_t k, double offset) {
-  core::Random random(31);
-  std::vector<float> centres = testing::normals(k * d, 32, 10.0);
-  std::vector<float> x(static_cast<std::size_t>(n * d));
-  for (std::int64_t r = 0; r < n; ++r) {
-    for (std::int64_t j = 0; j < d; ++j) {
-      x[static_cast<std::size_t>(r * d + j)] = static_cast<float>(
-          offset + static_cast<double>(centres[static_cast<std::size_t>((r % k) * d + j)]) + random.normal());
-    }
-  }
-  return x;
-}
-
-KMeansTask task_for(std::int64_t k, RestartsOn restarts_on = RestartsOn::kAll, std::int64_t n_init = 4) {
-  KMeansTask task;
-  task.k = k;
-  task.options.n_init = n_init;
-  task.options.restarts_on = restarts_on;
-  task.seed = 7;
-  task.scratch_folder = testing::scratch_folder();
-  task.label = "test";
-  return task;
-}
-
-/// By brute force, in float64. Calls visit(row, label, squared distance) for every row.
-template <typename Visit>
-void for_each_nearest(const std::vector<float>& x, const KMeansModel& model, const Visit& visit) {
-  for (std::int64_t r = 0; r < std::ssize(x) / model.d; ++r) {
-    double best = std::numeric_limits<double>::infinity();
-    std::size_t label = 0;
-    for (std::int64_t c = 0; c < model.k; ++c) {
-      double distance = 0;
-      for (std::int64_t j = 0; j < model.d; ++j) {
-        const double difference =
-            static_cast<double>(x[static_cast<std::size_t>(r * model.d + j)]) -
-            static_cast<double>(model.centroids[static_cast<std::size_t>(c * model.d + j)]);
-        distance += difference * difference;
-      }
-      if (distance < best) {
-        best = distance;
-        label = static_cast<std::size_t>(c);
-      }
-    }
-    visit(r, label, best);
-  }
-}
-
-double inertia_of(const std::vector<float>& x, const KMeansModel& model,
-                  std::vector<std::int64_t>* counts = nullptr) {
-  double total = 0;
-  if (counts != nullptr) counts->assign(static_cast<std::size_t>(model.k), 0);
-  for_each_nearest(x, model, [&](std::int64_t, std::size_t label, double squared) {
-    total += squared;
-    if (counts != nullptr) ++(*counts)[label];
-  });
-  return total;
-}
-
-/// [k, d]: of the rows nearest to each centroid.
-std::vector<float> means_of_nearest(const std::vector<float>& x, const KMeansModel& model) {
-  std::vector<double> sums(model.centroids.size(), 0.0);
-  std::vector<double> counts(static_cast<std::size_t>(model.k), 0.0);
-  const auto d = static_cast<std::size_t>(model.d);
-  for_each_nearest(x, model, [&](std::int64_t r, std::size_t label, double) {
-    ++counts[label];
-    for (std::size_t j = 0; j < d; ++j)
-      sums[label * d + j] += static_cast<double>(x[static_cast<std::size_t>(r) * d + j]);
-  });
-  std::vector<float> means;
-  for (std::size_t e = 0; e < sums.size(); ++e) means.push_back(static_cast<float>(sums[e] / counts[e / d]));
-  return means;
-}
+using testing::task_for;
 
 TEST(KMeans, FindsSeparatedBlobsAndReportsTheirInertia) {
   for (const double offset : {0.0, 1e4}) {
@@ -302,112 +226,6 @@ TEST(KMeans, EmptyClustersAreReseededWithFarRows) {
   const KMeansModel model = fit_kmeans(*source, task_for(11), machine.execution);
   EXPECT_EQ(model.inertia, 0.0);
   for (const std::int64_t count : model.counts) EXPECT_GE(count, 1);
-}
-
-TEST(KMeans, FewerDistinctRowsThanClustersEnds) {
-  std::vector<float> x(300, 1.0f);
-  for (std::size_t i = 0; i < 100; ++i) x[i] = 2.0f;
-  const auto source = data::matrix_source(testing::matrix(x, 1));
-  Machine machine(2);
-  const KMeansModel model = fit_kmeans(*source, task_for(5), machine.execution);
-  EXPECT_EQ(model.inertia, 0.0);
-  EXPECT_EQ(std::accumulate(model.counts.begin(), model.counts.end(), std::int64_t{0}), 300);
-}
-
-/// 1000 rows of 16 values about 1, one of which is far away.
-std::vector<float> rows_and_a_far_one(float far) {
-  std::vector<float> x = testing::normals(1000 * 16, 44);
-  std::fill_n(x.begin() + 7 * 16, 16, far);
-  return x;
-}
-
-TEST(KMeans, AFarRowTakesNoDigitsFromTheOthers) {
-  for (const float far : {1e6f, -1e8f}) {
-    const std::vector<float> x = rows_and_a_far_one(far);
-    const auto source = data::matrix_source(testing::matrix(x, 16));
-    Machine machine(2);
-    KMeansTask task = task_for(6);
-    task.options.tol = 0;
-    task.options.max_iter = 300;
-    const KMeansModel model = fit_kmeans(*source, task, machine.execution);
-    EXPECT_LT(model.n_iter, task.options.max_iter);
-    const std::vector<float> means = means_of_nearest(x, model);
-    for (std::size_t e = 0; e < means.size(); ++e) {
-      EXPECT_NEAR(model.centroids[e], means[e], 1e-5 * std::max(1.0f, std::abs(means[e]))) << far << " " << e;
-    }
-    EXPECT_EQ(std::count(model.counts.begin(), model.counts.end(), 1), 1);
-  }
-}
-
-TEST(KMeans, RefusesARowBesideWhichTheOthersVanish) {
-  for (const float far : {1e14f, -1e18f}) {
-    const auto source = data::matrix_source(testing::matrix(rows_and_a_far_one(far), 16));
-    Machine machine(2);
-    test::expect_error(ErrorKind::kData, fmt::format("test: the value {:g} in column 0 lies so far", far),
-                       [&] { fit_kmeans(*source, task_for(6), machine.execution); });
-  }
-}
-
-TEST(KMeans, MostRowsBeingEqualIsNoFault) {
-  std::vector<float> x = testing::normals(1000 * 4, 45);
-  for (std::size_t r = 0; r < 1000; ++r) {
-    if (r % 10 != 0) std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(4 * r), 4, 0.25f);
-  }
-  const auto source = data::matrix_source(testing::matrix(x, 4));
-  Machine machine(2);
-  const KMeansModel model = fit_kmeans(*source, task_for(5), machine.execution);
-  std::vector<std::int64_t> counts;
-  EXPECT_NEAR(model.inertia, inertia_of(x, model, &counts), 1e-9 * model.inertia);
-  EXPECT_EQ(model.counts, counts);
-}
-
-TEST(KMeans, ScalesByPowersOfTwoAreNothingToIt) {
-  const std::vector<float> x = blobs(3000, 5, 7, 2.0);
-  const auto fit = [&](float scale) {
-    std::vector<float> scaled = x;
-    for (float& value : scaled) value *= scale;
-    const auto source = data::matrix_source(testing::matrix(scaled, 5));
-    Machine machine(2);
-    return fit_kmeans(*source, task_for(7), machine.execution);
-  };
-  const KMeansModel reference = fit(1.0f);
-  for (const float scale : {0x1p44f, 0x1p-40f}) {
-    const KMeansModel model = fit(scale);
-    EXPECT_EQ(model.counts, reference.counts) << scale;
-    EXPECT_EQ(model.n_iter, reference.n_iter) << scale;
-    for (std::size_t e = 0; e < model.centroids.size(); ++e)
-      EXPECT_EQ(model.centroids[e], reference.centroids[e] * scale);
-  }
-}
-
-TEST(KMeans, DenormalRowsHaveTheirMeans) {
-  std::vector<float> x = blobs(2000, 3, 4, 0.0);
-  for (float& value : x) value *= 1e-40f;
-  const auto source = data::matrix_source(testing::matrix(x, 3));
-  Machine machine(2);
-  KMeansTask task = task_for(4);
-  task.options.tol = 0;
-  task.options.max_iter = 300;
-  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
-  std::vector<std::int64_t> counts;
-  EXPECT_NEAR(model.inertia, inertia_of(x, model, &counts), 1e-9 * model.inertia);
-  EXPECT_GT(model.inertia, 0.0);
-  EXPECT_EQ(model.counts, counts);
-  const std::vector<float> means = means_of_nearest(x, model);
-  for (std::size_t e = 0; e < means.size(); ++e) EXPECT_NEAR(model.centroids[e], means[e], 1e-43);
-}
-
-TEST(KMeans, OneClusterIsTheMean) {
-  const auto x = testing::normals(1000 * 3, 35, 2.0, -7.0);
-  const auto source = data::matrix_source(testing::matrix(x, 3));
-  Machine machine(2);
-  const KMeansModel model = fit_kmeans(*source, task_for(1), machine.execution);
-  for (std::int64_t j = 0; j < 3; ++j) {
-    double sum = 0;
-    for (std::int64_t r = 0; r < 1000; ++r)
-      sum += static_cast<double>(x[static_cast<std::size_t>(3 * r + j)]);
-    EXPECT_NEAR(model.centroids[static_cast<std::size_t>(j)], sum / 1000, 1e-6);
-  }
 }
 
 TEST(KMeans, RefusesFewerRowsThanClusters) {

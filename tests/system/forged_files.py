@@ -296,6 +296,7 @@ FORGED_FILES = {
         "offset", data=np.full(N_UTTERANCES + 1, 2 ** 64 - 1, "u8")))), ["utterances/offset", "out of range"]),
     "offsets_text": (_texts("utterances/offset", lambda t: None), ["utterances/offset", "integer"]),
     # links
+    "x_soft_link": (_edit(lambda f: (f.move("x", "real"), f.__setitem__("x", h5py.SoftLink("/real")))), ["/x", "link"]),
     "soft_link_of_a_group": (_edit(_soft_parent), ["utterances", "link"]),
     "hard_link_cycle": (_edit(_hard_link_to_root), ["utterances"]),
     # no files

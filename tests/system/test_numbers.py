@@ -165,6 +165,31 @@ def test_one_utterance_for_each_split(tmp_path):
             assert part["n_speakers"] <= 1
 
 
+def one_row_of_each_split(**changes):
+    """For settings(): three frames in both utterances."""
+    made = corpus(n_speakers=2, utterances_each=1)
+    made.xs = [x[:3] for x in made.xs]
+    made.energies = [energy[:3] for energy in made.energies]
+    return made, {"data.min_duration_sec": 0, "splits.n_train_speakers": 1, "splits.n_eval_speakers": 1,
+                  "splits.utt_holdout_frac": 0, "clustering.min_cluster_size": 1, **changes}
+
+
+def test_one_row(tmp_path):
+    """Nothing varies: no ratio is defined, and nothing passes."""
+    made, changes = one_row_of_each_split(**{"clustering.conditions": conditions(k=1)["clustering.conditions"][:1]})
+    run_dir = run(tmp_path, made, **changes)
+    check_against_numpy(run_dir)
+    for cell in cells(run_dir):
+        assert cell["n_effective_clusters"] == 1
+        assert all(cell[split]["n_samples"] == 1 and cell[split]["variance_ratio"] is None for split in ("train", "eval"))
+    assert not harness.decision(run_dir)[0]
+
+
+def test_one_row_is_too_few_for_pca(tmp_path):
+    made, changes = one_row_of_each_split(**conditions(k=1, pca_dim=1))
+    check_rejected(harness.run_config(settings(tmp_path, made, **changes), tmp_path), 3, ["PCA", "there are 1 rows"])
+
+
 def test_fewer_rows_than_clusters(tmp_path):
     cfg = settings(tmp_path, corpus(), **conditions(k=5000))
     check_rejected(harness.run_config(cfg, tmp_path), 2, ["k 5000", "464 train rows"])
@@ -219,13 +244,14 @@ def test_tiny_values(tmp_path, scale):
         assert scale < 1e-22 or "count as constant" in result.err
 
 
-@pytest.mark.parametrize("value", [1.5e15, -1e16, 1e19, 1e30, -3.4e38])
-def test_huge_values_are_refused_by_name(tmp_path, value):
+@pytest.mark.parametrize("value, shown", [(1.5e15, "1500000000000000"), (-1e16, "-1e+16"), (1e19, "1e+19"),
+                                          (1e30, "1e+30"), (-3.4e38, "-3.4e+38")])
+def test_huge_values_are_refused_by_name(tmp_path, value, shown):
     made = corpus()
     made.xs[3][17, 2] = value
     cfg = settings(tmp_path, made, **conditions())
     check_rejected(harness.run_config(cfg, tmp_path), 3,
-                   ["latents.h5", "u03", "frame 17", "-" * (value < 0) + ("15000000" if value == 1.5e15 else f"{abs(value):.1g}"), "dimension 2", "1e+15"])
+                   ["latents.h5", "u03", "frame 17", f"holds {shown} ", "dimension 2", "1e+15"])
     check_no_output(tmp_path)
 
 
