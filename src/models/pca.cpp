@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <numeric>
 
 #include "core/aligned_buffer.h"
@@ -175,6 +177,57 @@ void plan_scans(const GramLayout& layout, std::int64_t k, const PcaRoom& room, P
   plan.scratch_bytes = plan.group_bytes < bytes.panels() ? bytes.panels() : 0;
 }
 
+void check_sizes(const data::FeatureSource& rows, const PcaTask& task) {
+  const std::int64_t dim = task.window * rows.frame_dim();
+  if (rows.n_rows() >= 2 && task.k >= 1 && task.k <= std::min(dim, rows.n_rows())) return;
+  throw Error(ErrorKind::kData,
+              fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
+                          "there are {} rows of {}",
+                          task.k, std::max<std::int64_t>(task.k, 2), rows.n_rows(), dim));
+}
+
+/// How far a fit has come: everything before `block` of `scan` is in the fitter.
+struct PcaProgress {
+  std::unique_ptr<PcaFitter> fitter;
+  std::int64_t scan = 0;
+  std::int64_t block = 0;
+  bool resumed = false;
+};
+
+/// What an earlier start has kept, or the beginning.
+PcaProgress kept_progress(core::Checkpoint& checkpoint,
+                          const std::function<std::unique_ptr<PcaFitter>()>& new_fitter) {
+  PcaProgress kept;
+  kept.resumed = checkpoint.load([&](core::ByteSource& source) {
+    kept.scan = source.get<std::int64_t>();
+    kept.block = source.get<std::int64_t>();
+    kept.fitter = new_fitter();
+    kept.fitter->load(source);
+  });
+  if (kept.resumed) return kept;
+  return {new_fitter()};
+}
+
+void run_scans(PcaProgress& progress, const data::FeatureSource& rows, data::ScanRoom& room,
+               const std::string& name, core::Checkpoint& checkpoint, core::ThreadPool& pool) {
+  PcaFitter& fitter = *progress.fitter;
+  for (; progress.scan < fitter.n_scans(); ++progress.scan) {
+    const std::string part =
+        fitter.n_scans() == 1 ? "" : fmt::format(", part {} of {}", progress.scan + 1, fitter.n_scans());
+    const auto add = [&](std::int64_t first, std::vector<data::FeatureBlock>& chunk) {
+      fitter.add(chunk, pool);
+      if (!fitter.can_save()) return;
+      checkpoint.save_when_due([&](core::ByteSink& sink) {
+        sink.put(progress.scan);
+        sink.put(first + std::ssize(chunk));
+        fitter.save(sink);
+      });
+    };
+    data::scan_chunks(rows, room, name + part, add, std::exchange(progress.block, 0));
+    fitter.end_scan(pool);
+  }
+}
+
 }  // namespace
 
 void fix_signs(std::vector<double>& components, std::int64_t k) {
@@ -221,24 +274,14 @@ PcaPlan plan_pca(const data::SourceShape& rows, const PcaTask& task, const PcaRo
 
 std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& task,
                               core::Execution& execution) {
+  check_sizes(rows, task);
   const data::SourceShape shape = rows.shape();
-  const std::int64_t dim = task.window * shape.frame_dim;
-  if (rows.n_rows() < 2 || task.k < 1 || task.k > std::min(dim, rows.n_rows())) {
-    throw Error(ErrorKind::kData,
-                fmt::format("PCA with {} components needs at least {} train rows of at least as many values; "
-                            "there are {} rows of {}",
-                            task.k, std::max<std::int64_t>(task.k, 2), rows.n_rows(), dim));
-  }
   const PcaPlan plan = plan_pca(
       shape, task,
       {execution.pool.size(), execution.memory.free_bytes(), store::lies_in_memory(task.scratch_folder)});
   data::ScanRoom room(execution, plan.need, "PCA", shape);
   const bool exact = plan.method == PcaMethod::kCovariance;
   PHASE0_CHECK(exact || task.span() == task.window);
-  const auto new_fitter = [&] {
-    return exact ? covariance_fitter(task, frame_shift(rows), plan) : incremental_svd_fitter(dim, task.k);
-  };
-  auto fitter = new_fitter();
   if (!exact && task.method == PcaMethod::kAuto) {
     execution.observer.log(
         LogLevel::kWarning,
@@ -248,37 +291,16 @@ std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& ta
   }
   const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
   core::Checkpoint checkpoint(execution.units, task.progress);
-  std::int64_t first_scan = 0;
-  std::int64_t first_block = 0;
-  const bool resumed = checkpoint.load([&](core::ByteSource& source) {
-    first_scan = source.get<std::int64_t>();
-    first_block = source.get<std::int64_t>();
-    fitter = new_fitter();
-    fitter->load(source);
+  PcaProgress progress = kept_progress(checkpoint, [&] {
+    return exact ? covariance_fitter(task, frame_shift(rows), plan)
+                 : incremental_svd_fitter(task.window * shape.frame_dim, task.k);
   });
-  if (resumed) {
+  if (progress.resumed) {
     execution.observer.log(LogLevel::kInfo, fmt::format("{}: goes on at row {} of scan {}", name,
-                                                        rows.block_first(first_block), first_scan + 1));
-  } else if (first_block > 0 || first_scan > 0) {
-    first_scan = first_block = 0;
-    fitter = new_fitter();
+                                                        rows.block_first(progress.block), progress.scan + 1));
   }
-  for (std::int64_t s = first_scan; s < fitter->n_scans(); ++s) {
-    const std::string part =
-        fitter->n_scans() == 1 ? "" : fmt::format(", part {} of {}", s + 1, fitter->n_scans());
-    const auto add = [&](std::int64_t first, std::vector<data::FeatureBlock>& chunk) {
-      fitter->add(chunk, execution.pool);
-      if (!fitter->can_save()) return;
-      checkpoint.save_when_due([&](core::ByteSink& sink) {
-        sink.put(s);
-        sink.put(first + std::ssize(chunk));
-        fitter->save(sink);
-      });
-    };
-    data::scan_chunks(rows, room, name + part, add, std::exchange(first_block, 0));
-    fitter->end_scan(execution.pool);
-  }
-  std::vector<PcaModel> models = fitter->finish(task.k, execution);
+  run_scans(progress, rows, room, name, checkpoint, execution.pool);
+  std::vector<PcaModel> models = progress.fitter->finish(task.k, execution);
   checkpoint.drop();
   return models;
 }

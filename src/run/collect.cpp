@@ -11,7 +11,6 @@
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
-#include "run/stage_cache.h"
 #include "run/stage_plan.h"
 #include "store/atomic_file.h"
 
@@ -108,8 +107,6 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
   non_finite.keep(*session.execution().units);
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution(), key);
-  // Of no more use; before the journal says so, or a kill in between would leave it behind.
-  run::discard_cache(session.directory(), "collect");
   const auto n_dropped = std::count(dropped.begin(), dropped.end(), std::uint8_t{1});
   return {plan,
           {{"n_train", workload.n_train}, {"n_eval", workload.n_eval}, {"n_dropped_utterances", n_dropped}}};

@@ -44,10 +44,11 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   const StageReport report = work();
   const StageMeter::Figures figures = meter.read();
   record_stage(session, report.plan, figures, report.extra);
+  // What fit has kept may spare a later one with other conditions work; the others' is of no more use. Before
+  // the journal says so, or a kill in between would leave it behind.
+  if (stage != "fit") discard_cache(session.directory(), stage);
   Journal finished(session.directory());
   finished.finish(stage, key);
-  // What fit has kept may spare a later one with other conditions work; the others' is of no more use.
-  if (stage != "fit") discard_cache(session.directory(), stage);
   TuningCache().save(stage, session.tuning());
   session.observer().log(
       LogLevel::kInfo,

@@ -11,12 +11,12 @@
 
 namespace phase0::store {
 
-void write_file_atomically(const std::string& path, std::string_view contents) {
+void write_file_atomically(const std::string& path, const WriteFile& write) {
   const std::string temporary = path + ".partial";
   FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   try {
     commit_step(path, "created");
-    write_exactly(file, 0, static_cast<std::int64_t>(contents.size()), contents.data(), temporary);
+    write(file, temporary);
     commit_step(path, "written");
     sync_file(file, temporary);
     commit_step(path, "synced");
@@ -26,6 +26,12 @@ void write_file_atomically(const std::string& path, std::string_view contents) {
     ::unlink(temporary.c_str());
     throw;
   }
+}
+
+void write_file_atomically(const std::string& path, std::string_view contents) {
+  write_file_atomically(path, [contents](const FileDescriptor& file, const std::string& temporary) {
+    write_exactly(file, 0, std::ssize(contents), contents.data(), temporary);
+  });
 }
 
 std::string read_file(const std::string& path, std::int64_t max_bytes) {

@@ -1,11 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "store/posix_file.h"
+
 namespace phase0::store {
 
+/// Writes into `file`, which is called `temporary`.
+using WriteFile = std::function<void(const FileDescriptor& file, const std::string& temporary)>;
+/// Lets `write` fill a file under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws
+/// Error (kStorage), or what `write` throws, with nothing left of it.
+void write_file_atomically(const std::string& path, const WriteFile& write);
 /// Writes `contents` under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws Error
 /// (kStorage).
 void write_file_atomically(const std::string& path, std::string_view contents);

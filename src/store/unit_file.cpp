@@ -1,15 +1,12 @@
 #include "store/unit_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "phase0/error.h"
+#include "store/atomic_file.h"
 #include "store/checksum.h"
-#include "store/commit_step.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
@@ -130,10 +127,7 @@ void verify_checksum(const FileDescriptor& file, const std::string& path, std::i
 }  // namespace
 
 void write_unit(const std::string& path, const core::UnitId& unit, const core::UnitStore::Write& write) {
-  const std::string temporary = path + ".partial";
-  FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-  try {
-    commit_step(path, "created");
+  write_file_atomically(path, [&](const FileDescriptor& file, const std::string& temporary) {
     FileSink sink(file, temporary);
     sink.put(kMagic);
     sink.put_text(unit.name);
@@ -144,15 +138,7 @@ void write_unit(const std::string& path, const core::UnitId& unit, const core::U
     sink.flush();
     sink.put(sink.checksum());
     sink.flush();
-    commit_step(path, "written");
-    sync_file(file, temporary);
-    commit_step(path, "synced");
-    close_file(file, temporary);
-    rename_durably(temporary, path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  });
 }
 
 UnitInfo unit_info(const std::string& path) {
