@@ -99,7 +99,8 @@ def test_no_plugin_is_loaded(tmp_path):
 
 def check_same_as_plain(where, spoil):
     """What spoil(path of the good file) makes is accepted, and gives what the good file gives."""
-    plain = config(where, **{"data.latents": str(bad_files.good(where / "plain.h5")), "output.dir": str(where / "plain")})
+    bad_files.good(where / "plain.h5")
+    plain = config(where, **{"data.latents": str(where / "plain.h5"), "output.dir": str(where / "plain")})
     harness.run_ok(plain, where)
     spoil(bad_files.good(where / "latents.h5"))
     harness.run_ok(config(where), where)

@@ -113,7 +113,8 @@ def test_every_row_a_cluster(tmp_path):
     made = corpus(n_speakers=2, utterances_each=1)
     rows = FRAMES - 2
     run_dir = run(tmp_path, made, **{"splits.n_train_speakers": 1, "splits.n_eval_speakers": 1,
-                                     "splits.utt_holdout_frac": 0, "clustering.min_cluster_size": 1, **conditions(k=rows)})
+                                     "splits.utt_holdout_frac": 0, "clustering.min_cluster_size": 1,
+                                     **conditions(k=rows)})
     with h5py.File(run_dir / "models.h5") as m:
         assert (m["lag1/vq/kmeans/counts"][()] == 1).all()
         assert m["lag1/vq/kmeans"].attrs["inertia"] < 1e-12  # of centroids rounded to float32
@@ -181,7 +182,8 @@ def test_one_row(tmp_path):
     check_against_numpy(run_dir)
     for cell in cells(run_dir):
         assert cell["n_effective_clusters"] == 1
-        assert all(cell[split]["n_samples"] == 1 and cell[split]["variance_ratio"] is None for split in ("train", "eval"))
+        for split in ("train", "eval"):
+            assert cell[split]["n_samples"] == 1 and cell[split]["variance_ratio"] is None
     assert not harness.decision(run_dir)[0]
 
 
@@ -294,7 +296,8 @@ def with_far_frames(value):
 @pytest.mark.parametrize("value", [1e4, -1e6])
 def test_a_far_frame_takes_no_digits_from_the_others(tmp_path, value):
     made = with_far_frames(value)
-    run_dir = run(tmp_path, made, **{"clustering.kmeans": {"n_init": 2, "max_iter": 300, "tol": 0.0}, **conditions(k=6)})
+    run_dir = run(tmp_path, made, **{"clustering.kmeans": {"n_init": 2, "max_iter": 300, "tol": 0.0},
+                                     **conditions(k=6)})
     check_against_numpy(run_dir)
     with h5py.File(run_dir / "features.h5") as f, h5py.File(run_dir / "models.h5") as m, \
             h5py.File(run_dir / "assignments.h5") as a:
