@@ -53,6 +53,26 @@ TEST(KMeansNumbers, AFarRowTakesNoDigitsFromTheOthers) {
   }
 }
 
+TEST(KMeansNumbers, AFarRowGivesTheSameBitsWithinAnyBudget) {
+  for (const std::int64_t d : {std::int64_t{5}, std::int64_t{24}}) {  // of either kind of bounds
+    std::vector<float> x = testing::normals(40'000 * d, 46);
+    x[static_cast<std::size_t>(11 * d + 2)] = 1e7f;
+    const auto source = data::matrix_source(testing::matrix(x, d));
+    for (const RestartsOn restarts_on : {RestartsOn::kAll, RestartsOn::kSample}) {
+      const KMeansTask task = task_for(12, restarts_on, 2);
+      Machine ample(1);
+      const KMeansModel reference = fit_kmeans(*source, task, ample.execution);
+      const auto minimum = plan_kmeans(source->shape(), 12, task.options, 3, 0).minimum_bytes;
+      ASSERT_FALSE(plan_kmeans(source->shape(), 12, task.options, 3, minimum).restart_rows_kept);
+      Machine small(3, core::MemoryBudget::kBaseBytes + minimum);
+      const KMeansModel model = fit_kmeans(*source, task, small.execution);
+      EXPECT_EQ(model.centroids, reference.centroids) << d;
+      EXPECT_EQ(model.counts, reference.counts) << d;
+      EXPECT_EQ(model.inertia, reference.inertia) << d;
+    }
+  }
+}
+
 TEST(KMeansNumbers, RefusesARowBesideWhichTheOthersVanish) {
   for (const float far : {1e14f, -1e18f}) {
     const auto source = data::matrix_source(testing::matrix(rows_and_a_far_one(far), 16));
