@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "analysis/centre.h"
 #include "analysis/clusters.h"
 #include "analysis/confidence.h"
 #include "analysis/held_memory.h"
@@ -17,7 +18,7 @@ namespace {
 void check_split(const AnalysisInput& input, const SplitInput& split) {
   PHASE0_CHECK(split.index != nullptr && split.delta != nullptr && split.delta->window() == 1);
   PHASE0_CHECK(split.delta->n_rows() == split.index->n_rows());
-  PHASE0_CHECK(split.delta->frame_dim() == static_cast<std::int64_t>(input.mu.size()));
+  PHASE0_CHECK(split.delta->frame_dim() == static_cast<std::int64_t>(input.sigma.size()));
   PHASE0_CHECK(split.high_energy.empty() || split.high_energy.rows() == split.index->n_rows());
   if (split.index->n_rows() > std::numeric_limits<std::int32_t>::max()) {
     throw Error(ErrorKind::kData, "a split of " + std::to_string(split.index->n_rows()) +
@@ -26,7 +27,7 @@ void check_split(const AnalysisInput& input, const SplitInput& split) {
 }
 
 void check_input(const AnalysisInput& input) {
-  PHASE0_CHECK(!input.mu.empty() && input.mu.size() == input.sigma.size());
+  PHASE0_CHECK(!input.sigma.empty());
   check_split(input, input.train);
   check_split(input, input.eval);
   for (const CellInput& cell : input.cells) {
@@ -92,6 +93,7 @@ SplitOutcome split_of(data::Split split, const Options& options, const AnalysisI
            rows,
            slices,
            tables,
+           centre_of(*rows.delta),
            PlaneMap(slices, masks),
            SpeakerOrder(*rows.index, kMinSpeakerRows),
            rank_pieces(tables, split),

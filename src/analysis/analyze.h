@@ -38,8 +38,7 @@ struct CellInput {
 struct AnalysisInput {
   SplitInput train;
   SplitInput eval;
-  std::vector<double> mu;     ///< [D], of the train deltas
-  std::vector<double> sigma;  ///< [D], >= 1e-6
+  std::vector<double> sigma;  ///< [D], of the train deltas, >= 1e-6
   std::vector<std::string> speaker_names;
   std::vector<CellInput> cells;  ///< condition-major, lags inside, as in the configuration
   std::string key;               ///< fingerprint of all of this, for sums that are kept for a later start

@@ -73,7 +73,7 @@ SplitMetrics split_metrics(const SplitWork& work, const CellSums& sums, std::siz
   }
   metrics.variance_ratio = observed.variance_ratio();
   metrics.variance_ratio_adjusted = observed.adjusted_variance_ratio();
-  set_entropies(sums.entropy[slice], static_cast<std::int64_t>(work.input.mu.size()), metrics);
+  set_entropies(sums.entropy[slice], static_cast<std::int64_t>(work.input.sigma.size()), metrics);
   set_speakers(sums, work.slices.size(), slice, metrics);
   set_baseline(sums, slice, metrics);
   return metrics;
@@ -122,7 +122,7 @@ void append_clusters(const SplitWork& work, const CellSums& train, const CellSum
                      std::vector<ClusterMetrics>& out) {
   const CellInput& input = work.input.cells[cell];
   const ClusterTable& table = work.tables[cell];
-  const std::size_t dim = work.input.mu.size();
+  const std::size_t dim = work.input.sigma.size();
   const auto train_variances = cluster_variances(train, table.effective_counts(data::Split::kTrain), dim);
   const auto eval_variances = cluster_variances(eval, table.effective_counts(data::Split::kEval), dim);
   for (const ClusterCount& count : table.occupied()) {

@@ -17,7 +17,8 @@
 namespace phase0::analysis {
 namespace {
 
-/// A chunk's normalised deltas by tile, and its rows' slices. Reused from chunk to chunk.
+/// A chunk's deltas by tile, less the centre and in units of sigma, and its rows' slices. Reused from chunk
+/// to chunk.
 class ChunkData {
  public:
   ChunkData(const SplitWork& work, const ScanShape& shape, std::vector<std::int64_t> tiles)
@@ -63,7 +64,7 @@ class ChunkData {
       const std::int64_t chunk_first = tile * rows_ + range.chunk_row;
       for (std::int64_t r = 0; r < range.n_rows; ++r) {
         norms_[chunk_first + r] = kernels.normalise_tile(
-            block.matrix() + r * shape_.dim + first, work_.input.mu.data() + first, scale_.data() + first,
+            block.matrix() + r * shape_.dim + first, work_.centre.data() + first, scale_.data() + first,
             shape_.tile_width(tile), z_.data() + (chunk_first + r) * kTileWidth);
       }
     }
@@ -266,7 +267,7 @@ const Assignment& SplitWork::assignment(std::size_t cell) const {
 ScanShape SplitWork::shape() const {
   ScanShape shape;
   shape.n_rows = rows.index->n_rows();
-  shape.dim = static_cast<std::int64_t>(input.mu.size());
+  shape.dim = static_cast<std::int64_t>(input.sigma.size());
   shape.n_slices = static_cast<std::int64_t>(slices.size());
   shape.n_planes = planes.n_planes();
   shape.planes_per_row = planes.planes_per_row();

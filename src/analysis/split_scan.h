@@ -36,6 +36,7 @@ struct SplitWork {
   const SplitInput& rows;
   const SliceSet& slices;
   const std::vector<ClusterTable>& tables;  ///< [cell]
+  std::vector<double> centre;               ///< [D], taken off every delta
   PlaneMap planes;
   SpeakerOrder order;
   RankPieces pieces;

@@ -81,7 +81,6 @@ class Analysis {
     input.train = {&samples_.index(Split::kTrain), train_delta_.get(), samples_.high_energy(Split::kTrain)};
     input.eval = {&samples_.index(Split::kEval), eval_delta_.get(), samples_.high_energy(Split::kEval)};
     const models::Normaliser normaliser = models_.normaliser(options_.context.lags.front());
-    input.mu = normaliser.mu;
     input.sigma = normaliser.sigma;
     input.speaker_names = samples_.speaker_names();
     for (const auto& condition : options_.clustering.conditions) {

@@ -105,6 +105,23 @@ TEST(Analyze, CellsEqualBruteForce) {
   EXPECT_TRUE(some_speakers);
 }
 
+/// A feature that stood still for the train speakers and drifts for the others, and one with another level.
+TEST(Analyze, SplitsFarFromTheTrainMeanKeepTheirDigits) {
+  Problem problem;
+  const std::int64_t dim = 70;
+  for (std::int64_t row = 0; row < problem.eval.n_rows(); ++row) {
+    problem.eval.delta[static_cast<std::size_t>(row * dim + 3)] = 1000;
+    problem.eval.delta[static_cast<std::size_t>(row * dim + 4)] += 1e5F;
+  }
+  problem.input.sigma[3] = 1e-6;
+  const AnalysisResult result = run(problem);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const CellMetrics& cell = result.cells[i];
+    SCOPED_TRACE(cell.condition + " " + cell.slice);
+    check_split(cell.eval, labelled(problem, problem.eval, i / 3), slice_of(problem, cell.slice));
+  }
+}
+
 TEST(Analyze, ClusterSizesAndVariancesEqualBruteForce) {
   const Problem problem;
   const AnalysisResult result = run(problem);

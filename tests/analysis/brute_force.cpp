@@ -50,8 +50,8 @@ std::vector<std::int64_t> rows_of(const Labelled& data, const std::vector<std::i
 double Labelled::z(std::int64_t row, std::int64_t j) const {
   const auto column = static_cast<std::size_t>(j);
   const auto delta =
-      static_cast<double>(split.delta[static_cast<std::size_t>(row) * problem.input.mu.size() + column]);
-  return (delta - problem.input.mu[column]) / problem.input.sigma[column];
+      static_cast<double>(split.delta[static_cast<std::size_t>(row) * problem.mu.size() + column]);
+  return (delta - problem.mu[column]) / problem.input.sigma[column];
 }
 
 Labelled labelled(const Problem& problem, const TestSplit& split, std::size_t cell) {
@@ -118,7 +118,7 @@ double conditional_entropy(const Labelled& data, const std::vector<std::int64_t>
 
 double mean_variance(const Labelled& data, const std::vector<std::int64_t>& rows) {
   return sum(squared_deviations(data, rows)) / static_cast<double>(rows.size()) /
-         static_cast<double>(data.problem.input.mu.size());
+         static_cast<double>(data.problem.mu.size());
 }
 
 std::vector<std::int64_t> filter(const std::vector<std::int64_t>& rows,

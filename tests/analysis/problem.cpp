@@ -85,7 +85,8 @@ SplitInput split_input(const TestSplit& split) {
   return {&split.index, split.source.get(), mapped(split.high_energy)};
 }
 
-void set_normaliser(const TestSplit& train, std::int64_t dim, AnalysisInput& input) {
+void set_normaliser(const TestSplit& train, std::int64_t dim, std::vector<double>& mu,
+                    std::vector<double>& sigma) {
   const auto n = static_cast<double>(train.n_rows());
   for (std::int64_t j = 0; j < dim; ++j) {
     double sum = 0;
@@ -94,8 +95,8 @@ void set_normaliser(const TestSplit& train, std::int64_t dim, AnalysisInput& inp
     for (std::int64_t i = 0; i < train.n_rows(); ++i) {
       squares += std::pow(static_cast<double>(train.delta[i * dim + j]) - sum / n, 2);
     }
-    input.mu.push_back(sum / n);
-    input.sigma.push_back(std::max(std::sqrt(squares / n), 1e-6));
+    mu.push_back(sum / n);
+    sigma.push_back(std::max(std::sqrt(squares / n), 1e-6));
   }
 }
 
@@ -117,7 +118,7 @@ Problem::Problem(const Shape& shape) {
   options.metrics.permutations = 5;
   input.train = split_input(train);
   input.eval = split_input(eval);
-  set_normaliser(train, shape.dim, input);
+  set_normaliser(train, shape.dim, mu, input.sigma);
   for (std::int64_t s = 0; s < shape.speakers; ++s)
     input.speaker_names.push_back("speaker" + std::to_string(s));
   for (std::size_t c = 0; c < 2; ++c) {

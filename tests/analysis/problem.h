@@ -45,6 +45,7 @@ struct Problem {
   Options options;
   TestSplit train;
   TestSplit eval;
+  std::vector<double> mu;  ///< [D], of the train deltas
   AnalysisInput input;
 };
 
