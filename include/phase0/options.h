@@ -7,7 +7,7 @@
 
 namespace phase0 {
 
-/// What to do with an utterance that holds a NaN or an infinity.
+/// What to do with an utterance that holds NaN, infinity or a value beyond 1e15 (data/FORMAT.md).
 enum class NonFinitePolicy { kError, kDropUtterance };
 
 /// Section `data`: the input file.

@@ -38,6 +38,9 @@ void fail_unknown(const Value::Key& key, const std::vector<std::string>& all, co
       hint = fmt::format("; did you mean \"{}\"?", join_path(prefix, candidate));
     }
   }
+  if (std::find(all.begin(), all.end(), key.text) != all.end() && key.text.find('.') != std::string::npos) {
+    hint = "; in a file a key stands below its section, not behind a dot";
+  }
   const std::string where = path.empty() ? "at the top level" : "in " + path;
   fail_at(key.place, "", fmt::format("unknown key {} {}{}", quote(key.text), where, hint));
 }

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "config/check_options.h"
 #include "config/number.h"
@@ -19,28 +21,46 @@ bool is_fault_of_the_machine(int error_number) {
   return error_number == EIO || error_number == EMFILE || error_number == ENFILE || error_number == ESTALE;
 }
 
+/// A file, or a pipe that has a writer: one that has none is empty, not waited for.
+struct TextFile {
+  explicit TextFile(const std::string& path) {
+    do {
+      descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    } while (descriptor < 0 && errno == EINTR);
+    if (descriptor >= 0) ::fcntl(descriptor, F_SETFL, 0);  // reads do wait
+  }
+  TextFile(const TextFile&) = delete;
+  TextFile& operator=(const TextFile&) = delete;
+  ~TextFile() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  int descriptor = -1;
+};
+
 /// Reads no more than the limit that `parse_document` sets, so that a device or a huge file is refused
 /// quickly.
 std::string read_file(const std::string& path) {
-  constexpr std::streamsize kMaxRead = (std::streamsize{1} << 20) + 1;
+  constexpr std::size_t kMaxRead = (std::size_t{1} << 20) + 1;
   const auto fail = [&path](int error_number) {
-    const char* reason = error_number == 0 ? "not a readable file" : std::strerror(error_number);
+    const char* reason = std::strerror(error_number);
     if (is_fault_of_the_machine(error_number)) {
       throw Error(ErrorKind::kStorage, fmt::format("cannot read the configuration: {}", reason), {path});
     }
     fail_at({std::make_shared<const std::string>(path), -1}, "",
             fmt::format("cannot read the configuration: {}", reason));
   };
-  std::ifstream file;
-  do {
-    errno = 0;
-    file.open(path, std::ios::binary);
-  } while (!file && errno == EINTR);
-  if (!file) fail(errno);
-  std::string text(static_cast<std::size_t>(kMaxRead), '\0');
-  file.read(text.data(), kMaxRead);
-  if (file.bad()) fail(errno);
-  text.resize(static_cast<std::size_t>(file.gcount()));
+  const TextFile file(path);
+  if (file.descriptor < 0) fail(errno);
+  std::string text(kMaxRead, '\0');
+  std::size_t size = 0;
+  while (size < kMaxRead) {
+    const ssize_t n = ::read(file.descriptor, text.data() + size, kMaxRead - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(errno);
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  text.resize(size);
   return text;
 }
 

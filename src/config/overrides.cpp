@@ -33,6 +33,9 @@ Value default_value(const std::string& path) {
   return *at;
 }
 
+/// More than any key has; each part is a level of the document that it is put into.
+constexpr std::size_t kMaxParts = 16;
+
 class Override {
  public:
   explicit Override(const std::string& text) {
@@ -43,6 +46,9 @@ class Override {
     bool named = equals != std::string::npos;
     for (const std::string& segment : segments_) named = named && !segment.empty();
     if (!named) fail_at(place_, "", "expected KEY=VALUE with a key such as clustering.kmeans.n_init");
+    if (segments_.size() > kMaxParts) {
+      fail_at(place_, "", fmt::format("the key has {} parts, at most {} work", segments_.size(), kMaxParts));
+    }
     value_ = parse_document(text.substr(equals + 1), *place_.source, false);
   }
 

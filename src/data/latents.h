@@ -71,7 +71,7 @@ class Latents {
 /// One pass over every value. Returns per utterance 1 for those that hold a NaN or an infinity in frames or
 /// energy (all 0 under NonFinitePolicy::kError, which throws Error (kData) at the first one, naming dataset,
 /// utterance, frame). Every value must be finite as float32 too: a float64 that overflows counts as
-/// non-finite.
+/// non-finite, and so does a frame's value beyond kLargestFrameValue (latents_values.h).
 std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolicy policy,
                                           core::Execution& execution);
 

@@ -53,13 +53,13 @@ class NonFiniteScan {
     return latents_.utterances()[static_cast<std::size_t>(u)];
   }
 
-  /// Looks at rows [first, first + n) of `columns` values each.
-  void scan(ElementType type, std::int64_t columns, const std::byte* values, std::int64_t first,
-            std::int64_t n) {
+  /// Looks at rows [first, first + n) of `columns` values each, `largest` at most.
+  void scan(ElementType type, std::int64_t columns, float largest, const std::byte* values,
+            std::int64_t first, std::int64_t n) {
     const std::int64_t row_bytes = columns * store::element_size(type);
     for (std::int64_t row = first; row < first + n;) {
       const std::int64_t left = (first + n - row) * columns;
-      const std::int64_t found = first_non_finite(type, values + (row - first) * row_bytes, left);
+      const std::int64_t found = first_unusable(type, values + (row - first) * row_bytes, left, largest);
       if (found == left) return;
       row += found / columns;
       if (!drop_) return note(row);
@@ -91,7 +91,7 @@ class NonFiniteScan {
       const std::int64_t rows = std::min(block_rows_, n - first);
       if (block == 0) frames.will_need(0, ahead);
       if (first + ahead < n) frames.will_need(first + ahead, std::min(block_rows_, n - first - ahead));
-      scan(latents_.type(), latents_.dim(), frames.row(first), first, rows);
+      scan(latents_.type(), latents_.dim(), kLargestFrameValue, frames.row(first), first, rows);
       frames.release(first, rows);
       execution_.observer.task_advance(rows, rows * row_bytes_);
     };
@@ -105,7 +105,7 @@ class NonFiniteScan {
       execution_.check_stop();
       const std::int64_t rows = std::min(block_rows_, latents_.n_frames() - first);
       latents_.read_frames(first, rows, buffer.data());
-      scan(latents_.type(), latents_.dim(), buffer.data(), first, rows);
+      scan(latents_.type(), latents_.dim(), kLargestFrameValue, buffer.data(), first, rows);
       execution_.observer.task_advance(rows, rows * row_bytes_);
     }
   }
@@ -120,7 +120,8 @@ class NonFiniteScan {
       execution_.check_stop();
       const std::int64_t rows = std::min(block, end - first);
       latents_.read_energy(first, rows, buffer.data());
-      scan(ElementType::kFloat32, 1, reinterpret_cast<const std::byte*>(buffer.data()), first, rows);
+      scan(ElementType::kFloat32, 1, kLargestEnergy, reinterpret_cast<const std::byte*>(buffer.data()), first,
+           rows);
       execution_.observer.task_advance(0, rows * 4);
     }
   }
@@ -137,11 +138,13 @@ class NonFiniteScan {
   [[noreturn]] void throw_frame(std::int64_t row) const {
     core::AlignedBuffer<std::byte> values(row_bytes_);
     latents_.read_frames(row, 1, values.data());
-    const std::int64_t column = first_non_finite(latents_.type(), values.data(), latents_.dim());
+    const std::int64_t column =
+        first_unusable(latents_.type(), values.data(), latents_.dim(), kLargestFrameValue);
     const std::byte* value = values.data() + column * store::element_size(latents_.type());
     const std::int64_t u = latents_.find(row);
     fail(latents_.frames_name(u), u, row,
-         fmt::format("holds {} in dimension {}", describe_non_finite(latents_.type(), value), column));
+         fmt::format("holds {} in dimension {}",
+                     describe_unusable(latents_.type(), value, kLargestFrameValue), column));
   }
 
   [[noreturn]] void throw_energy(std::int64_t row) const {
@@ -150,7 +153,8 @@ class NonFiniteScan {
     const std::int64_t u = latents_.find(row);
     fail(latents_.energy_name(u), u, row,
          fmt::format("holds {}",
-                     describe_non_finite(ElementType::kFloat32, reinterpret_cast<const std::byte*>(&value))));
+                     describe_unusable(ElementType::kFloat32, reinterpret_cast<const std::byte*>(&value),
+                                       kLargestEnergy)));
   }
 
   const Latents& latents_;

@@ -1,5 +1,7 @@
 #include "data/latents_values.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -35,29 +37,38 @@ float half_to_float(std::uint16_t half) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-/// Values from here on round to an infinity of float32: its largest value and half a unit in the last place.
-constexpr double kBeyondFloat32 = 0x1.ffffffp127;
+/// float16 reaches no further than 65504.
+struct UnusableHalf {
+  using Stored = std::uint16_t;
+  bool operator()(Stored bits) const { return (bits & 0x7c00U) == 0x7c00U; }
+};
+/// Magnitudes are ordered as their bits; infinities and NaN come last.
+struct UnusableFloat {
+  using Stored = std::uint32_t;
+  explicit UnusableFloat(float largest) : largest_bits(std::bit_cast<std::uint32_t>(largest)) {}
+  bool operator()(Stored bits) const { return (bits & 0x7fffffffU) > largest_bits; }
+  std::uint32_t largest_bits;
+};
+struct UnusableDouble {
+  using Stored = double;
+  explicit UnusableDouble(float largest)
+      : beyond(static_cast<double>(largest) +
+               static_cast<double>(largest - std::nextafter(largest, 0.0f)) / 2) {}
+  bool operator()(Stored value) const { return !(std::abs(value) < beyond); }
+  double beyond;  ///< rounds to more than the largest
+};
 
-bool is_bad(std::uint16_t bits) {
-  return (bits & 0x7c00U) == 0x7c00U;
-}
-bool is_bad(std::uint32_t bits) {
-  return (bits & 0x7f800000U) == 0x7f800000U;
-}
-bool is_bad(double value) {
-  return !(std::abs(value) < kBeyondFloat32);
-}
-
-template <typename T>
-std::int64_t first_bad(const std::byte* values, std::int64_t n) {
+template <typename Unusable>
+std::int64_t first_of(const Unusable& is_unusable, const std::byte* values, std::int64_t n) {
+  using T = typename Unusable::Stored;
   constexpr std::int64_t kTile = 4096;  // one test without branches first
   for (std::int64_t begin = 0; begin < n; begin += kTile) {
     const std::int64_t end = std::min(begin + kTile, n);
     unsigned any = 0;
-    for (std::int64_t i = begin; i < end; ++i) any |= static_cast<unsigned>(is_bad(load<T>(values, i)));
+    for (std::int64_t i = begin; i < end; ++i) any |= static_cast<unsigned>(is_unusable(load<T>(values, i)));
     if (any == 0) continue;
     for (std::int64_t i = begin; i < end; ++i) {
-      if (is_bad(load<T>(values, i))) return i;
+      if (is_unusable(load<T>(values, i))) return i;
     }
   }
   return n;
@@ -81,25 +92,29 @@ void to_float32(ElementType type, const std::byte* values, std::int64_t n, float
   }
 }
 
-std::int64_t first_non_finite(ElementType type, const std::byte* values, std::int64_t n) {
+std::int64_t first_unusable(ElementType type, const std::byte* values, std::int64_t n, float largest) {
   switch (type) {
     case ElementType::kFloat16:
-      return first_bad<std::uint16_t>(values, n);
+      return first_of(UnusableHalf{}, values, n);
     case ElementType::kFloat32:
-      return first_bad<std::uint32_t>(values, n);
+      return first_of(UnusableFloat{largest}, values, n);
     case ElementType::kFloat64:
-      return first_bad<double>(values, n);
+      return first_of(UnusableDouble{largest}, values, n);
     default:
       PHASE0_CHECK(!"a float type");
   }
   return n;
 }
 
-const char* describe_non_finite(ElementType type, const std::byte* value) {
-  if (type == ElementType::kFloat64 && std::isfinite(load<double>(value, 0))) return "a value beyond float32";
+std::string describe_unusable(ElementType type, const std::byte* value, float largest) {
   float converted = 0;
   to_float32(type, value, 1, &converted);
-  return std::isnan(converted) ? "NaN" : "infinity";
+  if (std::isnan(converted)) return "NaN";
+  if (std::isfinite(converted)) {
+    return fmt::format("{} (at most {:g} in magnitude is computed with)", converted, largest);
+  }
+  const bool stored_finite = type == ElementType::kFloat64 && std::isfinite(load<double>(value, 0));
+  return stored_finite ? "a value beyond float32" : "infinity";
 }
 
 }  // namespace phase0::data

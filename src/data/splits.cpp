@@ -5,22 +5,34 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "core/check.h"
 #include "core/random.h"
 #include "store/atomic_file.h"
+#include "store/utf8.h"
 
 namespace phase0::data {
 namespace {
 
 using Names = std::vector<std::string>;
 constexpr std::int64_t kMaxListBytes = std::int64_t{64} << 20;
+constexpr std::size_t kMaxLineBytes = 4096;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 Names read_list(const std::string& path) {
-  std::istringstream text(store::read_file(path, kMaxListBytes));
+  std::string contents = store::read_file(path, kMaxListBytes);
+  if (contents.starts_with(kByteOrderMark)) contents.erase(0, kByteOrderMark.size());
+  std::istringstream text(std::move(contents));
   std::set<std::string> names;
   std::string line;
-  while (std::getline(text, line)) {
+  for (std::int64_t number = 1; std::getline(text, line); ++number) {
+    const bool text_only = line.find('\0') == std::string::npos && store::is_valid_utf8(line);
+    if (line.size() > kMaxLineBytes || !text_only) {
+      throw Error(ErrorKind::kConfig,
+                  fmt::format("expected a speaker name in UTF-8 of at most {} bytes", kMaxLineBytes),
+                  {.path = path, .line = number});
+    }
     const auto begin = line.find_first_not_of(" \t\r");
     if (begin == std::string::npos) continue;
     names.insert(line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1));

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -9,6 +12,9 @@
 
 namespace phase0::models {
 namespace {
+
+/// Variance per value under which float32 products of contexts vanish or keep too few digits.
+constexpr double kLeastVariance = 1e-32;
 
 void subtract(const std::vector<float>& shift, data::FeatureBlock& block) {
   const auto d = std::ssize(shift);
@@ -121,14 +127,31 @@ class CovarianceFitter final : public PcaFitter {
     if (scan().panels) part_.emplace(covariance_.next_part());
   }
 
-  PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
-    const double total = covariance_.total_variance(start);
+  /// Contexts of this total variance; a warning where they are not quite constant.
+  bool count_as_constant(double total, core::Execution& execution) const {
     if (!std::isfinite(total)) {
       throw Error(ErrorKind::kData, "PCA: the values are too large for float32 products of contexts");
     }
+    if (total >= kLeastVariance * static_cast<double>(layout_.dim())) return false;
+    if (total > 0) {
+      execution.observer.log(LogLevel::kWarning,
+                             fmt::format("PCA: the contexts vary by less than {:g}, too little for float32 "
+                                         "products: they count as constant",
+                                         std::sqrt(kLeastVariance)));
+    }
+    return true;
+  }
+
+  PcaModel model(std::int64_t start, std::int64_t k, core::Execution& execution) {
+    const double total = covariance_.total_variance(start);
+    const bool constant = count_as_constant(total, execution);
     const auto apply = [&](const double* x, double* y, std::int64_t count) {
       execution.check_stop();
-      covariance_.apply(start, x, y, count, execution.pool);
+      if (constant) {
+        std::fill_n(y, count * layout_.dim(), 0.0);
+      } else {
+        covariance_.apply(start, x, y, count, execution.pool);
+      }
     };
     linalg::EigenPairs pairs = linalg::largest_eigenpairs(apply, layout_.dim(), k);
     PcaModel model;
@@ -143,7 +166,7 @@ class CovarianceFitter final : public PcaFitter {
     model.components = std::move(pairs.vectors);
     model.explained_variance = std::move(pairs.values);
     for (const double variance : model.explained_variance) {
-      model.explained_variance_ratio.push_back(total > 0 ? variance / total : 0.0);
+      model.explained_variance_ratio.push_back(constant ? 0.0 : variance / total);
     }
     fix_signs(model.components, k);
     return model;

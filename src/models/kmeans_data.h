@@ -12,13 +12,16 @@ namespace phase0::models {
 /// The rows of a k-means fit with what every scan of them needs.
 struct KMeansData {
   const data::FeatureSource& rows;
-  std::vector<float> shift;   ///< [d], the mean rounded to float32: products are taken on shifted rows
+  /// [d], the mean rounded to float32, or where that is far from most rows a middle of them: products are
+  /// taken on shifted rows
+  std::vector<float> shift;
   double mean_variance = 0;   ///< mean over columns, ddof 0
   double sum_of_squares = 0;  ///< of the shifted rows
   double fixed_scale = 1;     ///< power of two of the fixed-point sums of shifted rows
 };
 
-/// One scan.
+/// One scan. Throws Error (kData) when a few rows lie so far from the others that sums of both lose the
+/// digits of what the others differ by.
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label);
 

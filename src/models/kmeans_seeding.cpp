@@ -10,7 +10,6 @@
 #include "data/scan.h"
 #include "linalg/fold_nearest.h"
 #include "models/kmeans_data.h"
-#include "models/moments.h"
 #include "store/mapped.h"
 
 namespace phase0::models {
@@ -232,28 +231,6 @@ class Seeding {
 };
 
 }  // namespace
-
-KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
-                          const std::string& label) {
-  const Moments moments = column_moments(rows, execution, label + ": moments");
-  KMeansData data{rows, {}, 0, 0, 1};
-  const std::vector<double> means = moments.mean();
-  for (const double mean : means) data.shift.push_back(static_cast<float>(mean));
-  for (const double variance : moments.variance(0)) data.mean_variance += variance;
-  const auto n_rows = static_cast<double>(rows.n_rows());
-  data.sum_of_squares = data.mean_variance * n_rows;
-  for (std::size_t j = 0; j < means.size(); ++j) {
-    const double rounding = means[j] - static_cast<double>(data.shift[j]);
-    data.sum_of_squares += n_rows * rounding * rounding;
-  }
-  data.mean_variance /= static_cast<double>(rows.frame_dim());
-  // The largest power of two for which a row's value stays under 2^50 and the sum over all rows under 2^62.
-  const double largest = std::max(moments.largest_deviation(data.shift), 1e-300);
-  const double headroom = std::min(50.0, 62.0 - std::ceil(std::log2(static_cast<double>(rows.n_rows()) + 1)));
-  const int exponent = static_cast<int>(headroom) - static_cast<int>(std::ceil(std::log2(largest))) - 1;
-  data.fixed_scale = std::ldexp(1.0, std::clamp(exponent, -1000, 1000));
-  return data;
-}
 
 core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts) {
   return Seeding::need(rows, k, restarts);

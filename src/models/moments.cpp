@@ -1,6 +1,7 @@
 #include "models/moments.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/check.h"
@@ -71,14 +72,15 @@ std::vector<double> Moments::variance(std::int64_t ddof) const {
   return variance;
 }
 
-double Moments::largest_deviation(const std::vector<float>& centre) const {
-  double largest = 0;
+Moments::Extreme Moments::farthest(const std::vector<float>& centre) const {
+  Extreme farthest;
   for (std::size_t j = 0; j < mean_.size(); ++j) {
-    const auto middle = static_cast<double>(centre[j]);
-    largest =
-        std::max({largest, static_cast<double>(max_[j]) - middle, middle - static_cast<double>(min_[j])});
+    for (const float value : {min_[j], max_[j]}) {
+      const double deviation = std::abs(static_cast<double>(value) - static_cast<double>(centre[j]));
+      if (deviation > farthest.deviation) farthest = {deviation, static_cast<std::int64_t>(j), value};
+    }
   }
-  return largest;
+  return farthest;
 }
 
 core::ScanNeed moments_need(const data::SourceShape& rows) {

@@ -24,8 +24,13 @@ class Moments {
   const std::vector<double>& mean() const { return mean_; }
   /// Variance of each column with `ddof` taken off the count; 0 where the count does not suffice.
   std::vector<double> variance(std::int64_t ddof) const;
-  /// Largest |x_j - centre_j| over rows and columns.
-  double largest_deviation(const std::vector<float>& centre) const;
+  /// The value that lies farthest from the centre of its column.
+  struct Extreme {
+    double deviation = 0;  ///< |value - centre|
+    std::int64_t column = 0;
+    float value = 0;
+  };
+  Extreme farthest(const std::vector<float>& centre) const;
 
  private:
   std::int64_t n_ = 0;

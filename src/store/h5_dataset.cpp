@@ -82,7 +82,8 @@ void H5StoredDataset::read_layout() {
 
 void H5StoredDataset::read_filters(hid_t properties) {
   const int n = H5Pget_nfilters(properties);
-  if (n < 0 || n > static_cast<int>(kMaxFilters)) fail("its filters cannot be read");
+  if (n < 0) fail("its filters cannot be read" + h5_reason());
+  if (n > static_cast<int>(kMaxFilters)) fail(fmt::format("has {} filters, at most {} work", n, kMaxFilters));
   for (unsigned i = 0; i < static_cast<unsigned>(n); ++i) {
     unsigned flags = 0;
     unsigned configuration = 0;

@@ -101,6 +101,9 @@ TEST(Overrides, ErrorsNameTheFlag) {
     EXPECT_EQ(what(bad), "--set \"" + std::string(bad) +
                              "\": expected KEY=VALUE with a key such as clustering.kmeans.n_init");
   }
+  std::string deep = "a";
+  for (int i = 0; i < 60'000; ++i) deep += ".a";
+  EXPECT_NE(what(deep + "=1").find("the key has 60001 parts, at most 16 work"), std::string::npos);
   EXPECT_EQ(what("context.lags.3=1"),
             "--set \"context.lags.3=1\": context.lags.3: context.lags is a list of 3; \"3\" is not one of "
             "its elements, "

@@ -26,8 +26,10 @@ INSTANTIATE_TEST_SUITE_P(
              "3: unknown key \"n_init\" at the top level; did you mean \"clustering.kmeans.n_init\"?"},
         Case{"sede: 3\n", "3: unknown key \"sede\" at the top level; did you mean \"seed\"?"},
         Case{"context:\n  xyzzy: 3\n", "4: unknown key \"xyzzy\" in context; known: window_size, lags"},
-        Case{"features.storage: dense\n",
-             "3: unknown key \"features.storage\" at the top level; did you mean \"features.storage\"?"},
+        Case{
+            "features.storage: dense\n",
+            "3: unknown key \"features.storage\" at the top level; in a file a key stands below its section, "
+            "not behind a dot"},
         Case{"clustering:\n  conditions:\n    - {name: a, type: pca_quartile,\n       pcadim: 3}\n",
              "6: unknown key \"pcadim\" in clustering.conditions.0; did you mean "
              "\"pca_dim\"?"}));

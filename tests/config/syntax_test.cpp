@@ -1,4 +1,6 @@
 // What is refused before any key is looked at.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -87,6 +89,14 @@ TEST(File, MissingAndUnreadable) {
       EXPECT_TRUE(error.message().starts_with("cannot read the configuration: ")) << error.what();
     }
   }
+}
+
+TEST(File, APipeWithoutAWriterIsEmptyNotWaitedFor) {
+  const std::string path = testing::TempDir() + "/phase0_config_pipe_test";
+  std::filesystem::remove(path);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THROW(load(path, {}), Error);
+  std::filesystem::remove(path);
 }
 
 TEST(File, LoadReadsWhatParseReads) {

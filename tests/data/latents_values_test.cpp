@@ -37,18 +37,20 @@ TEST(LatentsValues, EveryHalfIsExact) {
       EXPECT_EQ(ours[i], theirs[i]) << i;
       EXPECT_EQ(std::signbit(ours[i]), std::signbit(theirs[i])) << i;
     }
-    EXPECT_EQ(first_non_finite(ElementType::kFloat16, bytes(halves) + 2 * i, 1), finite ? 1 : 0) << i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat16, bytes(halves) + 2 * i, 1, kLargestFrameValue),
+              finite ? 1 : 0)
+        << i;
   }
 }
 
 TEST(LatentsValues, TheFirstBadValueIsFoundWhereverItIs) {
   for (const std::int64_t at : {0, 1, 4095, 4096, 9998, 9999}) {
     std::vector<float> values(10'000, std::numeric_limits<float>::max());
-    EXPECT_EQ(first_non_finite(ElementType::kFloat32, bytes(values), 10'000), 10'000);
+    EXPECT_EQ(first_unusable(ElementType::kFloat32, bytes(values), 10'000, kLargestEnergy), 10'000);
     values[9999] = std::numeric_limits<float>::quiet_NaN();
     values[static_cast<std::size_t>(at)] = -std::numeric_limits<float>::infinity();
-    EXPECT_EQ(first_non_finite(ElementType::kFloat32, bytes(values), 10'000), at);
-    EXPECT_EQ(first_non_finite(ElementType::kFloat32, bytes(values) + 4 * (at + 1), 9999 - at),
+    EXPECT_EQ(first_unusable(ElementType::kFloat32, bytes(values), 10'000, kLargestEnergy), at);
+    EXPECT_EQ(first_unusable(ElementType::kFloat32, bytes(values) + 4 * (at + 1), 9999 - at, kLargestEnergy),
               at == 9999 ? 0 : 9999 - at - 1);
   }
 }
@@ -60,13 +62,30 @@ TEST(LatentsValues, DoublesMustBeFiniteAsFloat32) {
   std::vector<float> floats(values.size());
   to_float32(ElementType::kFloat64, bytes(values), 7, floats.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    EXPECT_EQ(first_non_finite(ElementType::kFloat64, bytes(values) + 8 * i, 1),
+    EXPECT_EQ(first_unusable(ElementType::kFloat64, bytes(values) + 8 * i, 1, kLargestEnergy),
               std::isfinite(floats[i]) ? 1 : 0)
         << i;
   }
-  EXPECT_STREQ(describe_non_finite(ElementType::kFloat64, bytes(values) + 8 * 4), "a value beyond float32");
-  EXPECT_STREQ(describe_non_finite(ElementType::kFloat64, bytes(values) + 8 * 5), "NaN");
-  EXPECT_STREQ(describe_non_finite(ElementType::kFloat64, bytes(values) + 8 * 6), "infinity");
+  EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 4, kLargestEnergy),
+            "a value beyond float32");
+  EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 5, kLargestEnergy), "NaN");
+  EXPECT_EQ(describe_unusable(ElementType::kFloat64, bytes(values) + 8 * 6, kLargestEnergy), "infinity");
+}
+
+TEST(LatentsValues, FramesEndWhereTheirSquaresWouldLeaveFloat32) {
+  const float above = std::nextafter(kLargestFrameValue, INFINITY);
+  const std::vector<float> floats = {kLargestFrameValue, -kLargestFrameValue, above, -above, 1e30f, 1e-45f};
+  const std::vector<double> doubles(floats.begin(), floats.end());
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    const std::int64_t fine = std::abs(floats[i]) <= kLargestFrameValue ? 1 : 0;
+    const auto* stored = bytes(floats) + 4 * i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat32, stored, 1, kLargestFrameValue), fine) << i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat32, stored, 1, kLargestEnergy), 1) << i;
+    EXPECT_EQ(first_unusable(ElementType::kFloat64, bytes(doubles) + 8 * i, 1, kLargestFrameValue), fine)
+        << i;
+  }
+  EXPECT_EQ(describe_unusable(ElementType::kFloat32, bytes(floats) + 4 * 4, kLargestFrameValue),
+            "1e+30 (at most 1e+15 in magnitude is computed with)");
 }
 
 }  // namespace

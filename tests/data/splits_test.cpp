@@ -7,6 +7,8 @@
 #include <fstream>
 #include <set>
 
+#include "support/expect_error.h"
+
 namespace phase0::data {
 namespace {
 
@@ -123,6 +125,19 @@ class SpeakerFiles : public ::testing::Test {
   std::filesystem::path folder_;
   Options options_;
 };
+
+TEST_F(SpeakerFiles, AByteOrderMarkIsNoPartOfAName) {
+  write("\xef\xbb\xbfs0\n", "s3\n");
+  EXPECT_EQ(speakers_in(plan_for(options_, corpus(5, 2, 60)), Split::kTrain), (std::set<std::string>{"s0"}));
+}
+
+TEST_F(SpeakerFiles, LinesThatAreNoNamesAreRefused) {
+  for (const std::string& line : {std::string(5000, 'x'), std::string("s\0x", 3), std::string("s\xff")}) {
+    write("s0\n" + line + "\n", "s3\n");
+    test::expect_error(ErrorKind::kConfig, "train.txt:2: expected a speaker name in UTF-8",
+                       [&] { plan_for(options_, corpus(5, 2, 60)); });
+  }
+}
 
 TEST_F(SpeakerFiles, NamesAreOnePerLine) {
   write("s0\n  s2 \r\n\n", "s3\nnobody\n");

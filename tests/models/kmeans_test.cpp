@@ -2,69 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
 #include <map>
-#include <numeric>
 
 #include "models/assign.h"
-#include "models/sources.h"
+#include "models/kmeans_cases.h"
 #include "support/failing_source.h"
 
 namespace phase0::models {
 namespace {
 
+using testing::blobs;
+using testing::inertia_of;
 using testing::Machine;
-
-/// Points around `k` well separated centres.
-std::vector<float> blobs(std::int64_t n, std::int64_t d, std::int64_t k, double offset) {
-  core::Random random(31);
-  std::vector<float> centres = testing::normals(k * d, 32, 10.0);
-  std::vector<float> x(static_cast<std::size_t>(n * d));
-  for (std::int64_t r = 0; r < n; ++r) {
-    for (std::int64_t j = 0; j < d; ++j) {
-      x[static_cast<std::size_t>(r * d + j)] = static_cast<float>(
-          offset + static_cast<double>(centres[static_cast<std::size_t>((r % k) * d + j)]) + random.normal());
-    }
-  }
-  return x;
-}
-
-KMeansTask task_for(std::int64_t k, RestartsOn restarts_on = RestartsOn::kAll, std::int64_t n_init = 4) {
-  KMeansTask task;
-  task.k = k;
-  task.options.n_init = n_init;
-  task.options.restarts_on = restarts_on;
-  task.seed = 7;
-  task.scratch_folder = testing::scratch_folder();
-  task.label = "test";
-  return task;
-}
-
-double inertia_of(const std::vector<float>& x, const KMeansModel& model,
-                  std::vector<std::int64_t>* counts = nullptr) {
-  double total = 0;
-  if (counts != nullptr) counts->assign(static_cast<std::size_t>(model.k), 0);
-  for (std::int64_t r = 0; r < std::ssize(x) / model.d; ++r) {
-    double best = std::numeric_limits<double>::infinity();
-    std::size_t label = 0;
-    for (std::int64_t c = 0; c < model.k; ++c) {
-      double distance = 0;
-      for (std::int64_t j = 0; j < model.d; ++j) {
-        const double difference =
-            static_cast<double>(x[static_cast<std::size_t>(r * model.d + j)]) -
-            static_cast<double>(model.centroids[static_cast<std::size_t>(c * model.d + j)]);
-        distance += difference * difference;
-      }
-      if (distance < best) {
-        best = distance;
-        label = static_cast<std::size_t>(c);
-      }
-    }
-    total += best;
-    if (counts != nullptr) ++(*counts)[label];
-  }
-  return total;
-}
+using testing::task_for;
 
 TEST(KMeans, FindsSeparatedBlobsAndReportsTheirInertia) {
   for (const double offset : {0.0, 1e4}) {
@@ -276,41 +226,6 @@ TEST(KMeans, EmptyClustersAreReseededWithFarRows) {
   const KMeansModel model = fit_kmeans(*source, task_for(11), machine.execution);
   EXPECT_EQ(model.inertia, 0.0);
   for (const std::int64_t count : model.counts) EXPECT_GE(count, 1);
-}
-
-TEST(KMeans, FewerDistinctRowsThanClustersEnds) {
-  std::vector<float> x(300, 1.0f);
-  for (std::size_t i = 0; i < 100; ++i) x[i] = 2.0f;
-  const auto source = data::matrix_source(testing::matrix(x, 1));
-  Machine machine(2);
-  const KMeansModel model = fit_kmeans(*source, task_for(5), machine.execution);
-  EXPECT_EQ(model.inertia, 0.0);
-  EXPECT_EQ(std::accumulate(model.counts.begin(), model.counts.end(), std::int64_t{0}), 300);
-}
-
-TEST(KMeans, EndsWhenReseedingMovesNoCentroid) {
-  // Beside such a row the others are all 0 in fixed point.
-  std::vector<float> x = testing::normals(1000 * 16, 44, 0.01);
-  std::fill_n(x.begin() + 7 * 16, 16, 1e18f);
-  const auto source = data::matrix_source(testing::matrix(x, 16));
-  Machine machine(2);
-  KMeansTask task = task_for(6);
-  task.options.tol = 0;
-  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
-  EXPECT_LT(model.n_iter, task.options.max_iter);
-}
-
-TEST(KMeans, OneClusterIsTheMean) {
-  const auto x = testing::normals(1000 * 3, 35, 2.0, -7.0);
-  const auto source = data::matrix_source(testing::matrix(x, 3));
-  Machine machine(2);
-  const KMeansModel model = fit_kmeans(*source, task_for(1), machine.execution);
-  for (std::int64_t j = 0; j < 3; ++j) {
-    double sum = 0;
-    for (std::int64_t r = 0; r < 1000; ++r)
-      sum += static_cast<double>(x[static_cast<std::size_t>(3 * r + j)]);
-    EXPECT_NEAR(model.centroids[static_cast<std::size_t>(j)], sum / 1000, 1e-6);
-  }
 }
 
 TEST(KMeans, RefusesFewerRowsThanClusters) {

@@ -134,6 +134,36 @@ TEST(Pca, ConstantRowsHaveNoVarianceAndOrthonormalComponents) {
   }
 }
 
+struct WarningObserver : Observer {
+  void log(LogLevel level, std::string_view text) override {
+    if (level == LogLevel::kWarning) warnings += text;
+  }
+  std::string warnings;
+};
+
+TEST(Pca, RowsThatVaryTooLittleForFloat32ProductsCountAsConstant) {
+  for (const float scale : {1.0f, 0x1p-40f, 0x1p-62f, 0x1p-70f}) {
+    auto frames = persistent_frames(300, 4, 0.0);
+    for (float& value : frames) value *= scale;
+    const auto index = testing::index_of({300}, 2);
+    const data::FrameMatrix matrix(testing::matrix(frames, 4));
+    const auto source = data::flat_source(matrix, index, 2, 1);
+    Machine machine(1);
+    WarningObserver observer;
+    core::Execution execution{machine.pool, machine.memory, observer};
+    const PcaModel model = testing::fit_one(*source, 3, execution, PcaMethod::kCovariance);
+    if (scale >= 0x1p-40f) {
+      expect_close(model, svd(windows(frames, 4, index, 2, 1)), 1e-5, 1e-6);
+      EXPECT_EQ(observer.warnings, "");
+      continue;
+    }
+    EXPECT_EQ(model.explained_variance, std::vector<double>(3, 0.0)) << scale;
+    EXPECT_EQ(model.explained_variance_ratio, std::vector<double>(3, 0.0)) << scale;
+    for (const double loading : model.components) EXPECT_TRUE(std::isfinite(loading));
+    EXPECT_NE(observer.warnings.find("count as constant"), std::string::npos) << scale;
+  }
+}
+
 TEST(Pca, RefusesMoreComponentsThanRowsOrValues) {
   const auto frames = persistent_frames(20, 4, 0.0);
   const auto index = testing::index_of({20}, 2);

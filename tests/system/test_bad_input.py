@@ -1,16 +1,19 @@
 """Promise 4: bad input ends with a clear message and its exit code, and leaves no output behind."""
 
 import json
+import os
 import re
 
 import bad_files
+import forged_files
 import h5py
 import harness
+import hdf5plugin
 import numpy as np
 import oracle
 import pytest
 
-SPOILED = {**bad_files.BAD_FILES, **bad_files.BAD_B_FILES}
+SPOILED = {**bad_files.BAD_FILES, **bad_files.BAD_B_FILES, **forged_files.FORGED_FILES, **forged_files.FORGED_B_FILES}
 
 
 def config(where, **changes):
@@ -25,11 +28,12 @@ def config(where, **changes):
 
 
 def check_rejected(result, codes, fragments):
-    """A rejection: its code, every fragment in the message, nothing on stdout."""
+    """A rejection: its code, every fragment in the message, nothing on stdout, no library's words on stderr."""
     codes = codes if isinstance(codes, tuple) else (codes,)
     assert result.code in codes, str(result)
     for fragment in fragments:
         assert fragment.lower() in result.err.lower(), f"{fragment!r} is not in the message\n{result}"
+    assert all(line.startswith("phase0: ") for line in result.err.splitlines()), f"not ours\n{result}"
     assert result.out == ""
 
 
@@ -73,40 +77,62 @@ def test_inspect_rejects_broken_latents(tmp_path, name):
     assert result.code == 3 and "latents.h5" in result.err, str(result)
 
 
-def test_missing_file(tmp_path):
-    # spec: "bad input" (3) and "storage" (5) both fit a file that is not there
-    result = harness.run_config(config(tmp_path), tmp_path)
-    check_rejected(result, (3, 5), ["latents.h5"])
+@pytest.mark.parametrize("name", forged_files.UNOPENED_FILES)
+def test_files_that_cannot_be_opened(tmp_path, name):
+    spoil, fragments = forged_files.UNOPENED_FILES[name]
+    spoil(bad_files.good(tmp_path / "latents.h5"))
+    check_rejected(harness.run_config(config(tmp_path), tmp_path), 5, ["latents.h5", *fragments])
     check_no_output(tmp_path)
 
 
-def test_soft_link_inside_the_file_is_refused_or_right(tmp_path):
-    """The specification names only links onto other files; a link inside the file may be followed, but rightly."""
-    bad_files.good(tmp_path / "latents.h5")
-    with h5py.File(tmp_path / "latents.h5", "r+") as f:
-        f["real"] = f["x"]
-        del f["x"]
-        f["x"] = h5py.SoftLink("/real")
-    result = harness.run_config(config(tmp_path), tmp_path)
-    if result.code != 0:
-        check_rejected(result, 3, ["latents.h5", "link"])
-        return
-    bad_files.good(tmp_path / "plain.h5")
-    plain = config(tmp_path, **{"data.latents": str(tmp_path / "plain.h5"), "output.dir": str(tmp_path / "plain")})
-    harness.run_ok(plain, tmp_path)
-    assert harness.fingerprint(tmp_path / "plain") == harness.fingerprint(tmp_path / "run")
+def test_no_plugin_is_loaded(tmp_path):
+    """A filter that a file names must not bring code into the process, even where HDF5 would find it."""
+    spoil, fragments = SPOILED["x_unknown_filter"]
+    spoil(bad_files.good(tmp_path / "latents.h5"))
+    cfg = harness.write_config(tmp_path / "c.yaml", config(tmp_path))
+    env = {**os.environ, "HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH, "LD_DEBUG": "files",
+           "LD_DEBUG_OUTPUT": str(tmp_path / "loaded")}
+    check_rejected(harness.run("run", "-c", cfg, "--progress", "none", env=env), 3, ["latents.h5", *fragments])
+    loaded = "".join(path.read_text() for path in tmp_path.glob("loaded.*"))
+    assert "libc.so" in loaded and hdf5plugin.PLUGIN_PATH not in loaded
 
 
-def test_filter_chain_with_shuffle_is_refused_or_right(tmp_path):
-    bad_files.good(tmp_path / "latents.h5", storage="gzip_shuffle")
-    result = harness.run_config(config(tmp_path), tmp_path)
-    if result.code != 0:
-        check_rejected(result, 3, ["latents.h5", "filter"])
-        return
-    bad_files.good(tmp_path / "plain.h5")
-    plain = config(tmp_path, **{"data.latents": str(tmp_path / "plain.h5"), "output.dir": str(tmp_path / "plain")})
-    harness.run_ok(plain, tmp_path)
-    assert harness.fingerprint(tmp_path / "plain") == harness.fingerprint(tmp_path / "run")
+def check_same_as_plain(where, spoil):
+    """What spoil(path of the good file) makes is accepted, and gives what the good file gives."""
+    bad_files.good(where / "plain.h5")
+    plain = config(where, **{"data.latents": str(where / "plain.h5"), "output.dir": str(where / "plain")})
+    harness.run_ok(plain, where)
+    spoil(bad_files.good(where / "latents.h5"))
+    harness.run_ok(config(where), where)
+    assert harness.fingerprint(where / "plain") == harness.fingerprint(where / "run")
+
+
+def _user_block(path):
+    with h5py.File(path) as old, h5py.File(path.parent / "new.h5", "w", userblock_size=2048) as new:
+        for name in old:
+            old.copy(name, new)
+        new.attrs.update(old.attrs)
+    (path.parent / "new.h5").rename(path)
+
+
+def _symlink(path):
+    path.rename(path.parent / "elsewhere.h5")
+    path.symlink_to("elsewhere.h5")
+
+
+def _hard_link(path):
+    with h5py.File(path, "r+") as f:
+        f["also"] = f["x"]
+        f["round"] = f["/"]
+
+
+def _shuffle(path):
+    bad_files.good(path, storage="gzip_shuffle")
+
+
+@pytest.mark.parametrize("spoil", [_user_block, _symlink, _hard_link, _shuffle], ids=lambda f: f.__name__[1:])
+def test_unusual_files_that_are_fine(tmp_path, spoil):
+    check_same_as_plain(tmp_path, spoil)
 
 
 def test_float64_that_overflows_float32_is_not_finite(tmp_path):
@@ -146,11 +172,44 @@ def speakers_files(where, train, ev):
             "splits.eval_speakers_file": str(where / "eval.txt")}
 
 
-def test_speaker_in_both_files(tmp_path):
+# contents of train.txt (eval.txt lists s3), exit code, fragments
+BAD_SPEAKER_LISTS = {
+    "overlap": (b"s0\ns3\n", 2, ["s3", "both"]),
+    "empty": (b"", 2, ["train.txt", "empty"]),
+    "blank": (b"\n \t\r\n\n", 2, ["train.txt", "empty"]),
+    "huge_line": (b"s0\n" + b"x" * (10 << 20), 2, ["train.txt:2", "4096"]),
+    "nul": (b"s0\0\n", 2, ["train.txt:1", "UTF-8"]),
+    "not_utf8": (b"s0\n\xff\xfe\n", 2, ["train.txt:2", "UTF-8"]),
+    "utf16": ("s0\n".encode("utf-16"), 2, ["train.txt:1", "UTF-8"]),
+    "none_known": (b"nobody\nnothing\n", 3, ["no train utterance"]),
+    "too_large": (b"s0\n" * (23 << 20), 5, ["train.txt", "larger"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SPEAKER_LISTS)
+def test_bad_speaker_list(tmp_path, name):
+    contents, code, fragments = BAD_SPEAKER_LISTS[name]
     bad_files.good(tmp_path / "latents.h5")
-    result = harness.run_config(config(tmp_path, **speakers_files(tmp_path, ["s0", "s1", "s2"], ["s2", "s3"])), tmp_path)
-    check_rejected(result, 2, ["s2"])
+    changes = speakers_files(tmp_path, [], ["s3"])
+    (tmp_path / "train.txt").write_bytes(contents)
+    check_rejected(harness.run_config(config(tmp_path, **changes), tmp_path), code, fragments)
     check_no_output(tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda p: os.mkfifo(p), lambda p: p.mkdir()], ids=["fifo", "folder"])
+def test_speaker_list_that_is_no_file(tmp_path, make):
+    bad_files.good(tmp_path / "latents.h5")
+    changes = speakers_files(tmp_path, ["s0"], ["s3"])
+    (tmp_path / "train.txt").unlink()
+    make(tmp_path / "train.txt")
+    check_rejected(harness.run_config(config(tmp_path, **changes), tmp_path), 5, ["train.txt", "regular file"])
+
+
+def test_names_of_a_list_do_not_drive_the_terminal(tmp_path):
+    bad_files.good(tmp_path / "latents.h5")
+    changes = speakers_files(tmp_path, ["s0", "\x1b[31mred"], ["s3"])
+    result = harness.run_config(config(tmp_path, **changes), tmp_path)
+    assert result.code == 0 and "\\x1b[31mred" in result.err and "\x1b" not in result.err, str(result)
 
 
 @pytest.mark.parametrize("train, ev", [(["s0", "nobody"], ["s3"]), (["s0"], ["s3", "nobody"])], ids=["train", "eval"])

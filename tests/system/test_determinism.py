@@ -230,7 +230,7 @@ def start_and_signal(cfg, where, after, signum):
 def test_signal_ends_with_6_and_the_resumed_run_has_the_same_bytes(slow, tmp_path, signum):
     cfg, seconds, want = slow
     cfg = harness.merged(cfg, {"output.dir": str(tmp_path / "run")})
-    for share in (0.25, 0.5):
+    for share in (0.1, 0.2):  # each start goes on from the last: both well before the end, also on a busy machine
         start = time.monotonic()
         code, err = start_and_signal(cfg, tmp_path, share * seconds, signum)
         assert code == 6, err

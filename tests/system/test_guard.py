@@ -204,6 +204,7 @@ class Terminal:
     def __init__(self, args):
         self.pid, self.master = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in a shell's background
             os.execvp(args[0], args)
         self.text = ""
 
