@@ -91,8 +91,8 @@ struct Kernels {
   /// out[r, j] = in[r, j] - shift[j], and norms[r] = sum_j out[r, j]^2 (float32). [n, d].
   void (*shift_and_norms)(const float* in, const float* shift, float* out, float* norms, std::int64_t n,
                           std::int64_t d);
-  /// Fixed-point accumulation of a row: sum[j] += bits((x[j] - shift[j]) * scale + kFixedMagic), the
-  /// difference rounded to float32; exact after that and order-independent.
+  /// Fixed-point accumulation of a row: sum[j] += bits((x[j] - shift[j]) * scale + kFixedMagic) in
+  /// float64; order-independent.
   void (*accumulate_fixed)(const float* x, const float* shift, double scale, std::int64_t* sum,
                            std::int64_t d);
   /// out[j] = (frames[0, j] + .. + frames[w - 1, j]) / w in float64, rounded to float32; frames [w, d].

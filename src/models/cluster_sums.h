@@ -8,7 +8,8 @@
 namespace phase0::models {
 
 /// Sums and counts of the rows of each cluster, of several runs of k-means: shifted rows in fixed point, as
-/// wrapping 64-bit integers. They are exact, so any order of adding and removing rows gives the same bits.
+/// wrapping 64-bit integers: a value is rounded once, to the scale of the data, and any order of adding and
+/// removing rows gives the same bits.
 class ClusterSums {
  public:
   /// `data` outlives this.

@@ -39,9 +39,9 @@ struct KMeansTask {
 /// Lloyd's k-means on all rows of a matrix source (window 1): greedy k-means++ seeding (Arthur, Vassilvitskii
 /// 2007, with 2 + floor(ln k) local trials), `n_init` restarts in lockstep over shared scans, best inertia
 /// wins, stop when the summed squared centroid shift <= tol x mean column variance or no centroid changes. An
-/// empty cluster is re-seeded with the row farthest from its centroid. Centroid sums are exact integers and
-/// labels are certified, so the same bits come out for any thread count, budget and kernel set that gives the
-/// same seeding distances.
+/// empty cluster is re-seeded with the row farthest from its centroid. Centroid sums are fixed-point integers
+/// and labels are certified, so the same bits come out for any thread count, budget and kernel set that gives
+/// the same seeding distances.
 ///
 /// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
 /// the restarts see a seeded sample. The best three go on on all rows for kRaceIterations iterations,

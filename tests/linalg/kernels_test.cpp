@@ -59,7 +59,7 @@ TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
     for (std::int64_t j = 0; j < d; ++j) {
       double exact = 0;
       for (std::int64_t r = 0; r < n; ++r)
-        exact += std::nearbyint(static_cast<double>(x[r * d + j] - shift[j]) * scale);
+        exact += std::nearbyint((static_cast<double>(x[r * d + j]) - static_cast<double>(shift[j])) * scale);
       const auto bias = static_cast<std::uint64_t>(n) * std::bit_cast<std::uint64_t>(kFixedMagic);
       EXPECT_EQ(static_cast<std::int64_t>(static_cast<std::uint64_t>(forward[j]) - bias),
                 static_cast<std::int64_t>(exact));

@@ -28,6 +28,21 @@ TEST(KMeansNumbers, FewerDistinctRowsThanClustersEnds) {
   EXPECT_EQ(std::accumulate(model.counts.begin(), model.counts.end(), std::int64_t{0}), 300);
 }
 
+/// Around the mean of all rows, between the groups, float32 has no digits for those near zero.
+TEST(KMeansNumbers, CentroidsOfFarGroupsAreTheMeansOfTheirRows) {
+  std::vector<float> x = testing::normals(4000 * 4, 61);
+  for (std::size_t e = x.size() / 2; e < x.size(); ++e) x[e] += 1e6F;
+  const auto source = data::matrix_source(testing::matrix(x, 4));
+  KMeansTask task = task_for(6);
+  task.options.tol = 0;
+  task.options.max_iter = 1000;
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task, machine.execution);
+  ASSERT_EQ(model.history.back().stopped, "no_change");
+  const std::vector<float> means = means_of_nearest(x, model);
+  for (std::size_t e = 0; e < means.size(); ++e) EXPECT_FLOAT_EQ(model.centroids[e], means[e]);
+}
+
 /// 1000 rows of 16 values about 1, one of which has a value far away in column 3.
 std::vector<float> rows_and_a_far_one(float far) {
   std::vector<float> x = testing::normals(1000 * 16, 44);
