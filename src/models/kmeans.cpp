@@ -324,7 +324,8 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   const std::unique_ptr<data::FeatureSource> all =
       plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
   const data::FeatureSource& refined_on = all ? *all : rows;
-  KMeansProgress progress(execution.units, task.progress, plan.restarts_together);
+  KMeansProgress progress(execution.units, task.progress, plan.restarts_together,
+                          {task.k, rows.frame_dim(), task.options.n_init});
   if (progress.step == KMeansProgress::Step::kRestarts) {
     std::unique_ptr<data::FeatureSource> some;
     if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);

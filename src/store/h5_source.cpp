@@ -91,12 +91,12 @@ bool H5Source::has_hard_link(hid_t group, const std::string& name, const std::st
   return true;
 }
 
-H5O_type_t H5Source::kind_at(hid_t group, const std::string& name, const std::string& path) const {
+H5O_info_t H5Source::info_at(hid_t group, const std::string& name, const std::string& path) const {
   H5O_info_t info{};
   if (H5Oget_info_by_name2(group, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
     fail(path, "cannot be opened" + h5_reason());
   }
-  return info.type;
+  return info;
 }
 
 std::optional<H5Source::Place> H5Source::locate(const std::string& object) const {
@@ -111,7 +111,7 @@ std::optional<H5Source::Place> H5Source::locate(const std::string& object) const
   if (!parent_ || parent != parent_name_) {
     const std::optional<Place> above = locate(parent);
     if (!above || !has_hard_link(above->group, above->name, parent)) return std::nullopt;
-    if (kind_at(above->group, above->name, parent) != H5O_TYPE_GROUP) return std::nullopt;
+    if (info_at(above->group, above->name, parent).type != H5O_TYPE_GROUP) return std::nullopt;
     H5Object opened(H5Oopen(above->group, above->name.c_str(), H5P_DEFAULT));
     if (!opened) fail(parent, "cannot be opened" + h5_reason());
     parent_ = std::move(opened);
@@ -127,11 +127,19 @@ bool H5Source::exists(const std::string& object) const {
   return place && (place->name == "/" || has_hard_link(place->group, place->name, object));
 }
 
-H5O_type_t H5Source::kind(const std::string& object) const {
+H5O_info_t H5Source::object_info(const std::string& object) const {
   const H5Session session;
   const std::optional<Place> place = locate(object);
   if (!place) fail(object, "is missing");
-  return kind_at(place->group, place->name, object);
+  return info_at(place->group, place->name, object);
+}
+
+H5O_type_t H5Source::kind(const std::string& object) const {
+  return object_info(object).type;
+}
+
+std::uint64_t H5Source::address(const std::string& object) const {
+  return object_info(object).addr;
 }
 
 std::vector<std::string> H5Source::members(const std::string& group) const {

@@ -37,6 +37,8 @@ class H5Source {
   bool exists(const std::string& object) const;
   /// H5O_TYPE_GROUP, H5O_TYPE_DATASET, ... of an object that exists.
   H5O_type_t kind(const std::string& object) const;
+  /// Where an object that exists lies in the file: one address however many links lead there.
+  std::uint64_t address(const std::string& object) const;
   /// Names of a group's members in byte order.
   std::vector<std::string> members(const std::string& group) const;
   /// Opens an object that must exist.
@@ -52,7 +54,8 @@ class H5Source {
 
  private:
   bool has_hard_link(hid_t group, const std::string& name, const std::string& path) const;
-  H5O_type_t kind_at(hid_t group, const std::string& name, const std::string& path) const;
+  H5O_info_t info_at(hid_t group, const std::string& name, const std::string& path) const;
+  H5O_info_t object_info(const std::string& object) const;
 
   std::string path_;
   ErrorKind damage_;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 
 #include "data/latents.h"
@@ -243,6 +244,39 @@ TEST(LatentsRejected, LinksAndForeignStorage) {
        {"external energy",
         [](RawH5File& f) { f.remove("/b-utt/energy"), f.external_link("o.h5", "/x", "/b-utt/energy"); },
         {"/b-utt/energy", "only hard links"}}});
+}
+
+/// Small in the file, large in memory.
+TEST(LatentsRejected, MetadataThatGrows) {
+  constexpr std::int64_t kMany = std::int64_t{4} << 20;
+  const RawLayout gzip{.chunk = {1 << 16}, .gzip = 1};
+  expect_rejected(true, {{"offsets", replace("/utterances/offset", H5T_STD_I8LE, {kMany}, gzip),
+                          {"/utterances/offset", "far more than the file has"}},
+                         {"a large chunk",
+                          replace("/utterances/offset", H5T_STD_I64LE, {4}, {.chunk = {kMany}, .gzip = 1}),
+                          {"far more than the file has"}}});
+}
+
+TEST(LatentsRejected, OneLongTextForManyIds) {
+  const test::TemporaryFolder folder;
+  constexpr int kIds = 100;
+  haddr_t offset = 0;
+  const std::string path = LatentsFile{}.write_in(folder, true, [&](RawH5File& file) {
+    std::vector<std::string> ids(kIds, "a");
+    ids[0] = std::string(1 << 20, 'a');
+    file.remove("/utterances/id");
+    file.strings("/utterances/id", ids);
+    const hid_t dataset = H5Dopen2(file.id(), "/utterances/id", H5P_DEFAULT);
+    offset = H5Dget_offset(dataset);
+    H5Dclose(dataset);
+  });
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::string reference(16, '\0');
+  file.seekg(static_cast<std::streamoff>(offset)).read(reference.data(), 16);
+  file.seekp(static_cast<std::streamoff>(offset));
+  for (int i = 0; i < kIds; ++i) file << reference;
+  file.close();
+  expect_error(ErrorKind::kData, "far more memory", [&] { Latents::open(path); });
 }
 
 TEST(LatentsRejected, FilesThatAreNone) {
