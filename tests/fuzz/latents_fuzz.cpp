@@ -87,7 +87,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace phase0;
   const fuzz::MemoryFile file(data, size);
   const auto kinds = {ErrorKind::kData, ErrorKind::kMemory};
-  fuzz::ends_well(kinds, [&] { fuzz::open_and_read(file.path()); });
-  fuzz::ends_well(kinds, [&] { inspect(file.path()); });
+  // What can be read as latents is no other file.
+  if (!fuzz::ends_well(kinds, [&] { fuzz::open_and_read(file.path()); })) {
+    fuzz::ends_well(kinds, [&] { inspect(file.path()); });
+  }
   return 0;
 }
