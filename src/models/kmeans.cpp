@@ -25,6 +25,8 @@ constexpr std::int64_t kMinSampleRows = 16384;
 /// Runs on a sample whose result is refined on all rows: the order by inertia on few rows is not that on all.
 constexpr std::int64_t kRefinedRuns = 3;
 static_assert(kRefinedRuns < kMostKeptRuns);
+/// Copies of rows in memory are at most this large, so that memory does not grow with the rows.
+constexpr std::int64_t kMostCopyBytes = std::int64_t{256} << 20;
 /// Iterations after seeding in which centroids still move far.
 constexpr std::int64_t kFarIterations = 3;
 
@@ -326,6 +328,10 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   const data::FeatureSource& refined_on = all ? *all : rows;
   KMeansProgress progress(execution.units, task.progress, plan.restarts_together,
                           {task.k, rows.frame_dim(), task.options.n_init});
+  if (progress.resumed) {
+    execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
+                                                        task.label, progress.waiting.size()));
+  }
   if (progress.step == KMeansProgress::Step::kRestarts) {
     std::unique_ptr<data::FeatureSource> some;
     if (plan.restart_rows_kept) some = keep(refined_on, scheme.restart_rows, task, execution);
@@ -366,7 +372,7 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
 
   Step restarts = restarts_step(restart_copy, k, options.n_init, room);
   plan.restart_rows_kept =
-      restarts.together == options.n_init &&
+      restarts.together == options.n_init && restart_copy_bytes <= kMostCopyBytes &&
       restart_copy_bytes + std::max(restarts.planned_bytes, restart_copying) <= free_bytes;
   if (plan.restart_rows_kept) {
     restarts.planned_bytes = restart_copy_bytes + std::max(restarts.planned_bytes, restart_copying);
@@ -386,8 +392,8 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
   const std::int64_t copying = room.planned(gather_need(rows, rows.n_rows), rows);
   const std::int64_t kept_bytes =
       copy_bytes(copy) + std::max({refined.planned_bytes, restarts.planned_bytes, copying});
-  plan.rows_kept =
-      plan.restart_rows_kept && refined.together == scheme.refined_runs && kept_bytes <= free_bytes;
+  plan.rows_kept = plan.restart_rows_kept && refined.together == scheme.refined_runs &&
+                   copy_bytes(copy) <= kMostCopyBytes && kept_bytes <= free_bytes;
   if (plan.rows_kept) {
     plan.planned_bytes = kept_bytes;
   } else {

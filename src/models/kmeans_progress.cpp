@@ -71,7 +71,7 @@ void check_step(KMeansProgress::Step step, const std::vector<LloydRun>& waiting,
 KMeansProgress::KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs,
                                const KMeansShape& shape)
     : checkpoint_(store, std::move(unit)), shape_(shape) {
-  checkpoint_.load([this](core::ByteSource& source) { load(source); });
+  resumed = checkpoint_.load([this](core::ByteSource& source) { load(source); });
   if (step == Step::kRestarts && std::ssize(waiting) > most_runs) {
     next_restart = waiting[static_cast<std::size_t>(most_runs)].restart;
     waiting.resize(static_cast<std::size_t>(most_runs));

@@ -28,6 +28,7 @@ class KMeansProgress {
   /// are begun again. What is kept of a fit of another shape is not taken.
   KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs, const KMeansShape& shape);
 
+  bool resumed = false;  ///< an earlier start has kept something
   Step step = Step::kRestarts;
   std::int64_t next_restart = 0;         ///< the first that is not begun
   std::vector<LloydRun> group;           ///< that share scans now

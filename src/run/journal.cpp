@@ -48,21 +48,14 @@ std::int64_t file_bytes(const std::string& path) {
   return error ? -1 : static_cast<std::int64_t>(bytes);
 }
 
-/// Of pieces of the contents; nothing where they cannot be read, which the stage itself will tell of.
-std::string sampled(const std::string& path) {
-  try {
-    return fmt::format("{:08x}", store::sampled_checksum(path));
-  } catch (const Error&) {
-    return {};
-  }
-}
-
 /// Size, modification time and a sample of the contents; a file that is not there has an identity of its own.
+/// What is no regular file is for the stage to refuse. Throws Error (kStorage) when it cannot be read.
 std::string identity(const std::string& path) {
   struct stat info {};
   if (path.empty() || stat(path.c_str(), &info) != 0) return path + ":absent";
-  return fmt::format("{}:{}:{}.{:09}:{}", std::filesystem::absolute(path).lexically_normal().string(),
-                     info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, sampled(path));
+  const std::uint32_t sampled = S_ISREG(info.st_mode) ? store::sampled_checksum(path) : 0;
+  return fmt::format("{}:{}:{}.{:09}:{:08x}", std::filesystem::absolute(path).lexically_normal().string(),
+                     info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, sampled);
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   plan.rows = workload.n_train + workload.n_eval;
   const std::int64_t n_lags = std::ssize(options.context.lags);
   plan.passes_min = plan.passes_max = 1;
-  plan.disk_bytes = fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  const std::int64_t left_bytes = fit_output_bytes(session, workload) + fit_kept_bytes(session, workload);
+  plan.disk_bytes = left_bytes + fit_scratch_bytes(session, workload);
   Peak peak(session, held_bytes(session, workload), fit_files_in_memory(session, workload));
   peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
   for (std::size_t i = 0; i < parts.kmeans.size(); ++i) {
@@ -140,8 +141,7 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
     plan.passes_min += passes;
     plan.passes_max += passes;
     // The covariance's scratch file is gone before the scores are written.
-    plan.disk_bytes =
-        std::max(plan.disk_bytes, fit_output_bytes(session, workload) + parts.pca->scratch_bytes);
+    plan.disk_bytes = std::max(plan.disk_bytes, left_bytes + parts.pca->scratch_bytes);
   }
   peak.fill(plan);
   set_traffic(fit_work(session, workload), plan);

@@ -207,7 +207,7 @@ Work fit_work(const Session& session, const Workload& workload) {
   work.bytes_input = all * as_double(workload.frame_bytes);
   if (workload.storage == Storage::kDense) work.bytes_input = as_double(workload.features_bytes);
   work.bytes_read += lags * lag.bytes_read;
-  work.bytes_written += lags * lag.bytes_written;
+  work.bytes_written += lags * lag.bytes_written + as_double(fit_kept_bytes(session, workload));
   for (std::size_t i = 0; i < kOperations; ++i) work.units[i] += lags * lag.units[i];
   return work;
 }
@@ -272,6 +272,10 @@ std::int64_t fit_output_bytes(const Session& session, const Workload& workload) 
   }
   constexpr std::int64_t kMetadata = std::int64_t{1} << 20;
   return kMetadata + std::ssize(options.context.lags) * lag;
+}
+
+std::int64_t fit_kept_bytes(const Session& session, const Workload& workload) {
+  return store::lies_in_memory(session.directory().path) ? 0 : fit_output_bytes(session, workload);
 }
 
 std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload) {

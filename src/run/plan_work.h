@@ -12,6 +12,8 @@ Work analyze_work(const Session& session, const Workload& workload, std::int64_t
 
 /// Disk that fit's finished files and its largest scratch files take.
 std::int64_t fit_output_bytes(const Session& session, const Workload& workload);
+/// What later starts may go on from (run/stage_cache.h): models and ids once more.
+std::int64_t fit_kept_bytes(const Session& session, const Workload& workload);
 std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload);
 /// An upper bound of the tables, metrics and report.
 std::int64_t analyze_output_bytes(const Session& session, const Workload& workload);

@@ -33,6 +33,11 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
                            fmt::format("{}: already done in {}", stage, session.directory().path));
     return StageOutcome::kAlreadyDone;
   }
+  if (journal.key(stage).has_value() && journal.key(stage) != key) {
+    session.observer().log(LogLevel::kInfo,
+                           fmt::format("{}: what is in {} is of another input or configuration; done again",
+                                       stage, session.directory().path));
+  }
   const RunningStage running(session, stage);
   const StageMeter meter;
   // Input is checked and refused inside `work` before it writes anything, so nothing is created before it.

@@ -215,8 +215,16 @@ struct H5Writer::Impl {
   }
 
   void sync() {
+    final_attempt([this] { sync_file(descriptor, temporary); });
+  }
+  void close_descriptor() {
+    final_attempt([this] { store::close_file(descriptor, temporary); });
+  }
+
+  template <class Attempt>
+  void final_attempt(const Attempt& attempt) {
     try {
-      sync_file(descriptor, temporary);
+      attempt();
     } catch (...) {
       keep = false;  // nobody knows what of it is on the disk
       sync_failed = true;
@@ -344,7 +352,7 @@ void H5Writer::commit() {
   commit_step(impl_->path, "streamed");
   impl_->sync();
   commit_step(impl_->path, "synced");
-  close_file(impl_->descriptor, impl_->temporary);
+  impl_->close_descriptor();
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;
 }

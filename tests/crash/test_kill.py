@@ -1,4 +1,4 @@
-"""SIGKILL at random times: every file opens, and the next start ends with the bytes of an undisturbed run."""
+"""SIGKILL at random times and at every step of the commit protocol: every file opens, and the next start ends with the bytes of an undisturbed run."""
 
 import os
 import random
@@ -10,7 +10,7 @@ import h5py
 import harness
 import pytest
 
-KILLS = int(os.environ.get("PHASE0_KILLS", "100"))  # for each stage
+KILLS = int(os.environ.get("PHASE0_KILLS", "100")) // 2  # for each stage and each of two inputs
 STAGES = ("collect", "fit", "analyze")
 
 
@@ -20,10 +20,40 @@ def start(cfg_path, stage):
 
 
 def open_all(run_dir):
-    """Stock h5py opens and lists every HDF5 file that is there under its final name."""
-    for path in run_dir.glob("*.h5"):
+    """Stock h5py opens and lists every HDF5 file that is there, unfinished ones too."""
+    for path in [*run_dir.glob("*.h5"), *run_dir.glob("*.h5.partial")]:
         with h5py.File(path, "r") as file:
             file.visititems(lambda name, obj: obj.shape if isinstance(obj, h5py.Dataset) else None)
+
+
+HDF5_STEPS = ("created", "metadata_closed", "metadata_synced", "reserved", "streamed", "synced", "renamed",
+              "folder_synced")
+FILE_STEPS = ("created", "written", "synced", "renamed", "folder_synced")
+NAMED_STEPS = [f"{name}{end}:{step}" for name in ("features.h5", "models.h5", "assignments.h5")
+               for step in HDF5_STEPS for end in ("", ".partial") if end == "" or step in ("renamed", "folder_synced")]
+NAMED_STEPS += [f"{name}:{step}" for name in ("journal.json", "run.json", "config.yaml", "metrics.json", "decision.json",
+                                              "report.txt", "report.html", *harness.CSV_FILES) for step in FILE_STEPS]
+NAMED_STEPS += [f"{name}:{step}:{number}" for name in (".unit", "journal.json", "run.json") for step in FILE_STEPS
+                for number in (2, 3)]
+
+
+def test_killed_at_any_commit_step_a_run_ends_with_the_same_bytes(reference, tmp_path):
+    cfg, want = reference
+    steps = NAMED_STEPS if KILLS >= 500 else random.Random(7).sample(NAMED_STEPS, 30)
+    for step in steps:
+        where = tmp_path / step.replace(":", "_")
+        where.mkdir()
+        cfg_path = harness.write_config(where / "config.yaml", harness.merged(cfg, {"output.dir": str(where / "run")}))
+        command = ("run", "-c", cfg_path, "--progress", "none", "--checkpoint", "0")
+        killed = harness.run(*command, env={**os.environ, "PHASE0_KILL_AT": step})
+        assert killed.code == -9, f"{step} was not reached: {killed}"
+        open_all(where / "run")
+        again = harness.run(*command)
+        assert again.code == 0, f"{step}: {again}"
+        got = harness.fingerprint(where / "run")
+        assert {k for k in want.keys() | got.keys() if want.get(k) != got.get(k)} == set(), step
+        assert not [p for p in (where / "run").rglob("*") if p.suffix in (".partial", ".new")], step
+        shutil.rmtree(where)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -62,7 +92,7 @@ def test_killed_again_and_again_a_stage_ends_with_the_same_bytes(reference, tmp_
             assert harness.run(later, "-c", cfg_path, "--progress", "none").code == 0
         got = harness.fingerprint(run_dir)
         assert {k for k in want.keys() | got.keys() if want.get(k) != got.get(k)} == set()
-        assert not list(run_dir.rglob("*.partial")), "temporary files stay behind"
+        assert not [p for p in run_dir.rglob("*") if p.suffix in (".partial", ".new")], "temporary files stay behind"
         ends, in_a_row = ends + 1, 0
     print(f"{stage}: {kills} kills, {ends} runs brought to their end")
     assert ends > 1

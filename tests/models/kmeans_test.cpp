@@ -223,6 +223,19 @@ TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
   }
 }
 
+TEST(KMeans, MemoryDoesNotGrowWithTheRows) {
+  constexpr std::int64_t kPlenty = std::int64_t{64} << 30;
+  const auto plan = [](std::int64_t n, RestartsOn restarts_on) {
+    return plan_kmeans(data::matrix_shape(n, 512), 64, task_for(64, restarts_on).options, 2, kPlenty);
+  };
+  for (const RestartsOn restarts_on : {RestartsOn::kAll, RestartsOn::kSample}) {
+    EXPECT_TRUE(plan(100'000, restarts_on).restart_rows_kept);
+    const KMeansPlan large = plan(10'000'000, restarts_on);
+    EXPECT_FALSE(large.rows_kept);
+    EXPECT_LT(large.planned_bytes, std::int64_t{512} << 20);
+  }
+}
+
 TEST(KMeans, SameBitsWhereRowsAreComputedAndWhereBlocksAreReadAhead) {
   const std::int64_t d = 24;  // with bounds, so that most rows are not loaded
   const std::int64_t n = kmeans_sample_size(12) + 3000;

@@ -46,7 +46,7 @@ TEST(StorageFaults, AFailedWriteOfHdf5IsAnErrorWithItsPlace) {
   const std::string path = folder.file("f.h5");
   {
     const FileSizeLimit limit(64 << 10);
-    expect_error(ErrorKind::kStorage, "f.h5.partial: offset 65536: cannot write: File too large", [&] {
+    expect_error(ErrorKind::kStorage, "f.h5.new: offset 65536: cannot write: File too large", [&] {
       H5Writer writer(path);
       writer.write("/x", std::vector<double>(100'000, 1.0), {100'000});
       writer.commit();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -26,7 +26,7 @@ class ByteStringSource final : public core::ByteSource {
 
  private:
   void take(void* out, std::int64_t size) override {
-    std::memcpy(out, bytes_.data() + used_, static_cast<std::size_t>(size));
+    std::copy_n(bytes_.data() + used_, size, static_cast<char*>(out));
     used_ += size;
   }
   const std::string& bytes_;
