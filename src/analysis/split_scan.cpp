@@ -207,8 +207,7 @@ std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
 class UnitScan {
  public:
   UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units, core::ScanRoom& room)
-      : work_(work),
-        shape_(shape),
+      : shape_(shape),
         room_(room),
         group_(work, shape, units, room.execution().pool),
         data_(work, shape, tiles_of(units)),
@@ -256,7 +255,6 @@ class UnitScan {
     if (room_.execution().under_pressure() || release_every_chunk(shape_.n_rows)) group_.release_maps();
   }
 
-  const SplitWork& work_;
   const ScanShape& shape_;
   core::ScanRoom& room_;
   UnitGroup group_;

@@ -13,6 +13,7 @@
 #include "cli/terminal_observer.h"
 #include "config/text.h"
 #include "phase0/error.h"
+#include "store/h5_exit.h"
 
 namespace phase0::cli {
 namespace {
@@ -72,6 +73,7 @@ void give_memory_back_at_once() {
 int run_program(int argc, const char* const* argv) {
   occupy_standard_descriptors();
   give_memory_back_at_once();
+  store::leave_out_h5_exit();
   const ParsedCommandLine parsed = parse_command_line(argc, argv);
   // The guarded command is to find the signals as this process was given them.
   if (parsed.line && parsed.line->command == Command::kGuard) return run_guard(*parsed.line);

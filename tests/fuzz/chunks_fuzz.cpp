@@ -37,5 +37,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> spare;
   const std::string problem = store::decode_chunk(filters, skipped, chunk_bytes, raw, spare);
   fuzz::expect(!problem.empty() || std::ssize(raw) == chunk_bytes, "a chunk of another size than stated");
+  fuzz::expect_small_process();
   return 0;
 }

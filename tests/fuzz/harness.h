@@ -1,6 +1,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,14 @@ bool ends_well(std::initializer_list<ErrorKind> kinds, const Work& work) {
     found(std::string("not an Error: ") + error.what());
   }
   return false;
+}
+
+/// An input may not make the process larger than 256 MiB. libFuzzer's own limit looks once a second.
+inline void expect_small_process() {
+  constexpr long kMostKib = 256L << 10;
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  expect(usage.ru_maxrss <= kMostKib, "a process of " + std::to_string(usage.ru_maxrss) + " KiB");
 }
 
 /// Takes an input apart from its front; behind its end there are zeros.

@@ -166,5 +166,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Input input(data, size);
   const std::size_t which = input.byte() % std::size(kReaders);
   kReaders[which](input.rest_text());
+  expect_small_process();
   return 0;
 }

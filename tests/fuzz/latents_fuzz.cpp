@@ -91,5 +91,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!fuzz::ends_well(kinds, [&] { fuzz::open_and_read(file.path()); })) {
     fuzz::ends_well(kinds, [&] { inspect(file.path()); });
   }
+  fuzz::expect_small_process();
   return 0;
 }

@@ -43,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text = overrides.front();
   overrides.erase(overrides.begin());
   fuzz::ends_well({ErrorKind::kConfig}, [&] { fuzz::load_and_dump(text, overrides); });
+  fuzz::expect_small_process();
   if (text.size() > 64) return 0;
   config::parse_duration(text);
   if (const auto memory = config::try_parse_memory(text)) config::format_memory(*memory);

@@ -73,6 +73,20 @@ def test_inspect_rejects_broken_latents(tmp_path, name):
     assert result.code == 3 and "latents.h5" in result.err, str(result)
 
 
+def test_a_damaged_object_is_told_in_one_line(tmp_path):
+    """HDF5 loses memory over such a file and would tell at exit what it cannot tidy up."""
+    path = tmp_path / "latents.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["format"] = "phase0-latents"
+        file["x"] = np.zeros((4, 2), "f4")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"OHDR") + 20] ^= 1  # its checksum no longer fits
+    path.write_bytes(content)
+    result = harness.run("inspect", path)
+    check_rejected(result, 3, ["latents.h5", "checksum"])
+    assert len(result.err.splitlines()) == 1, str(result)
+
+
 def test_missing_file(tmp_path):
     # spec: "bad input" (3) and "storage" (5) both fit a file that is not there
     result = harness.run_config(config(tmp_path), tmp_path)
