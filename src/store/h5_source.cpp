@@ -64,15 +64,12 @@ H5Source::H5Source(std::string path, ErrorKind damage)
     : path_(std::move(path)),
       damage_(damage),
       descriptor_(open_regular_file(path_, damage_)),
-      channel_(descriptor_, path_, damage_) {
+      channel_(descriptor_, path_, damage_),
+      superblock_(read_superblock(descriptor_, channel_.size(), path_, damage_)),
+      headers_(descriptor_, channel_.size(), superblock_, path_, damage_) {
+  for (const std::uint64_t address : superblock_.headers) headers_.check(address, "/");
   const H5Session session;
   file_ = open_for_reading(path_, channel_, damage_);
-  const H5Properties creation(H5Fget_create_plist(id()));
-  const auto is_width = [](std::size_t n) { return n == 4 || n == 8; };
-  if (H5Pget_sizes(creation.get(), &address_bytes_, &length_bytes_) < 0 || !is_width(address_bytes_) ||
-      !is_width(length_bytes_) || H5Pget_userblock(creation.get(), &base_address_) < 0) {
-    throw Error(damage_, "has addresses of a width that is not known", ErrorPlace{.path = path_});
-  }
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
@@ -88,6 +85,7 @@ bool H5Source::has_hard_link(hid_t group, const std::string& name, const std::st
   if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0)
     fail(path, "has a damaged link" + h5_reason());
   if (link.type != H5L_TYPE_HARD) fail(path, kOnlyHardLinks);
+  headers_.check(link.u.address, path);
   return true;
 }
 
@@ -129,8 +127,8 @@ bool H5Source::exists(const std::string& object) const {
 
 H5O_info_t H5Source::object_info(const std::string& object) const {
   const H5Session session;
+  if (!exists(object)) fail(object, "is missing");
   const std::optional<Place> place = locate(object);
-  if (!place) fail(object, "is missing");
   return info_at(place->group, place->name, object);
 }
 

@@ -8,11 +8,14 @@
 #include "phase0/error.h"
 #include "store/h5_driver.h"
 #include "store/h5_handles.h"
+#include "store/h5_header.h"
+#include "store/h5_superblock.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
 
-/// An HDF5 file open for reading, with the checks that concern its links and objects.
+/// An HDF5 file open for reading, with the checks that concern its links and objects. HDF5 is given no object
+/// whose header was not checked.
 class H5Source {
  public:
   H5Source(std::string path, ErrorKind damage);
@@ -24,11 +27,11 @@ class H5Source {
   /// A descriptor of the same file, for reads beside HDF5.
   const FileDescriptor& descriptor() const { return descriptor_; }
   /// Widths of addresses and lengths in the file, 4 or 8, and where its addresses count from.
-  std::size_t address_bytes() const { return address_bytes_; }
-  std::size_t length_bytes() const { return length_bytes_; }
-  std::uint64_t base_address() const { return base_address_; }
+  std::size_t address_bytes() const { return superblock_.address_bytes; }
+  std::size_t length_bytes() const { return superblock_.length_bytes; }
+  std::uint64_t base_address() const { return superblock_.base_address; }
   /// Stored size of a variable-length string's reference: length, address, index.
-  std::size_t reference_bytes() const { return 8 + address_bytes_; }
+  std::size_t reference_bytes() const { return 8 + address_bytes(); }
 
   /// Throws an Error of the file's damage kind, or what failed when the file was read.
   [[noreturn]] void fail(const std::string& object, const std::string& message) const;
@@ -61,10 +64,9 @@ class H5Source {
   ErrorKind damage_;
   FileDescriptor descriptor_;
   H5Channel channel_;
+  H5Superblock superblock_;
+  H5HeaderCheck headers_;
   H5File file_;
-  std::size_t address_bytes_ = 0;
-  std::size_t length_bytes_ = 0;
-  hsize_t base_address_ = 0;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;
   mutable H5Object parent_;
