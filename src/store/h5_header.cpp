@@ -1,6 +1,6 @@
 #include "store/h5_header.h"
 
-#include "store/h5_messages.h"
+#include <algorithm>
 
 namespace phase0::store {
 namespace {
@@ -21,13 +21,14 @@ std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
 }  // namespace
 
 void H5HeaderCheck::check(std::uint64_t address, const std::string& object) const {
-  Walk walk{object, {address}, {}, {}};
-  while (!walk.headers.empty()) {
-    const std::uint64_t next = walk.headers.back();
-    walk.headers.pop_back();
+  Walk walk{.object = object, .parts = {{address}, {}}, .chunks = {}, .seen = {}};
+  while (!walk.parts.headers.empty()) {
+    const std::uint64_t next = walk.parts.headers.back();
+    walk.parts.headers.pop_back();
     // Several attributes may be of one type.
     if (walk.seen.insert(next).second) check_header(walk, next);
   }
+  for (const H5Parts::Tree& tree : walk.parts.trees) check_tree(walk, tree);
 }
 
 std::vector<std::byte> H5HeaderCheck::read(Walk& walk, const Chunk& chunk) const {
@@ -91,8 +92,91 @@ void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version
       walk.chunks.push_back({address, body.number(superblock_.length_bytes)});
       continue;
     }
-    check_message(message, body, superblock_, walk.headers);
+    check_message(message, body, superblock_, walk.parts);
   }
+}
+
+/// A tree of version 1: each node is of one level less than what leads to it, and nothing leads to it twice.
+void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
+  struct Node {
+    std::uint64_t address = 0;
+    unsigned level = 0;
+  };
+  const std::uint64_t names_end = tree.of_chunks ? 0 : last_name(walk, tree.heap);
+  const std::size_t address_bytes = superblock_.address_bytes;
+  constexpr unsigned kAnyLevel = 256;
+  std::vector<Node> nodes = {{tree.address, kAnyLevel}};
+  while (!nodes.empty()) {
+    const Node node = nodes.back();
+    nodes.pop_back();
+    const std::uint64_t head_bytes = 8 + 2 * address_bytes;
+    const std::vector<std::byte> head = read(walk, {node.address, head_bytes});
+    H5Fields fields(head, subject(walk));
+    fields.expect(walk.seen.insert(node.address).second, "an index that leads to a part twice");
+    fields.expect(fields.starts_with(tree.of_chunks ? "TREE\x01" : "TREE\x00", 5), "no index");
+    fields.skip(5);
+    const unsigned level = fields.byte();
+    fields.expect(node.level == kAnyLevel || level + 1 == node.level, "an index whose levels do not fit");
+    const std::uint64_t n = fields.number(2);
+    if (level == 0 && tree.of_chunks) continue;  // leads to values
+    const std::uint64_t step = tree.key_bytes + address_bytes;
+    const std::vector<std::byte> entries = read(walk, {node.address + head_bytes, n * step});
+    H5Fields children(entries, subject(walk));
+    for (std::uint64_t i = 0; i < n; ++i) {
+      children.skip(tree.key_bytes);
+      const std::uint64_t child = children.number(address_bytes);
+      if (level > 0) {
+        nodes.push_back({child, level});
+      } else {
+        check_symbols(walk, child, names_end);
+      }
+    }
+  }
+}
+
+/// A node of members: no more than HDF5 makes room for, with names that end inside of the heap.
+void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) const {
+  const std::size_t width = superblock_.address_bytes;
+  constexpr std::uint64_t kHeadBytes = 8;
+  const std::uint64_t entry_bytes = superblock_.length_bytes + width + 24;
+  const std::vector<std::byte> head = read(walk, {address, kHeadBytes});
+  H5Fields fields(head, subject(walk));
+  fields.expect(walk.seen.insert(address).second, "an index that leads to a part twice");
+  fields.expect(fields.starts_with("SNOD\x01", 5), "no members");
+  fields.skip(6);
+  const std::uint64_t n = fields.number(2);
+  fields.expect(n <= superblock_.most_symbols, "more members than fit");
+  const std::vector<std::byte> symbols = read(walk, {address + kHeadBytes, n * entry_bytes});
+  H5Fields entries(symbols, subject(walk));
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const std::uint64_t name = entries.number(superblock_.length_bytes);
+    entries.skip(width);
+    constexpr unsigned kSoftLink = 2;
+    const bool soft = entries.number(4) == kSoftLink;
+    entries.skip(4);
+    const std::uint64_t target = entries.number(4);
+    entries.skip(12);
+    entries.expect(name <= last_name && (!soft || target <= last_name), "a name outside of its heap");
+  }
+}
+
+/// Where the last zero of a heap of names is: texts that begin up to there end inside of it.
+std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
+  const std::uint64_t head_bytes = 8 + 2 * superblock_.length_bytes + superblock_.address_bytes;
+  const std::vector<std::byte> head = read(walk, {heap, head_bytes});
+  H5Fields fields(head, subject(walk));
+  fields.expect(fields.starts_with("HEAP\x00", 5), "no heap of names");
+  fields.skip(8);
+  const std::uint64_t n = fields.number(superblock_.length_bytes);
+  fields.skip(superblock_.length_bytes);
+  const std::uint64_t address = fields.number(superblock_.address_bytes);
+  constexpr std::uint64_t kTailBytes = std::uint64_t{64} << 10;  // no name is as long
+  const std::uint64_t tail = std::min(n, kTailBytes);
+  fields.expect(address <= address + n, "a heap of names outside the file");
+  const std::vector<std::byte> bytes = read(walk, {address + (n - tail), tail});
+  const auto zero = std::find(bytes.rbegin(), bytes.rend(), std::byte{0});
+  fields.expect(zero != bytes.rend(), "names without an end");
+  return n - 1 - static_cast<std::uint64_t>(zero - bytes.rbegin());
 }
 
 }  // namespace phase0::store

@@ -48,7 +48,7 @@ std::size_t offset_bytes(const Head& head) {
   return n;
 }
 
-void check_compound(H5Fields& fields, const Head& head, int depth) {
+void check_compound(H5Fields& fields, const Head& head, std::size_t address_bytes, int depth) {
   const unsigned n_members = head.bits & 0xffffU;
   fields.expect(n_members > 0, "a compound of nothing");
   for (unsigned i = 0; i < n_members; ++i) {
@@ -59,20 +59,20 @@ void check_compound(H5Fields& fields, const Head& head, int depth) {
       fields.expect(fields.byte() == 0, "a compound of a form that is not known");
       fields.skip(27);
     }
-    const std::uint64_t size = check_datatype(fields, depth + 1);
+    const std::uint64_t size = check_datatype(fields, address_bytes, depth + 1);
     fields.expect(offset <= head.size && size <= head.size - offset, "a member outside its compound");
   }
 }
 
-void check_enum(H5Fields& fields, const Head& head, int depth) {
-  const std::uint64_t size = check_datatype(fields, depth + 1);
+void check_enum(H5Fields& fields, const Head& head, std::size_t address_bytes, int depth) {
+  const std::uint64_t size = check_datatype(fields, address_bytes, depth + 1);
   fields.expect(size == head.size, "an enumeration of impossible size");
   const unsigned n_members = head.bits & 0xffffU;
   for (unsigned i = 0; i < n_members; ++i) skip_name(fields, head.version);
   fields.skip(n_members * size);
 }
 
-void check_array(H5Fields& fields, const Head& head, int depth) {
+void check_array(H5Fields& fields, const Head& head, std::size_t address_bytes, int depth) {
   fields.expect(head.version >= 2, "an array of a form that is not known");
   const unsigned n_dims = fields.byte();
   fields.expect(n_dims > 0 && n_dims <= kMostDims, "an array of impossible rank");
@@ -83,11 +83,11 @@ void check_array(H5Fields& fields, const Head& head, int depth) {
     fields.expect(n > 0 && n <= head.size, "an array of impossible size");
   }
   if (head.version == 2) fields.skip(4 * n_dims);
-  const std::uint64_t size = check_datatype(fields, depth + 1);
+  const std::uint64_t size = check_datatype(fields, address_bytes, depth + 1);
   fields.expect(head.size % n == 0 && head.size / n == size, "an array of impossible size");
 }
 
-void check_class(H5Fields& fields, const Head& head, int depth) {
+void check_class(H5Fields& fields, const Head& head, std::size_t address_bytes, int depth) {
   switch (head.kind) {
     case kInteger:
     case kBits:
@@ -97,19 +97,23 @@ void check_class(H5Fields& fields, const Head& head, int depth) {
     case kTime:
       return fields.skip(2);
     case kString:
-    case kReference:
       return;
+    case kReference:
+      // To an object, or to a region of one. HDF5 reads as many bytes, whatever the size says.
+      return fields.expect(head.size == address_bytes + ((head.bits & 0xfU) == 1 ? 4 : 0),
+                           "references of impossible size");
     case kOpaque:
       return fields.skip(head.bits & 0xffU);
     case kCompound:
-      return check_compound(fields, head, depth);
+      return check_compound(fields, head, address_bytes, depth);
     case kEnum:
-      return check_enum(fields, head, depth);
+      return check_enum(fields, head, address_bytes, depth);
     case kVariable:
-      check_datatype(fields, depth + 1);
+      fields.expect(head.size == 8 + address_bytes, "references of impossible size");
+      check_datatype(fields, address_bytes, depth + 1);
       return;
     case kArray:
-      return check_array(fields, head, depth);
+      return check_array(fields, head, address_bytes, depth);
     default:
       fields.fail("a type that is not known");
   }
@@ -117,7 +121,7 @@ void check_class(H5Fields& fields, const Head& head, int depth) {
 
 }  // namespace
 
-std::uint64_t check_datatype(H5Fields& fields, int depth) {
+std::uint64_t check_datatype(H5Fields& fields, std::size_t address_bytes, int depth) {
   fields.expect(depth <= kMostNested, "types nested too deep");
   Head head;
   const unsigned first = fields.byte();
@@ -126,7 +130,7 @@ std::uint64_t check_datatype(H5Fields& fields, int depth) {
   head.bits = static_cast<unsigned>(fields.number(3));
   head.size = fields.number(4);
   fields.expect(head.version >= 1 && head.version <= 3 && head.size > 0, "a type that is not known");
-  check_class(fields, head, depth);
+  check_class(fields, head, address_bytes, depth);
   return head.size;
 }
 

@@ -13,11 +13,8 @@ constexpr unsigned kMostFilters = 32;
 
 class MessageCheck {
  public:
-  MessageCheck(H5Fields body, const H5Superblock& superblock, std::vector<std::uint64_t>& headers)
-      : body_(body),
-        address_(superblock.address_bytes),
-        length_(superblock.length_bytes),
-        headers_(headers) {}
+  MessageCheck(H5Fields body, const H5Superblock& superblock, H5Parts& parts)
+      : body_(body), address_(superblock.address_bytes), length_(superblock.length_bytes), parts_(parts) {}
 
   void run(const H5Message& message) {
     if ((message.flags & kShared) != 0) {
@@ -31,7 +28,7 @@ class MessageCheck {
       case 0x02:
         return index_info(8);
       case 0x03:
-        check_datatype(body_);
+        check_datatype(body_, address_);
         return;
       case 0x04:
         return body_.skip(body_.number(4));
@@ -55,11 +52,9 @@ class MessageCheck {
       case 0x0e:
         return body_.skip(16);  // a time in digits
       case 0x11:
-        return body_.skip(2 * address_);
+        return members();
       case 0x12:
         return body_.skip(8);
-      case 0x13:
-        return body_.skip(7);
       case 0x15:
         return index_info(2);
       case 0x16:
@@ -67,9 +62,10 @@ class MessageCheck {
       case 0x17:
         return file_space();
       case 0x0f:
+      case 0x13:
       case 0x14:
       case 0x18:
-        // Tables of shared messages, other drivers, an image of the cache: nothing that latents need.
+        // Tables of shared messages, index nodes of other sizes, other drivers, an image of the cache.
         body_.fail("a feature of HDF5 that is not supported");
       default:
         return;
@@ -83,7 +79,7 @@ class MessageCheck {
     const unsigned kind = fields.byte();
     fields.expect(version >= 1 && version <= 3 && (version < 3 || kind == 2), "a message that is kept elsewhere");
     if (version == 1) fields.skip(6 + length_);
-    headers_.push_back(fields.number(address_));
+    parts_.headers.push_back(fields.number(address_));
   }
 
   /// Of links or attributes: behind the flags, the largest number if they are numbered, and addresses.
@@ -160,17 +156,29 @@ class MessageCheck {
     const unsigned kind = body_.byte();
     body_.expect(kind <= 2, "a layout that is not known");
     body_.skip(5);
-    if (kind != 0) body_.skip(address_);
-    if (kind == 2) return dimensions(n, 4);
+    const std::uint64_t place = kind != 0 ? body_.number(address_) : 0;
+    if (kind == 2) return chunk_tree(n, place);
     body_.expect(n <= kMostChunkDims, "a layout of impossible rank");
     body_.skip(4 * n);
     if (kind == 0) body_.skip(body_.number(4));
   }
 
+  void members() {
+    const std::uint64_t tree = body_.number(address_);
+    parts_.trees.push_back({tree, length_, false, body_.number(address_)});
+  }
+
   void chunks() {
     const unsigned n = body_.byte();
-    body_.skip(address_);
+    const std::uint64_t tree = body_.number(address_);
+    chunk_tree(n, tree);
+  }
+
+  /// Behind them are the chunk's dimensions, and the size of a value as the last.
+  void chunk_tree(unsigned n, std::uint64_t tree) {
     dimensions(n, 4);
+    const std::size_t key_bytes = 8 + 8 * std::size_t{n};
+    if (is_defined_address(tree, address_)) parts_.trees.push_back({tree, key_bytes, true, 0});
   }
 
   void chunk_index() {
@@ -226,7 +234,7 @@ class MessageCheck {
     if ((flags & 1U) != 0) {
       shared_type(type);
     } else {
-      value_bytes = check_datatype(type);
+      value_bytes = check_datatype(type, address_);
     }
     H5Fields space = part(sizes[2]);
     const std::uint64_t n_values = check_dataspace(space, length_);
@@ -246,14 +254,14 @@ class MessageCheck {
   H5Fields body_;
   std::size_t address_;
   std::size_t length_;
-  std::vector<std::uint64_t>& headers_;
+  H5Parts& parts_;
 };
 
 }  // namespace
 
 void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock,
-                   std::vector<std::uint64_t>& headers) {
-  MessageCheck(body, superblock, headers).run(message);
+                   H5Parts& parts) {
+  MessageCheck(body, superblock, parts).run(message);
 }
 
 }  // namespace phase0::store

@@ -15,10 +15,22 @@ struct H5Message {
   unsigned flags = 0;
 };
 
+/// What a header's messages lead to.
+struct H5Parts {
+  /// An index of version 1: of a group's members, whose names are in a heap, or of a dataset's chunks.
+  struct Tree {
+    std::uint64_t address = 0;
+    std::size_t key_bytes = 0;
+    bool of_chunks = false;
+    std::uint64_t heap = 0;
+  };
+  std::vector<std::uint64_t> headers;  ///< of types that are kept elsewhere in the file
+  std::vector<Tree> trees;
+};
+
 /// Checks that a message's counts, lengths and texts keep to its `body`, and that sizes which belong together
-/// agree. Types that are kept elsewhere in the file are added to `headers` by the address of theirs. Messages
-/// of types that HDF5 does not know either are let through.
+/// agree, and adds to `parts`. Messages of types that HDF5 does not know either are let through.
 void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock,
-                   std::vector<std::uint64_t>& headers);
+                   H5Parts& parts);
 
 }  // namespace phase0::store

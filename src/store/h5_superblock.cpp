@@ -10,10 +10,6 @@ constexpr std::size_t kSignatureBytes = sizeof kSignature - 1;
 /// More than any version takes.
 constexpr std::int64_t kMostBytes = 128;
 
-bool is_defined(std::uint64_t address, std::size_t width) {
-  return address != (width == 8 ? ~std::uint64_t{0} : 0xffffffffU);
-}
-
 H5Superblock parse(H5Fields fields, std::uint64_t place) {
   H5Superblock block;
   fields.skip(kSignatureBytes);
@@ -26,18 +22,22 @@ H5Superblock parse(H5Fields fields, std::uint64_t place) {
   const auto is_width = [](std::size_t n) { return n == 4 || n == 8; };
   fields.expect(is_width(block.address_bytes) && is_width(block.length_bytes),
                 "addresses of a width that is not known");
-  fields.skip(old ? (version == 0 ? 9 : 13) : 1);  // flags, and sizes of index nodes
+  fields.skip(1);  // flags, or reserved
+  if (old) {
+    block.most_symbols = 2 * static_cast<unsigned>(fields.number(2));
+    fields.skip(version == 0 ? 6 : 10);  // sizes of other nodes, flags
+  }
   const auto address = [&] { return fields.number(block.address_bytes); };
   block.base_address = address();
   fields.expect(block.base_address == place, "addresses that count from elsewhere");
   const std::uint64_t extension = address();  // in old ones the free space, which is not used
   const std::uint64_t end = address();
   if (old) {
-    fields.expect(!is_defined(address(), block.address_bytes), "a file of another driver");
+    fields.expect(!is_defined_address(address(), block.address_bytes), "a file of another driver");
     fields.skip(block.length_bytes);  // of the root group's name
   }
   block.headers.push_back(address());
-  if (!old && is_defined(extension, block.address_bytes)) block.headers.push_back(extension);
+  if (!old && is_defined_address(extension, block.address_bytes)) block.headers.push_back(extension);
   fields.expect(end > place, "an end before its beginning");
   return block;
 }
