@@ -33,7 +33,8 @@ void H5HeaderCheck::check(std::uint64_t address, const std::string& object) cons
 
 std::vector<std::byte> H5HeaderCheck::read(Walk& walk, const Chunk& chunk) const {
   const auto file_bytes = static_cast<std::uint64_t>(file_bytes_) - superblock_.base_address;
-  if (chunk.address > file_bytes || chunk.bytes > file_bytes - chunk.address || chunk.bytes > kMostChunkBytes) {
+  if (chunk.address > file_bytes || chunk.bytes > file_bytes - chunk.address ||
+      chunk.bytes > kMostChunkBytes) {
     H5Fields({}, subject(walk)).fail("a part of impossible size or outside the file");
   }
   std::vector<std::byte> bytes(static_cast<std::size_t>(chunk.bytes));

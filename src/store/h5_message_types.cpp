@@ -7,7 +7,19 @@ constexpr int kMostNested = 8;
 constexpr unsigned kMostDims = 32;
 
 /// The classes of the format.
-enum : unsigned { kInteger, kFloat, kTime, kString, kBits, kOpaque, kCompound, kReference, kEnum, kVariable, kArray };
+enum : unsigned {
+  kInteger,
+  kFloat,
+  kTime,
+  kString,
+  kBits,
+  kOpaque,
+  kCompound,
+  kReference,
+  kEnum,
+  kVariable,
+  kArray
+};
 
 struct Head {
   unsigned version = 0;

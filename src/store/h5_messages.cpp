@@ -77,7 +77,8 @@ class MessageCheck {
   void shared_type(H5Fields& fields) {
     const unsigned version = fields.byte();
     const unsigned kind = fields.byte();
-    fields.expect(version >= 1 && version <= 3 && (version < 3 || kind == 2), "a message that is kept elsewhere");
+    fields.expect(version >= 1 && version <= 3 && (version < 3 || kind == 2),
+                  "a message that is kept elsewhere");
     if (version == 1) fields.skip(6 + length_);
     parts_.headers.push_back(fields.number(address_));
   }
@@ -238,7 +239,8 @@ class MessageCheck {
     }
     H5Fields space = part(sizes[2]);
     const std::uint64_t n_values = check_dataspace(space, length_);
-    if (value_bytes) body_.expect(n_values <= body_.left() / *value_bytes, "an attribute larger than its place");
+    if (value_bytes)
+      body_.expect(n_values <= body_.left() / *value_bytes, "an attribute larger than its place");
   }
 
   void file_space() {
@@ -259,8 +261,7 @@ class MessageCheck {
 
 }  // namespace
 
-void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock,
-                   H5Parts& parts) {
+void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock, H5Parts& parts) {
   MessageCheck(body, superblock, parts).run(message);
 }
 

@@ -30,7 +30,6 @@ struct H5Parts {
 
 /// Checks that a message's counts, lengths and texts keep to its `body`, and that sizes which belong together
 /// agree, and adds to `parts`. Messages of types that HDF5 does not know either are let through.
-void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock,
-                   H5Parts& parts);
+void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock, H5Parts& parts);
 
 }  // namespace phase0::store

@@ -51,7 +51,8 @@ H5Superblock read_superblock(const FileDescriptor& file, std::int64_t file_bytes
     std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(kMostBytes, file_bytes - place)));
     read_exactly(file, place, std::ssize(bytes), bytes.data(), path, damage);
     const H5Fields fields(bytes, {path, "", damage});
-    if (fields.starts_with(kSignature, kSignatureBytes)) return parse(fields, static_cast<std::uint64_t>(place));
+    if (fields.starts_with(kSignature, kSignatureBytes))
+      return parse(fields, static_cast<std::uint64_t>(place));
   }
   return {};
 }

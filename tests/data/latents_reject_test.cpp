@@ -246,14 +246,33 @@ TEST(LatentsRejected, LinksAndForeignStorage) {
         {"/b-utt/energy", "only hard links"}}});
 }
 
+/// Four offsets in one chunk with room for many.
+void put_large_chunk(RawH5File& file, hsize_t chunk) {
+  file.remove("/utterances/offset");
+  const hsize_t shape = 4;
+  const hsize_t most = H5S_UNLIMITED;
+  const hid_t space = H5Screate_simple(1, &shape, &most);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(properties, 1, &chunk);
+  H5Pset_deflate(properties, 1);
+  const hid_t id =
+      H5Dcreate2(file.id(), "/utterances/offset", H5T_STD_I64LE, space, H5P_DEFAULT, properties, 0);
+  const std::int64_t values[4] = {};
+  ASSERT_GE(H5Dwrite(id, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), 0);
+  H5Dclose(id);
+  H5Pclose(properties);
+  H5Sclose(space);
+}
+
 /// Small in the file, large in memory.
 TEST(LatentsRejected, MetadataThatGrows) {
   constexpr std::int64_t kMany = std::int64_t{4} << 20;
   const RawLayout gzip{.chunk = {1 << 16}, .gzip = 1};
-  expect_rejected(true, {{"offsets", replace("/utterances/offset", H5T_STD_I8LE, {kMany}, gzip),
+  expect_rejected(true, {{"offsets",
+                          replace("/utterances/offset", H5T_STD_I8LE, {kMany}, gzip),
                           {"/utterances/offset", "far more than the file has"}},
                          {"a large chunk",
-                          replace("/utterances/offset", H5T_STD_I64LE, {4}, {.chunk = {kMany}, .gzip = 1}),
+                          [](RawH5File& file) { put_large_chunk(file, kMany); },
                           {"far more than the file has"}}});
 }
 
