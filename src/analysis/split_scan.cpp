@@ -301,7 +301,8 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   checkpoint.load([&](core::ByteSource& source) {
     std::vector<CellSums> kept = get_cell_sums(source, cells.size());
     const auto n_kept = static_cast<std::size_t>(source.get<std::int64_t>());
-    const bool same = std::all_of(kept.begin(), kept.end(), [&](const CellSums& c) { return is_like(c, empty); });
+    const bool same =
+        std::all_of(kept.begin(), kept.end(), [&](const CellSums& c) { return is_like(c, empty); });
     if (!same || n_kept > all_units.size() || source.remaining() != 0) {
       throw Error(ErrorKind::kStorage, "holds the sums of another analysis");
     }

@@ -36,7 +36,8 @@ Json load(const RunDirectory& directory) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return Json::object();
   std::optional<Json> json = read_json(path, kMaxBytes);
-  const bool sound = json && json->is_object() && (!json->contains("stages") || json->at("stages").is_object());
+  const bool sound =
+      json && json->is_object() && (!json->contains("stages") || json->at("stages").is_object());
   return sound ? std::move(*json) : Json::object();  // damaged: it is rebuilt from this stage on
 }
 
@@ -111,7 +112,8 @@ std::vector<report::StageMemory> read_stage_memory(const RunDirectory& directory
     try {
       const Json& figures = json.at("stages").at(stage);
       memory.push_back({stage, whole_number(figures.at("planned_peak_bytes")),
-                        whole_number(figures.at("peak_rss_bytes")), whole_number(figures.at("budget_bytes"))});
+                        whole_number(figures.at("peak_rss_bytes")),
+                        whole_number(figures.at("budget_bytes"))});
     } catch (const nlohmann::json::exception&) {
       continue;  // lost or damaged: the report does without
     }

@@ -157,8 +157,8 @@ std::vector<std::string> WholeReader::strings() const {
   std::vector<std::string> values;
   std::int64_t room = room_;
   const auto stored_bytes = static_cast<std::int64_t>(H5Tget_size(dataset_.type()));
-  const std::int64_t per_read =
-      std::clamp<std::int64_t>(kStringBytesPerRead / std::max<std::int64_t>(stored_bytes, 1), 1, kMostStringsPerRead);
+  const std::int64_t per_read = std::clamp<std::int64_t>(
+      kStringBytesPerRead / std::max<std::int64_t>(stored_bytes, 1), 1, kMostStringsPerRead);
   const H5Space file_space(H5Dget_space(dataset_.id()));
   const H5Properties transfer = h5_transfer();
   for (std::int64_t first = 0; first < dataset_.elements(); first += per_read) {

@@ -66,6 +66,8 @@ class H5Source {
   H5Channel channel_;
   H5Superblock superblock_;
   H5HeaderCheck headers_;
+  /// The header that was checked last: an object is looked up several times in a row.
+  mutable std::optional<std::uint64_t> checked_address_;
   H5File file_;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;

@@ -22,8 +22,8 @@ bool append_checked(std::string_view text, std::vector<std::string>& out, std::s
 
 /// Appends `n` strings of the stored type `type`. `read(memory_type, buffer)` calls H5Aread or H5Dread and
 /// returns its result. `room` is the text, in bytes, that may be read, less what is: many references to one
-/// long text take a file little. Throws an Error that names `object` when HDF5 fails, the room is used up, or a
-/// string is not one that phase0 takes.
+/// long text take a file little. Throws an Error that names `object` when HDF5 fails, the room is used up, or
+/// a string is not one that phase0 takes.
 template <typename Read>
 void read_strings(const H5Source& source, const std::string& object, hid_t type, std::size_t n, Read read,
                   std::int64_t& room, std::vector<std::string>& out) {

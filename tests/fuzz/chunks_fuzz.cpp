@@ -13,7 +13,8 @@ namespace phase0::fuzz {
 namespace {
 
 store::ChunkFilter read_filter(Input& input) {
-  constexpr int kFilters[] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32, H5Z_FILTER_DEFLATE, store::kZstdFilter};
+  constexpr int kFilters[] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32, H5Z_FILTER_DEFLATE,
+                              store::kZstdFilter};
   const int id = kFilters[input.byte() % std::size(kFilters)];
   const unsigned option = input.number(2);
   // The dataset's reader takes a filter with any number of options, none included.

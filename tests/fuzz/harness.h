@@ -33,8 +33,8 @@ inline void expect(bool holds, const std::string& what) {
   if (!holds) found(what);
 }
 
-/// Whether `work` ended without an Error. One of `kinds` is a fine end; another kind, or another exception, is
-/// a finding.
+/// Whether `work` ended without an Error. One of `kinds` is a fine end; another kind, or another exception,
+/// is a finding.
 template <typename Work>
 bool ends_well(std::initializer_list<ErrorKind> kinds, const Work& work) {
   try {

@@ -52,7 +52,8 @@ void read_journal(const std::string& bytes) {
     journal.begin("fit");
     journal.finish("fit", "a key");
     const run::Journal again(directory());
-    expect(again.key("collect") == kept && again.key("fit") == "a key", "a journal that is not what was written");
+    expect(again.key("collect") == kept && again.key("fit") == "a key",
+           "a journal that is not what was written");
   });
   std::filesystem::remove(path);
 }
@@ -75,7 +76,9 @@ void read_raw_unit(const std::string& bytes) {
     while (source.remaining() > 0) source.get<std::uint8_t>();
   };
   if (!units[0].damaged) {
-    ends_well({ErrorKind::kStorage}, [&] { store::read_unit(unit_path(), {units[0].name, units[0].key}, all); });
+    ends_well({ErrorKind::kStorage}, [&] {
+      store::read_unit(unit_path(), {units[0].name, units[0].key}, all);
+    });
   }
   ends_well({ErrorKind::kStorage}, [&] { store::read_unit(unit_path(), kUnit, all); });
 }
@@ -91,9 +94,8 @@ using Write = core::UnitStore::Write;
 /// Contents in a sound unit, given to `read`. What it takes in it must write in the same bytes.
 void read_contents(const std::string& bytes, const std::function<Write(core::ByteSource&)>& read) {
   const auto put = [](const std::string& contents) {
-    store::write_unit(unit_path(), kUnit, [&](core::ByteSink& sink) {
-      sink.write(contents.data(), std::ssize(contents));
-    });
+    store::write_unit(unit_path(), kUnit,
+                      [&](core::ByteSink& sink) { sink.write(contents.data(), std::ssize(contents)); });
   };
   put(bytes);
   Write write_again;
@@ -133,7 +135,9 @@ class OneUnit final : public core::UnitStore {
   bool load(const core::UnitId& unit, const Read& read) override {
     return ends_well({ErrorKind::kStorage}, [&] { store::read_unit(unit_path(), unit, read); });
   }
-  void save(const core::UnitId& unit, const Write& write) override { store::write_unit(unit_path(), unit, write); }
+  void save(const core::UnitId& unit, const Write& write) override {
+    store::write_unit(unit_path(), unit, write);
+  }
   void drop(const core::UnitId&) override {}
   double interval_seconds() const override { return 0; }
 };
@@ -147,11 +151,13 @@ void read_progress(const std::string& bytes) {
   // What a fit relies on.
   expect(std::ssize(progress.waiting) <= std::max<std::int64_t>(3, shape.n_init), "more runs than restarts");
   for (const auto* runs : {&progress.waiting, &progress.done}) {
-    for (const models::LloydRun& run : *runs) expect(std::ssize(run.centroids) == 4, "centroids of another shape");
+    for (const models::LloydRun& run : *runs)
+      expect(std::ssize(run.centroids) == 4, "centroids of another shape");
   }
   if (progress.step == models::KMeansProgress::Step::kLast) {
-    expect(progress.waiting.size() == 1 && progress.leader >= 0 && progress.leader < std::ssize(progress.done),
-           "a race without a leader");
+    expect(
+        progress.waiting.size() == 1 && progress.leader >= 0 && progress.leader < std::ssize(progress.done),
+        "a race without a leader");
   }
   progress.save_when_due();
 }
@@ -161,8 +167,8 @@ void read_progress(const std::string& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace phase0::fuzz;
-  constexpr void (*kReaders[])(const std::string&) = {read_journal, read_run_json,  read_raw_unit, read_condition,
-                                                      read_pca,     read_cell_sums, read_progress};
+  constexpr void (*kReaders[])(const std::string&) = {
+      read_journal, read_run_json, read_raw_unit, read_condition, read_pca, read_cell_sums, read_progress};
   Input input(data, size);
   const std::size_t which = input.byte() % std::size(kReaders);
   kReaders[which](input.rest_text());

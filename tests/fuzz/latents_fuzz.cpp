@@ -42,7 +42,8 @@ void read_metadata(const data::Latents& latents) {
 
 void read_values(const data::Latents& latents, core::MemoryBudget& memory) {
   const std::int64_t rows = std::clamp<std::int64_t>(kBlockBytes / row_bytes(latents), 1, latents.n_frames());
-  const core::Reservation reserved(memory, 2 * rows * (row_bytes(latents) + 4) + latents.read_bytes(), "fuzz");
+  const core::Reservation reserved(memory, 2 * rows * (row_bytes(latents) + 4) + latents.read_bytes(),
+                                   "fuzz");
   std::vector<std::byte> block(static_cast<std::size_t>(rows * row_bytes(latents)));
   std::vector<std::byte> mapped(latents.mappable() ? block.size() : 0);
   std::vector<float> energy(static_cast<std::size_t>(rows));
@@ -65,9 +66,8 @@ void check_values(const data::Latents& latents, core::MemoryBudget& memory) {
   core::Execution execution{pool, memory, observer};
   const auto dropped = data::find_non_finite(latents, NonFinitePolicy::kDropUtterance, execution);
   expect(dropped.size() == latents.utterances().size(), "not a mark for each utterance");
-  const bool clean = ends_well({ErrorKind::kData}, [&] {
-    data::find_non_finite(latents, NonFinitePolicy::kError, execution);
-  });
+  const bool clean = ends_well({ErrorKind::kData},
+                               [&] { data::find_non_finite(latents, NonFinitePolicy::kError, execution); });
   const bool marked = std::find(dropped.begin(), dropped.end(), 1) != dropped.end();
   expect(clean != marked, "two policies that see other values");
 }

@@ -50,7 +50,8 @@ TEST_F(RunDirectoryTest, NestingWithoutEndCountsAsDamage) {
 TEST_F(RunDirectoryTest, NumbersThatAreNotWholeCountAsDamage) {
   write("journal.json", R"({"stages": [{"stage": "collect", "key": "k", "files": {"features.h5": 1e300}}]})");
   EXPECT_FALSE(Journal(directory_).key("collect").has_value());
-  write("run.json", R"({"stages": {"fit": {"planned_peak_bytes": 1e300, "peak_rss_bytes": 1, "budget_bytes": 1}}})");
+  write("run.json",
+        R"({"stages": {"fit": {"planned_peak_bytes": 1e300, "peak_rss_bytes": 1, "budget_bytes": 1}}})");
   EXPECT_TRUE(read_stage_memory(directory_).empty());
 }
 
