@@ -158,6 +158,8 @@ TEST_F(DamagedHeaders, Attributes) {
   expect_damaged("note", {{4, 'x'}}, "name has another length");
   expect_damaged("note", {{12, 8}}, "references of impossible size");
   expect_damaged("note", {{8, 0x1c}}, "a type that is not known");
+  expect_damaged("note", {{33, 32}}, "it ends too early");
+  expect_damaged("note", {{33, 33}}, "a dataspace of impossible rank");
 }
 
 // A node of an index: type at 4, level at 5, entries at 6; its first child at 32, behind two addresses and a
