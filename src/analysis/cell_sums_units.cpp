@@ -41,6 +41,9 @@ void get(ByteSource& source, EntropySums& sums) {
   sums.n_rows = source.get<std::int64_t>();
 }
 
+/// A number, or the count of an empty list.
+constexpr std::int64_t kLeastBytes = 8;
+
 template <class T>
 void put(ByteSink& sink, const std::vector<T>& values) {
   sink.put(std::ssize(values));
@@ -49,7 +52,7 @@ void put(ByteSink& sink, const std::vector<T>& values) {
 template <class T>
 void get(ByteSource& source, std::vector<T>& values) {
   values.clear();
-  for (auto n = source.get<std::int64_t>(); n > 0; --n) get(source, values.emplace_back());
+  for (auto n = source.get_count(kLeastBytes); n > 0; --n) get(source, values.emplace_back());
 }
 
 }  // namespace

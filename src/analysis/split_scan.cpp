@@ -13,9 +13,17 @@
 #include "core/clock.h"
 #include "core/scan_room.h"
 #include "core/zeroed_buffer.h"
+#include "phase0/error.h"
 
 namespace phase0::analysis {
 namespace {
+
+/// Whether two cells are of the same slices, speakers, points and permutations.
+bool is_like(const CellSums& a, const CellSums& b) {
+  return a.observed.size() == b.observed.size() && a.entropy.size() == b.entropy.size() &&
+         a.speakers.size() == b.speakers.size() && a.curve.size() == b.curve.size() &&
+         a.permuted.size() == b.permuted.size();
+}
 
 /// A chunk's deltas by tile, less the centre and in units of sigma, and its rows' slices. Reused from chunk
 /// to chunk.
@@ -200,8 +208,7 @@ std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
 class UnitScan {
  public:
   UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units, core::ScanRoom& room)
-      : work_(work),
-        shape_(shape),
+      : shape_(shape),
         room_(room),
         group_(work, shape, units, room.execution().pool),
         data_(work, shape, tiles_of(units)),
@@ -249,7 +256,6 @@ class UnitScan {
     if (room_.execution().under_pressure() || release_every_chunk(shape_.n_rows)) group_.release_maps();
   }
 
-  const SplitWork& work_;
   const ScanShape& shape_;
   core::ScanRoom& room_;
   UnitGroup group_;
@@ -295,8 +301,14 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   const std::vector<Unit> all_units = list_units(shape);
   checkpoint.load([&](core::ByteSource& source) {
     std::vector<CellSums> kept = get_cell_sums(source, cells.size());
-    n_done = std::min(static_cast<std::size_t>(source.get<std::int64_t>()), all_units.size());
+    const auto n_kept = static_cast<std::size_t>(source.get<std::int64_t>());
+    const bool same =
+        std::all_of(kept.begin(), kept.end(), [&](const CellSums& c) { return is_like(c, empty); });
+    if (!same || n_kept > all_units.size() || source.remaining() != 0) {
+      throw Error(ErrorKind::kStorage, "holds the sums of another analysis");
+    }
     cells = std::move(kept);
+    n_done = n_kept;
   });
   const std::span<const Unit> units = std::span(all_units).subspan(n_done);
   const std::vector<Scan> scans =

@@ -16,10 +16,16 @@ void ByteSource::read(void* out, std::int64_t size) {
   take(out, size);
 }
 
-std::int64_t ByteSource::count(std::int64_t value_bytes) {
+std::int64_t ByteSource::get_count(std::int64_t least_bytes) {
   const auto n = get<std::int64_t>();
-  if (n < 0 || n > remaining() / value_bytes) refuse();
+  if (n < 0 || n > remaining() / least_bytes) refuse();
   return n;
+}
+
+bool ByteSource::get_flag() {
+  const auto byte = get<std::uint8_t>();
+  if (byte > 1) refuse();  // no value of a bool
+  return byte != 0;
 }
 
 void ByteSource::expect_count(std::int64_t count, std::int64_t expected) {
@@ -27,7 +33,7 @@ void ByteSource::expect_count(std::int64_t count, std::int64_t expected) {
 }
 
 std::string ByteSource::get_text() {
-  std::string text(static_cast<std::size_t>(count(1)), '\0');
+  std::string text(static_cast<std::size_t>(get_count(1)), '\0');
   read(text.data(), std::ssize(text));
   return text;
 }

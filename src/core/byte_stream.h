@@ -46,27 +46,33 @@ class ByteSource {
 
   template <Plain T>
   T get() {
-    T value{};
-    read(&value, sizeof value);
-    return value;
+    if constexpr (std::is_same_v<T, bool>) {
+      return get_flag();
+    } else {
+      T value{};
+      read(&value, sizeof value);
+      return value;
+    }
   }
+  /// A count of things of which each takes at least `least_bytes`: never more than what is left can hold.
+  std::int64_t get_count(std::int64_t least_bytes);
   template <Plain T>
   std::vector<T> get_all() {
-    std::vector<T> values(static_cast<std::size_t>(count(sizeof(T))));
+    std::vector<T> values(static_cast<std::size_t>(get_count(sizeof(T))));
     read(values.data(), std::ssize(values) * static_cast<std::int64_t>(sizeof(T)));
     return values;
   }
   /// Into room of exactly as many values.
   template <Plain T>
   void get_into(std::span<T> values) {
-    expect_count(count(sizeof(T)), std::ssize(values));
+    expect_count(get_count(sizeof(T)), std::ssize(values));
     read(values.data(), static_cast<std::int64_t>(values.size_bytes()));
   }
   std::string get_text();
 
  private:
   virtual void take(void* out, std::int64_t size) = 0;
-  std::int64_t count(std::int64_t value_bytes);
+  bool get_flag();
   static void expect_count(std::int64_t count, std::int64_t expected);
 };
 

@@ -88,7 +88,7 @@ void to_float32(ElementType type, const std::byte* values, std::int64_t n, float
       for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(load<double>(values, i));
       return;
     default:
-      PHASE0_CHECK(!"a float type");
+      PHASE0_CHECK(false && "a float type");
   }
 }
 
@@ -101,7 +101,7 @@ std::int64_t first_unusable(ElementType type, const std::byte* values, std::int6
     case ElementType::kFloat64:
       return first_of(UnusableDouble{largest}, values, n);
     default:
-      PHASE0_CHECK(!"a float type");
+      PHASE0_CHECK(false && "a float type");
   }
   return n;
 }

@@ -53,7 +53,8 @@ class IncrementalSvdFitter final : public PcaFitter {
     n_ = source.get<std::int64_t>();
     filled_ = source.get<std::int64_t>();
     const auto kept = source.get<Eigen::Index>();
-    if (kept < 0 || kept > keep_) throw Error(ErrorKind::kStorage, "holds the directions of another PCA");
+    if (n_ < 0 || filled_ < 0 || filled_ >= kChunkRows || kept < 0 || kept > keep_)
+      throw Error(ErrorKind::kStorage, "holds the directions of another PCA");
     kept_.resize(kept, mean_.size());
     source.get_into(std::span(mean_.data(), static_cast<std::size_t>(mean_.size())));
     source.get_into(std::span(squares_.data(), static_cast<std::size_t>(squares_.size())));

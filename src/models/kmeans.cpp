@@ -326,7 +326,8 @@ KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, 
   const std::unique_ptr<data::FeatureSource> all =
       plan.rows_kept ? keep(rows, rows.n_rows(), task, execution) : nullptr;
   const data::FeatureSource& refined_on = all ? *all : rows;
-  KMeansProgress progress(execution.units, task.progress, plan.restarts_together);
+  KMeansProgress progress(execution.units, task.progress, plan.restarts_together,
+                          {task.k, rows.frame_dim(), task.options.n_init});
   if (progress.resumed) {
     execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
                                                         task.label, progress.waiting.size()));

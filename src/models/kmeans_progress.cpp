@@ -4,7 +4,9 @@
 #include <iterator>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "models/model_units.h"
+#include "phase0/error.h"
 
 namespace phase0::models {
 namespace {
@@ -31,14 +33,44 @@ LloydRun get_run(core::ByteSource& source) {
 
 std::vector<LloydRun> get_runs(core::ByteSource& source) {
   std::vector<LloydRun> runs;
-  for (auto n = source.get<std::int64_t>(); n > 0; --n) runs.push_back(get_run(source));
+  constexpr std::int64_t kLeastBytes = 6 * 8;  // three numbers and three counts
+  for (auto n = source.get_count(kLeastBytes); n > 0; --n) runs.push_back(get_run(source));
   return runs;
+}
+
+[[noreturn]] void refuse() {
+  throw Error(ErrorKind::kStorage, "is not the progress of this k-means");
+}
+
+/// Runs of the shape, of restarts that were begun.
+void check_runs(const std::vector<LloydRun>& runs, const KMeansShape& shape, std::int64_t n_begun) {
+  if (n_begun < 0 || n_begun > shape.n_init) refuse();
+  for (const LloydRun& run : runs) {
+    const bool counted = run.counts.empty() || std::ssize(run.counts) == shape.k;
+    const bool of_shape = counted && std::ssize(run.centroids) == core::checked_mul(shape.k, shape.d);
+    if (!of_shape || run.restart < 0 || run.restart >= n_begun || run.n_iter < 0) refuse();
+  }
+}
+
+/// What each step goes on from.
+void check_step(KMeansProgress::Step step, const std::vector<LloydRun>& waiting,
+                const std::vector<LloydRun>& done, std::int64_t leader) {
+  using Step = KMeansProgress::Step;
+  const auto begun = [](const LloydRun& run) { return !run.history.empty(); };
+  bool sound = false;
+  if (step == Step::kRestarts) sound = !waiting.empty() || !done.empty();
+  if (step == Step::kRace) {
+    sound = !waiting.empty() && std::all_of(done.begin(), done.end(), begun);
+  }
+  if (step == Step::kLast) sound = waiting.size() == 1 && leader >= 0 && leader < std::ssize(done);
+  if (!sound) refuse();
 }
 
 }  // namespace
 
-KMeansProgress::KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs)
-    : checkpoint_(store, std::move(unit)) {
+KMeansProgress::KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs,
+                               const KMeansShape& shape)
+    : checkpoint_(store, std::move(unit)), shape_(shape) {
   resumed = checkpoint_.load([this](core::ByteSource& source) { load(source); });
   if (step == Step::kRestarts && std::ssize(waiting) > most_runs) {
     next_restart = waiting[static_cast<std::size_t>(most_runs)].restart;
@@ -75,7 +107,13 @@ void KMeansProgress::load(core::ByteSource& source) {
   std::vector<LloydRun> kept_waiting = get_runs(source);
   std::vector<LloydRun> kept_done = get_runs(source);
   const auto kept_leader = source.get<std::int64_t>();
-  history = get_history(source);  // the last to be read: from here on nothing throws
+  std::vector<KMeansIteration> kept_history = get_history(source);
+  if (source.remaining() != 0) refuse();
+  check_runs(kept_waiting, shape_, kept_restart);
+  // Behind a race only what those runs have been through is of use.
+  if (kept_step != Step::kLast) check_runs(kept_done, shape_, kept_restart);
+  check_step(kept_step, kept_waiting, kept_done, kept_leader);
+  history = std::move(kept_history);
   leader = kept_leader;
   step = kept_step;
   next_restart = kept_restart;

@@ -9,6 +9,11 @@
 
 namespace phase0::models {
 
+/// What a fit is of.
+struct KMeansShape {
+  std::int64_t k = 0, d = 0, n_init = 0;
+};
+
 /// How far a k-means fit has come, kept between iterations. All runs go by their own numbers alone, so those
 /// of a group may go on in groups of any other size.
 class KMeansProgress {
@@ -20,8 +25,8 @@ class KMeansProgress {
   };
 
   /// Goes on where an earlier start has kept it. `most_runs` are begun and wait at most: restarts beyond them
-  /// are begun again.
-  KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs);
+  /// are begun again. What is kept of a fit of another shape is not taken.
+  KMeansProgress(core::UnitStore* store, core::UnitId unit, std::int64_t most_runs, const KMeansShape& shape);
 
   bool resumed = false;  ///< an earlier start has kept something
   Step step = Step::kRestarts;
@@ -42,6 +47,7 @@ class KMeansProgress {
   void load(core::ByteSource& source);
 
   core::Checkpoint checkpoint_;
+  KMeansShape shape_;
 };
 
 }  // namespace phase0::models

@@ -1,10 +1,23 @@
 #include "models/model_units.h"
 
+#include "core/checked.h"
+#include "phase0/error.h"
+
 namespace phase0::models {
 namespace {
 
 using core::ByteSink;
 using core::ByteSource;
+
+/// Values of a matrix of the stated shape, and no others: who uses a model goes by its shape.
+template <class T>
+std::vector<T> get_matrix(ByteSource& source, std::int64_t rows, std::int64_t columns) {
+  std::vector<T> values = source.get_all<T>();
+  if (std::ssize(values) != core::checked_mul(rows, columns, "a model", ErrorKind::kStorage)) {
+    throw Error(ErrorKind::kStorage, "holds a model of another shape than it states");
+  }
+  return values;
+}
 
 void put(ByteSink& sink, const KMeansModel& model) {
   sink.put(model.k);
@@ -22,8 +35,8 @@ KMeansModel get_kmeans(ByteSource& source) {
   KMeansModel model;
   model.k = source.get<std::int64_t>();
   model.d = source.get<std::int64_t>();
-  model.centroids = source.get_all<float>();
-  model.counts = source.get_all<std::int64_t>();
+  model.centroids = get_matrix<float>(source, model.k, model.d);
+  model.counts = get_matrix<std::int64_t>(source, model.k, 1);
   model.inertia = source.get<double>();
   model.n_iter = source.get<std::int64_t>();
   model.n_used = source.get<std::int64_t>();
@@ -56,9 +69,12 @@ void put(ByteSink& sink, const QuartileModel& model) {
 QuartileModel get_quartile(ByteSource& source) {
   QuartileModel model;
   model.d = source.get<std::int64_t>();
-  model.edges = source.get_all<float>();
+  model.edges = get_matrix<float>(source, model.d, 3);
   return model;
 }
+
+/// Two empty texts, six numbers of 8 bytes and a flag.
+constexpr std::int64_t kLeastIterationBytes = 8 * 8 + 1;
 
 template <class T>
 void put_if(ByteSink& sink, const std::optional<T>& part) {
@@ -91,10 +107,10 @@ PcaModel get_pca(ByteSource& source) {
   model.dim = source.get<std::int64_t>();
   model.n_samples = source.get<std::int64_t>();
   model.method = source.get_text();
-  model.mean = source.get_all<double>();
-  model.components = source.get_all<double>();
-  model.explained_variance = source.get_all<double>();
-  model.explained_variance_ratio = source.get_all<double>();
+  model.mean = get_matrix<double>(source, model.dim, 1);
+  model.components = get_matrix<double>(source, model.k, model.dim);
+  model.explained_variance = get_matrix<double>(source, model.k, 1);
+  model.explained_variance_ratio = get_matrix<double>(source, model.k, 1);
   return model;
 }
 
@@ -115,7 +131,7 @@ void put(ByteSink& sink, const std::vector<KMeansIteration>& history) {
 
 std::vector<KMeansIteration> get_history(ByteSource& source) {
   std::vector<KMeansIteration> history;
-  for (auto n = source.get<std::int64_t>(); n > 0; --n) {
+  for (auto n = source.get_count(kLeastIterationBytes); n > 0; --n) {
     KMeansIteration& iteration = history.emplace_back();
     iteration.phase = source.get_text();
     iteration.restart = source.get<std::int64_t>();

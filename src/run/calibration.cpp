@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "run/json_file.h"
 #include "store/atomic_file.h"
 #include "store/file_system.h"
 
@@ -65,9 +66,9 @@ std::optional<Calibration> from_json(const Json& json) {
 Json load_machines(const std::string& path) {
   try {
     if (!std::filesystem::is_regular_file(path)) return Json::object();
-    const Json json = Json::parse(store::read_file(path, kMaxBytes));
-    const bool sound = json.at("version") == kVersion && json.at("machines").is_object();
-    return sound ? json.at("machines") : Json::object();
+    const auto json = read_json(path, kMaxBytes);
+    const bool sound = json && json->at("version") == kVersion && json->at("machines").is_object();
+    return sound ? Json(json->at("machines")) : Json::object();
   } catch (const std::exception&) {
     return Json::object();
   }

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <set>
 
 #include "data/latents.h"
 #include "phase0/error.h"
@@ -40,28 +42,34 @@ std::string attribute_text(const store::H5Reader& file, const std::string& objec
   return text.empty() ? "?" : text;
 }
 
-/// Every dataset with its shape and storage, and every attribute, depth first.
-void list(const store::H5Reader& file, const std::string& object, std::string& out) {
+[[noreturn]] void broken(const store::H5Reader& file, const std::string& dataset, const std::string& why) {
+  ErrorPlace place;
+  place.path = file.path();
+  place.dataset = dataset;
+  throw Error(ErrorKind::kData, why, place);
+}
+
+constexpr std::size_t kMaxDepth = 16;
+
+/// Every dataset with its shape and storage, and every attribute, depth first. `seen`: addresses of the
+/// groups that were listed.
+void list(const store::H5Reader& file, const std::string& object, std::size_t depth,
+          std::set<std::uint64_t>& seen, std::string& out) {
+  if (depth > kMaxDepth) broken(file, object, "lies deeper than any group of ours");
+  if (!seen.insert(file.address(object)).second) broken(file, object, "is a group that is linked twice");
   for (const std::string& name : file.attribute_names(object)) {
     out += fmt::format("  {:<44} @{} = {}\n", object, name, attribute_text(file, object, name));
   }
   for (const std::string& name : file.members(object)) {
     const std::string path = (object == "/" ? "" : object) + "/" + name;
     if (file.is_group(path)) {
-      list(file, path, out);
+      list(file, path, depth + 1, seen, out);
       continue;
     }
     const store::DatasetInfo info = file.info(path);
     out += fmt::format("  {:<44} {:<8} {:<16} {}\n", path, type_name(info), shape_name(info.shape),
                        info.contiguous ? fmt::format("contiguous, {} bytes", info.bytes) : "chunked");
   }
-}
-
-[[noreturn]] void broken(const store::H5Reader& file, const std::string& dataset, const std::string& why) {
-  ErrorPlace place;
-  place.path = file.path();
-  place.dataset = dataset;
-  throw Error(ErrorKind::kData, why, place);
 }
 
 std::int64_t length(const store::H5Reader& file, const std::string& dataset) {
@@ -130,16 +138,16 @@ std::string inspect_file(const std::string& path) {
   std::string format = "phase0-latents";
   if (file.has_attribute("/", "format")) format = file.read_string("/", "format");
   std::string out = fmt::format("{}: {}, {} bytes\n", path, format, file.file_bytes());
-  if (format == "phase0-latents") {
-    out += "  " + describe_latents(path);
-  } else if (format == "phase0-features") {
+  if (format == "phase0-latents") return out + "  " + describe_latents(path);
+  std::set<std::uint64_t> seen;
+  list(file, "/", 0, seen, out);  // before anything goes by its groups
+  if (format == "phase0-features") {
     check_features(file);
   } else if (format == "phase0-assignments") {
     check_assignments(file);
   } else if (format != "phase0-models") {
     broken(file, "/", fmt::format("unknown format \"{}\"", format));
   }
-  if (format != "phase0-latents") list(file, "/", out);
   return out;
 }
 

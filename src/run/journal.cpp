@@ -11,6 +11,7 @@
 #include "core/fingerprint.h"
 #include "phase0/error.h"
 #include "phase0/version.h"
+#include "run/json_file.h"
 #include "run/stage_cache.h"
 #include "store/atomic_file.h"
 #include "store/checksum.h"
@@ -62,12 +63,12 @@ std::string identity(const std::string& path) {
 Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
   if (file_bytes(directory_.file("journal.json")) < 0) return;
   try {
-    const auto json =
-        nlohmann::json::parse(store::read_file(directory_.file("journal.json"), kMaxJournalBytes));
-    for (const auto& stage : json.at("stages")) {
+    const auto json = read_json(directory_.file("journal.json"), kMaxJournalBytes);
+    if (!json) return;
+    for (const auto& stage : json->at("stages")) {
       Entry entry{stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(), {}};
       for (const auto& [name, bytes] : stage.at("files").items())
-        entry.files.push_back({name, bytes.get<std::int64_t>()});
+        entry.files.push_back({name, whole_number(bytes)});
       entries_.push_back(std::move(entry));
     }
   } catch (const nlohmann::json::exception&) {

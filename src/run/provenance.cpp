@@ -3,12 +3,15 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "config/load.h"
 #include "core/clock.h"
 #include "linalg/blas.h"
 #include "phase0/version.h"
 #include "run/build_info.h"
+#include "run/json_file.h"
 #include "store/atomic_file.h"
 #include "store/versions.h"
 
@@ -32,13 +35,10 @@ Json load(const RunDirectory& directory) {
   const std::string path = directory.file("run.json");
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return Json::object();
-  try {
-    const Json json = Json::parse(store::read_file(path, kMaxBytes));
-    const bool sound = json.is_object() && (!json.contains("stages") || json["stages"].is_object());
-    return sound ? json : Json::object();
-  } catch (const nlohmann::json::exception&) {
-    return Json::object();  // damaged: it is rebuilt from this stage on
-  }
+  std::optional<Json> json = read_json(path, kMaxBytes);
+  const bool sound =
+      json && json->is_object() && (!json->contains("stages") || json->at("stages").is_object());
+  return sound ? std::move(*json) : Json::object();  // damaged: it is rebuilt from this stage on
 }
 
 void save(const RunDirectory& directory, const Json& json) {
@@ -111,9 +111,9 @@ std::vector<report::StageMemory> read_stage_memory(const RunDirectory& directory
   for (const char* stage : {"collect", "fit"}) {
     try {
       const Json& figures = json.at("stages").at(stage);
-      memory.push_back({stage, figures.at("planned_peak_bytes").get<std::int64_t>(),
-                        figures.at("peak_rss_bytes").get<std::int64_t>(),
-                        figures.at("budget_bytes").get<std::int64_t>()});
+      memory.push_back({stage, whole_number(figures.at("planned_peak_bytes")),
+                        whole_number(figures.at("peak_rss_bytes")),
+                        whole_number(figures.at("budget_bytes"))});
     } catch (const nlohmann::json::exception&) {
       continue;  // lost or damaged: the report does without
     }

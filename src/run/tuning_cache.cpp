@@ -4,6 +4,7 @@
 
 #include "phase0/error.h"
 #include "run/cache_folder.h"
+#include "run/json_file.h"
 #include "store/atomic_file.h"
 
 namespace phase0::run {
@@ -17,8 +18,8 @@ constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
 /// The stages of a sound file, else an empty object.
 Json read_stages(const std::string& path) {
   try {
-    const Json json = Json::parse(store::read_file(path, kMaxBytes));
-    if (json.at("version") == kVersion && json.at("stages").is_object()) return json.at("stages");
+    const auto json = read_json(path, kMaxBytes);
+    if (json && json->at("version") == kVersion && json->at("stages").is_object()) return json->at("stages");
   } catch (const Error&) {
     return Json::object();  // not there
   } catch (const Json::exception&) {

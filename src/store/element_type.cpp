@@ -17,7 +17,7 @@ std::int64_t element_size(ElementType type) {
     case ElementType::kInt64:
       return 8;
   }
-  PHASE0_CHECK(!"known element type");
+  PHASE0_CHECK(false && "known element type");
   return 0;
 }
 

@@ -29,6 +29,10 @@ bool H5Reader::is_group(const std::string& object) const {
   return impl_->source.exists(object) && impl_->source.kind(object) == H5O_TYPE_GROUP;
 }
 
+std::uint64_t H5Reader::address(const std::string& object) const {
+  return impl_->source.address(object);
+}
+
 std::vector<std::string> H5Reader::members(const std::string& group) const {
   return impl_->source.members(group);
 }

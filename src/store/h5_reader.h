@@ -43,6 +43,8 @@ class H5Reader {
   /// Whether a hard link to an object stands there. A soft, external or user-defined link is an Error.
   bool exists(const std::string& object) const;
   bool is_group(const std::string& object) const;
+  /// Where an object that exists lies in the file: groups that are linked in a circle come back to theirs.
+  std::uint64_t address(const std::string& object) const;
   /// Names of a group's members in byte order.
   std::vector<std::string> members(const std::string& group) const;
   /// Checks what the class comment promises. `dataset` must exist.

@@ -15,8 +15,12 @@ namespace {
 constexpr std::int64_t kMaxAttributeElements = std::int64_t{1} << 16;
 /// Whole datasets are metadata, an entry per utterance: a shape beyond this is a damaged or hostile one.
 constexpr std::int64_t kMaxWholeElements = std::int64_t{1} << 27;
-constexpr std::int64_t kMaxWholeStringBytes = std::int64_t{1} << 30;
-constexpr std::int64_t kStringsPerRead = 4096;
+/// In memory they take no more than this, or so many times the file's size: a small file cannot ask for much.
+constexpr std::int64_t kLeastWholeBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kMostTimesFile = 16;
+constexpr std::int64_t kLargeFile = std::int64_t{1} << 40;
+constexpr std::int64_t kMostStringsPerRead = 4096;
+constexpr std::int64_t kStringBytesPerRead = std::int64_t{1} << 20;
 
 /// A value that HDF5's conversion may have clipped.
 bool is_clipped(hid_t type, std::int64_t value) {
@@ -74,7 +78,8 @@ class AttributeReader {
     if (!is_string()) fail("is not a string");
     std::vector<std::string> values;
     const auto read = [this](hid_t memory_type, void* out) { return H5Aread(id_.get(), memory_type, out); };
-    read_strings(source_, object_ + ": attribute " + name_, type_.get(), 1, read, values);
+    std::int64_t room = kLeastWholeBytes;
+    read_strings(source_, object_ + ": attribute " + name_, type_.get(), 1, read, room, values);
     return std::move(values[0]);
   }
 
@@ -103,6 +108,11 @@ class WholeReader {
   WholeReader(const H5Source& source, H5StoredDataset& dataset) : source_(source), dataset_(dataset) {
     if (dataset.elements() > kMaxWholeElements)
       fail(fmt::format("has {} values: too many", dataset.elements()));
+    const std::int64_t value_bytes = dataset.info().is_string ? sizeof(std::string) : 8;
+    room_ = std::max(kLeastWholeBytes, kMostTimesFile * std::min(source.file_bytes(), kLargeFile));
+    const std::int64_t least = std::max(dataset.elements() * value_bytes, dataset.info().chunk_row_bytes);
+    if (least > room_) fail(fmt::format("takes {} bytes, far more than the file has", least));
+    room_ -= dataset.elements() * value_bytes;
   }
 
   [[noreturn]] void fail(const std::string& message) const { source_.fail(dataset_.name(), message); }
@@ -137,6 +147,7 @@ class WholeReader {
 
   const H5Source& source_;
   H5StoredDataset& dataset_;
+  std::int64_t room_ = 0;  ///< bytes that the text of strings may take
 };
 
 std::vector<std::string> WholeReader::strings() const {
@@ -144,20 +155,21 @@ std::vector<std::string> WholeReader::strings() const {
   if (dataset_.info().shape.size() != 1) fail("is not 1-d");
   dataset_.verify();
   std::vector<std::string> values;
-  std::int64_t total_bytes = 0;
+  std::int64_t room = room_;
+  const auto stored_bytes = static_cast<std::int64_t>(H5Tget_size(dataset_.type()));
+  const std::int64_t per_read = std::clamp<std::int64_t>(
+      kStringBytesPerRead / std::max<std::int64_t>(stored_bytes, 1), 1, kMostStringsPerRead);
   const H5Space file_space(H5Dget_space(dataset_.id()));
   const H5Properties transfer = h5_transfer();
-  for (std::int64_t first = 0; first < dataset_.elements(); first += kStringsPerRead) {
+  for (std::int64_t first = 0; first < dataset_.elements(); first += per_read) {
     const auto start = static_cast<hsize_t>(first);
-    const auto n = static_cast<hsize_t>(std::min(kStringsPerRead, dataset_.elements() - first));
+    const auto n = static_cast<hsize_t>(std::min(per_read, dataset_.elements() - first));
     const H5Space memory_space(H5Screate_simple(1, &n, nullptr));
     H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, &start, nullptr, &n, nullptr);
     const auto read = [&](hid_t memory_type, void* out) {
       return H5Dread(dataset_.id(), memory_type, memory_space.get(), file_space.get(), transfer.get(), out);
     };
-    read_strings(source_, dataset_.name(), dataset_.type(), n, read, values);
-    for (hsize_t i = start; i < start + n; ++i) total_bytes += static_cast<std::int64_t>(values[i].size());
-    if (total_bytes > kMaxWholeStringBytes) fail("holds more than 1 GiB of text");
+    read_strings(source_, dataset_.name(), dataset_.type(), n, read, room, values);
   }
   return values;
 }

@@ -64,15 +64,12 @@ H5Source::H5Source(std::string path, ErrorKind damage)
     : path_(std::move(path)),
       damage_(damage),
       descriptor_(open_regular_file(path_, damage_)),
-      channel_(descriptor_, path_, damage_) {
+      channel_(descriptor_, path_, damage_),
+      superblock_(read_superblock(descriptor_, channel_.size(), path_, damage_)),
+      headers_(descriptor_, channel_.size(), superblock_, path_, damage_) {
+  for (const std::uint64_t address : superblock_.headers) headers_.check(address, "/");
   const H5Session session;
   file_ = open_for_reading(path_, channel_, damage_);
-  const H5Properties creation(H5Fget_create_plist(id()));
-  const auto is_width = [](std::size_t n) { return n == 4 || n == 8; };
-  if (H5Pget_sizes(creation.get(), &address_bytes_, &length_bytes_) < 0 || !is_width(address_bytes_) ||
-      !is_width(length_bytes_) || H5Pget_userblock(creation.get(), &base_address_) < 0) {
-    throw Error(damage_, "has addresses of a width that is not known", ErrorPlace{.path = path_});
-  }
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
@@ -88,15 +85,17 @@ bool H5Source::has_hard_link(hid_t group, const std::string& name, const std::st
   if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0)
     fail(path, "has a damaged link" + h5_reason());
   if (link.type != H5L_TYPE_HARD) fail(path, kOnlyHardLinks);
+  if (link.u.address != checked_address_) headers_.check(link.u.address, path);
+  checked_address_ = link.u.address;
   return true;
 }
 
-H5O_type_t H5Source::kind_at(hid_t group, const std::string& name, const std::string& path) const {
+H5O_info_t H5Source::info_at(hid_t group, const std::string& name, const std::string& path) const {
   H5O_info_t info{};
   if (H5Oget_info_by_name2(group, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0) {
     fail(path, "cannot be opened" + h5_reason());
   }
-  return info.type;
+  return info;
 }
 
 std::optional<H5Source::Place> H5Source::locate(const std::string& object) const {
@@ -111,7 +110,7 @@ std::optional<H5Source::Place> H5Source::locate(const std::string& object) const
   if (!parent_ || parent != parent_name_) {
     const std::optional<Place> above = locate(parent);
     if (!above || !has_hard_link(above->group, above->name, parent)) return std::nullopt;
-    if (kind_at(above->group, above->name, parent) != H5O_TYPE_GROUP) return std::nullopt;
+    if (info_at(above->group, above->name, parent).type != H5O_TYPE_GROUP) return std::nullopt;
     H5Object opened(H5Oopen(above->group, above->name.c_str(), H5P_DEFAULT));
     if (!opened) fail(parent, "cannot be opened" + h5_reason());
     parent_ = std::move(opened);
@@ -127,11 +126,19 @@ bool H5Source::exists(const std::string& object) const {
   return place && (place->name == "/" || has_hard_link(place->group, place->name, object));
 }
 
-H5O_type_t H5Source::kind(const std::string& object) const {
+H5O_info_t H5Source::object_info(const std::string& object) const {
   const H5Session session;
+  if (!exists(object)) fail(object, "is missing");
   const std::optional<Place> place = locate(object);
-  if (!place) fail(object, "is missing");
-  return kind_at(place->group, place->name, object);
+  return info_at(place->group, place->name, object);
+}
+
+H5O_type_t H5Source::kind(const std::string& object) const {
+  return object_info(object).type;
+}
+
+std::uint64_t H5Source::address(const std::string& object) const {
+  return object_info(object).addr;
 }
 
 std::vector<std::string> H5Source::members(const std::string& group) const {

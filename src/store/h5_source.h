@@ -8,11 +8,14 @@
 #include "phase0/error.h"
 #include "store/h5_driver.h"
 #include "store/h5_handles.h"
+#include "store/h5_header.h"
+#include "store/h5_superblock.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
 
-/// An HDF5 file open for reading, with the checks that concern its links and objects.
+/// An HDF5 file open for reading, with the checks that concern its links and objects. HDF5 is given no object
+/// whose header was not checked.
 class H5Source {
  public:
   H5Source(std::string path, ErrorKind damage);
@@ -24,11 +27,11 @@ class H5Source {
   /// A descriptor of the same file, for reads beside HDF5.
   const FileDescriptor& descriptor() const { return descriptor_; }
   /// Widths of addresses and lengths in the file, 4 or 8, and where its addresses count from.
-  std::size_t address_bytes() const { return address_bytes_; }
-  std::size_t length_bytes() const { return length_bytes_; }
-  std::uint64_t base_address() const { return base_address_; }
+  std::size_t address_bytes() const { return superblock_.address_bytes; }
+  std::size_t length_bytes() const { return superblock_.length_bytes; }
+  std::uint64_t base_address() const { return superblock_.base_address; }
   /// Stored size of a variable-length string's reference: length, address, index.
-  std::size_t reference_bytes() const { return 8 + address_bytes_; }
+  std::size_t reference_bytes() const { return 8 + address_bytes(); }
 
   /// Throws an Error of the file's damage kind, or what failed when the file was read.
   [[noreturn]] void fail(const std::string& object, const std::string& message) const;
@@ -37,6 +40,8 @@ class H5Source {
   bool exists(const std::string& object) const;
   /// H5O_TYPE_GROUP, H5O_TYPE_DATASET, ... of an object that exists.
   H5O_type_t kind(const std::string& object) const;
+  /// Where an object that exists lies in the file: one address however many links lead there.
+  std::uint64_t address(const std::string& object) const;
   /// Names of a group's members in byte order.
   std::vector<std::string> members(const std::string& group) const;
   /// Opens an object that must exist.
@@ -52,16 +57,18 @@ class H5Source {
 
  private:
   bool has_hard_link(hid_t group, const std::string& name, const std::string& path) const;
-  H5O_type_t kind_at(hid_t group, const std::string& name, const std::string& path) const;
+  H5O_info_t info_at(hid_t group, const std::string& name, const std::string& path) const;
+  H5O_info_t object_info(const std::string& object) const;
 
   std::string path_;
   ErrorKind damage_;
   FileDescriptor descriptor_;
   H5Channel channel_;
+  H5Superblock superblock_;
+  H5HeaderCheck headers_;
+  /// The header that was checked last: an object is looked up several times in a row.
+  mutable std::optional<std::uint64_t> checked_address_;
   H5File file_;
-  std::size_t address_bytes_ = 0;
-  std::size_t length_bytes_ = 0;
-  hsize_t base_address_ = 0;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;
   mutable H5Object parent_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,11 +21,12 @@ std::string_view unpad(std::string_view stored, H5T_str_t padding);
 bool append_checked(std::string_view text, std::vector<std::string>& out, std::string& problem);
 
 /// Appends `n` strings of the stored type `type`. `read(memory_type, buffer)` calls H5Aread or H5Dread and
-/// returns its result. Throws an Error that names `object` when HDF5 fails or a string is not one that phase0
-/// takes.
+/// returns its result. `room` is the text, in bytes, that may be read, less what is: many references to one
+/// long text take a file little. Throws an Error that names `object` when HDF5 fails, the room is used up, or
+/// a string is not one that phase0 takes.
 template <typename Read>
 void read_strings(const H5Source& source, const std::string& object, hid_t type, std::size_t n, Read read,
-                  std::vector<std::string>& out) {
+                  std::int64_t& room, std::vector<std::string>& out) {
   const bool variable = H5Tis_variable_str(type) > 0;
   const std::size_t width = variable ? source.reference_bytes() : H5Tget_size(type);
   if (width == 0 || width > kMaxFixedString) source.fail(object, "its strings are too long");
@@ -42,6 +44,8 @@ void read_strings(const H5Source& source, const std::string& object, hid_t type,
     } else {
       append_checked(unpad({reinterpret_cast<const char*>(one), width}, H5Tget_strpad(type)), out, problem);
     }
+    if (problem.empty()) room -= static_cast<std::int64_t>(out.back().size());
+    if (room < 0) problem = "its strings take far more memory than the file has bytes";
   }
   if (!problem.empty()) source.fail(object, problem);
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 
 #include "data/latents.h"
@@ -243,6 +244,58 @@ TEST(LatentsRejected, LinksAndForeignStorage) {
        {"external energy",
         [](RawH5File& f) { f.remove("/b-utt/energy"), f.external_link("o.h5", "/x", "/b-utt/energy"); },
         {"/b-utt/energy", "only hard links"}}});
+}
+
+/// Four offsets in one chunk with room for many.
+void put_large_chunk(RawH5File& file, hsize_t chunk) {
+  file.remove("/utterances/offset");
+  const hsize_t shape = 4;
+  const hsize_t most = H5S_UNLIMITED;
+  const hid_t space = H5Screate_simple(1, &shape, &most);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(properties, 1, &chunk);
+  H5Pset_deflate(properties, 1);
+  const hid_t id =
+      H5Dcreate2(file.id(), "/utterances/offset", H5T_STD_I64LE, space, H5P_DEFAULT, properties, 0);
+  const std::int64_t values[4] = {};
+  ASSERT_GE(H5Dwrite(id, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), 0);
+  H5Dclose(id);
+  H5Pclose(properties);
+  H5Sclose(space);
+}
+
+/// Small in the file, large in memory.
+TEST(LatentsRejected, MetadataThatGrows) {
+  constexpr std::int64_t kMany = std::int64_t{4} << 20;
+  const RawLayout gzip{.chunk = {1 << 16}, .gzip = 1};
+  expect_rejected(true, {{"offsets",
+                          replace("/utterances/offset", H5T_STD_I8LE, {kMany}, gzip),
+                          {"/utterances/offset", "far more than the file has"}},
+                         {"a large chunk",
+                          [](RawH5File& file) { put_large_chunk(file, kMany); },
+                          {"far more than the file has"}}});
+}
+
+TEST(LatentsRejected, OneLongTextForManyIds) {
+  const test::TemporaryFolder folder;
+  constexpr int kIds = 100;
+  haddr_t offset = 0;
+  const std::string path = LatentsFile{}.write_in(folder, true, [&](RawH5File& file) {
+    std::vector<std::string> ids(kIds, "a");
+    ids[0] = std::string(1 << 20, 'a');
+    file.remove("/utterances/id");
+    file.strings("/utterances/id", ids);
+    const hid_t dataset = H5Dopen2(file.id(), "/utterances/id", H5P_DEFAULT);
+    offset = H5Dget_offset(dataset);
+    H5Dclose(dataset);
+  });
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::string reference(16, '\0');
+  file.seekg(static_cast<std::streamoff>(offset)).read(reference.data(), 16);
+  file.seekp(static_cast<std::streamoff>(offset));
+  for (int i = 0; i < kIds; ++i) file << reference;
+  file.close();
+  expect_error(ErrorKind::kData, "far more memory", [&] { Latents::open(path); });
 }
 
 TEST(LatentsRejected, FilesThatAreNone) {

@@ -38,6 +38,23 @@ TEST_F(RunDirectoryTest, JournalRemembersAStageForItsKeyAndItsFiles) {
   EXPECT_FALSE(Journal(directory_).done("collect", "key"));
 }
 
+TEST_F(RunDirectoryTest, NestingWithoutEndCountsAsDamage) {
+  const std::string deep = "{\"stages\": " + std::string(500'000, '[') + std::string(500'000, ']') + "}";
+  write("run.json", deep);
+  write("journal.json", deep);
+  EXPECT_TRUE(read_stage_memory(directory_).empty());
+  EXPECT_TRUE(read_input_facts(directory_).path.empty());
+  EXPECT_FALSE(Journal(directory_).key("collect").has_value());
+}
+
+TEST_F(RunDirectoryTest, NumbersThatAreNotWholeCountAsDamage) {
+  write("journal.json", R"({"stages": [{"stage": "collect", "key": "k", "files": {"features.h5": 1e300}}]})");
+  EXPECT_FALSE(Journal(directory_).key("collect").has_value());
+  write("run.json",
+        R"({"stages": {"fit": {"planned_peak_bytes": 1e300, "peak_rss_bytes": 1, "budget_bytes": 1}}})");
+  EXPECT_TRUE(read_stage_memory(directory_).empty());
+}
+
 TEST_F(RunDirectoryTest, BeginningAStageRemovesWhatBuildsOnIt) {
   for (const char* name : {"features.h5", "models.h5", "assignments.h5", "tables.csv", "report.html"})
     write(name, "x");

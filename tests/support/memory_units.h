@@ -10,6 +10,29 @@
 
 namespace phase0::test {
 
+/// Bytes in memory as a sink.
+struct ByteString final : core::ByteSink {
+  void write(const void* data, std::int64_t size) override {
+    bytes.append(static_cast<const char*>(data), static_cast<std::size_t>(size));
+  }
+  std::string bytes;
+};
+
+/// And as a source. The bytes must outlive it.
+class ByteStringSource final : public core::ByteSource {
+ public:
+  explicit ByteStringSource(const std::string& bytes) : bytes_(bytes) {}
+  std::int64_t remaining() const override { return std::ssize(bytes_) - used_; }
+
+ private:
+  void take(void* out, std::int64_t size) override {
+    std::copy_n(bytes_.data() + used_, size, static_cast<char*>(out));
+    used_ += size;
+  }
+  const std::string& bytes_;
+  std::int64_t used_ = 0;
+};
+
 /// Keeps units in memory, as often as it can, and ends the computation after a number of saves as a kill
 /// would.
 class MemoryUnits final : public core::UnitStore {
@@ -17,7 +40,7 @@ class MemoryUnits final : public core::UnitStore {
   bool load(const core::UnitId& unit, const Read& read) override {
     const auto kept = units_.find(unit.name);
     if (kept == units_.end() || kept->second.first != unit.key) return false;
-    Source source(kept->second.second);
+    ByteStringSource source(kept->second.second);
     try {
       read(source);
     } catch (const Error& error) {
@@ -29,7 +52,7 @@ class MemoryUnits final : public core::UnitStore {
     return true;
   }
   void save(const core::UnitId& unit, const Write& write) override {
-    Sink sink;
+    ByteString sink;
     write(sink);
     units_[unit.name] = {unit.key, std::move(sink.bytes)};
     if (--saves_left == 0) throw Error(ErrorKind::kInterrupted, "killed");
@@ -44,26 +67,6 @@ class MemoryUnits final : public core::UnitStore {
   int n_refused = 0;  ///< of other contents than what the reader expects
 
  private:
-  struct Sink final : core::ByteSink {
-    void write(const void* data, std::int64_t size) override {
-      bytes.append(static_cast<const char*>(data), static_cast<std::size_t>(size));
-    }
-    std::string bytes;
-  };
-  class Source final : public core::ByteSource {
-   public:
-    explicit Source(const std::string& bytes) : bytes_(bytes) {}
-    std::int64_t remaining() const override { return std::ssize(bytes_) - used_; }
-
-   private:
-    void take(void* out, std::int64_t size) override {
-      std::copy_n(bytes_.data() + used_, size, static_cast<char*>(out));
-      used_ += size;
-    }
-    const std::string& bytes_;
-    std::int64_t used_ = 0;
-  };
-
   std::map<std::string, std::pair<std::string, std::string>> units_;
 };
 

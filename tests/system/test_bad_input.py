@@ -85,6 +85,21 @@ def test_files_that_cannot_be_opened(tmp_path, name):
     check_no_output(tmp_path)
 
 
+def test_a_damaged_object_is_told_in_one_line(tmp_path):
+    """HDF5 loses memory over such a file and would tell at exit what it cannot tidy up."""
+    path = tmp_path / "latents.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["format"] = "phase0-latents"
+        file["x"] = np.zeros((4, 2), "f4")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"OHDR") + 20] ^= 1  # its checksum no longer fits
+    path.write_bytes(content)
+    result = harness.run("inspect", path)
+    check_rejected(result, 3, ["latents.h5", "checksum"])
+    assert len(result.err.splitlines()) == 1, str(result)
+    check_no_output(tmp_path)
+
+
 def test_no_plugin_is_loaded(tmp_path):
     """A filter that a file names must not bring code into the process, even where HDF5 would find it."""
     spoil, fragments = SPOILED["x_unknown_filter"]

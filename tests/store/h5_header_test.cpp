@@ -1,0 +1,189 @@
+#include "store/h5_header.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "store/atomic_file.h"
+#include "store/h5_reader.h"
+#include "support/expect_error.h"
+#include "support/raw_h5_file.h"
+#include "support/temporary_folder.h"
+
+namespace phase0::store {
+namespace {
+
+using test::expect_error;
+using test::RawH5File;
+
+/// Writes an attribute of `type`, all zeros, and closes the type.
+void attribute(hid_t object, const char* name, hid_t type) {
+  const hid_t space = H5Screate(H5S_SCALAR);
+  const hid_t id = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  ASSERT_GE(id, 0) << name;
+  const std::vector<char> zeros(1024);
+  EXPECT_GE(H5Awrite(id, type, zeros.data()), 0) << name;
+  H5Aclose(id);
+  H5Sclose(space);
+  H5Tclose(type);
+}
+
+hid_t compound_type() {
+  const hid_t type = H5Tcreate(H5T_COMPOUND, 12);
+  H5Tinsert(type, "first", 0, H5T_STD_I32LE);
+  H5Tinsert(type, "the second one", 4, H5T_IEEE_F64LE);
+  return type;
+}
+
+hid_t enum_type() {
+  const hid_t type = H5Tenum_create(H5T_STD_I8LE);
+  const signed char values[] = {0, 1};
+  H5Tenum_insert(type, "FALSE", &values[0]);
+  H5Tenum_insert(type, "TRUE", &values[1]);
+  return type;
+}
+
+hid_t opaque_type() {
+  const hid_t type = H5Tcreate(H5T_OPAQUE, 5);
+  H5Tset_tag(type, "a tag");
+  return type;
+}
+
+/// Attributes of every class of type, the last of a type that has a header of its own.
+void write_attributes(hid_t file) {
+  const hid_t object = H5Oopen(file, "/", H5P_DEFAULT);
+  const hsize_t shape[] = {2, 3};
+  attribute(object, "compound", compound_type());
+  attribute(object, "enum", enum_type());
+  attribute(object, "opaque", opaque_type());
+  attribute(object, "array", H5Tarray_create2(H5T_IEEE_F32LE, 2, shape));
+  attribute(object, "list", H5Tvlen_create(H5T_STD_I16LE));
+  attribute(object, "bits", H5Tcopy(H5T_STD_B16LE));
+  attribute(object, "reference", H5Tcopy(H5T_STD_REF_OBJ));
+  attribute(object, "region", H5Tcopy(H5T_STD_REF_DSETREG));
+  const hid_t kept = compound_type();
+  H5Tcommit2(file, "kept", kept, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  attribute(object, "of_kept", kept);
+  H5Oclose(object);
+}
+
+/// Datasets of every layout, and more members and attributes than are kept in a header.
+void write_objects(RawH5File& file) {
+  const std::vector<float> values(64);
+  file.dataset("/contiguous", H5T_IEEE_F32LE, {64}, values.data());
+  file.dataset("/compact", H5T_IEEE_F32LE, {64}, values.data(), {.compact = true});
+  file.dataset("/chunked", H5T_IEEE_F32LE, {16, 4}, values.data(),
+               {.chunk = {2, 3}, .shuffle = true, .gzip = 1});
+  file.dataset("/one_chunk", H5T_IEEE_F32LE, {64}, values.data(), {.chunk = {64}, .fletcher32 = true});
+  file.group("/group");
+  for (int i = 0; i < 100; ++i) {
+    file.ints("/group/member" + std::to_string(i), {i});
+    file.attribute("/group", "attribute" + std::to_string(i), 1.5 * i);
+  }
+}
+
+TEST(H5HeaderCheck, LetsThroughWhatHdf5Writes) {
+  const test::TemporaryFolder folder;
+  for (const bool latest : {false, true}) {
+    SCOPED_TRACE(latest);
+    const std::string path = folder.file(latest ? "latest.h5" : "earliest.h5");
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (latest) H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    H5Pclose(access);
+    {
+      RawH5File file(id);
+      write_objects(file);
+      write_attributes(id);
+    }
+    const H5Reader file(path);
+    EXPECT_EQ(file.attribute_names("/").size(), 9U);
+    EXPECT_EQ(file.attribute_names("/group").size(), 100U);
+    EXPECT_EQ(file.members("/group").size(), 100U);
+    EXPECT_EQ(file.read_double("/group", "attribute7"), 10.5);
+    EXPECT_EQ(file.read_int_dataset("/group/member42"), std::vector<std::int64_t>{42});
+    for (const char* name : {"/contiguous", "/compact", "/chunked", "/one_chunk"}) {
+      EXPECT_EQ(file.read_double_dataset(name), std::vector<double>(64)) << name;
+    }
+  }
+}
+
+/// A file in the early format with bytes changed at a place that follows a marker.
+class DamagedHeaders : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::vector<float> values(64);
+    {
+      RawH5File raw(path_);
+      raw.attribute("/", "note", "a note");
+      raw.dataset("/x", H5T_IEEE_F32LE, {16, 4}, values.data(), {.chunk = {2, 3}});
+    }
+    sound_ = read_file(path_, 1 << 20);
+  }
+  /// With values put in at distances from the first byte of the marker.
+  void expect_damaged(const std::string& marker,
+                      const std::vector<std::pair<std::size_t, std::uint64_t>>& changes,
+                      const std::string& fragment) {
+    SCOPED_TRACE(fragment);
+    std::string bytes = sound_;
+    const std::size_t at = bytes.find(marker);
+    ASSERT_NE(at, std::string::npos);
+    for (const auto& [distance, value] : changes) bytes[at + distance] = static_cast<char>(value);
+    write_file_atomically(path_, bytes);
+    const auto use = [&] {
+      const H5Reader file(path_);
+      file.has_attribute("/", "note");
+      file.members("/");
+      file.info("/x");
+    };
+    expect_error(ErrorKind::kData, fragment, use);
+    expect_error(ErrorKind::kData, path_, use);
+  }
+  std::size_t place_of(const std::string& marker) const { return sound_.find(marker); }
+
+  test::TemporaryFolder folder_;
+  std::string path_ = folder_.file("f.h5");
+  std::string sound_;
+};
+
+TEST_F(DamagedHeaders, Superblock) {
+  expect_damaged("\x89HDF", {{8, 9}}, "a version that is not known");
+  expect_damaged("\x89HDF", {{13, 3}}, "addresses of a width");
+  expect_damaged("\x89HDF", {{24, 1}}, "count from elsewhere");
+  expect_damaged("\x89HDF", {{48, 0}}, "another driver");
+  expect_damaged("\x89HDF", {{64 + 6, 1}}, "outside the file");
+}
+
+TEST_F(DamagedHeaders, Attributes) {
+  expect_damaged("note", {{4, 'x'}}, "name has another length");
+  expect_damaged("note", {{12, 8}}, "references of impossible size");
+  expect_damaged("note", {{8, 0x1c}}, "a type that is not known");
+  expect_damaged("note", {{33, 32}}, "it ends too early");
+  expect_damaged("note", {{33, 33}}, "a dataspace of impossible rank");
+}
+
+// A node of an index: type at 4, level at 5, entries at 6; its first child at 32, behind two addresses and a
+// key.
+
+TEST_F(DamagedHeaders, IndexesOfMembers) {
+  const std::size_t tree = place_of("TREE");
+  expect_damaged("TREE", {{0, 'X'}}, "no index");
+  expect_damaged("TREE", {{5, 1}, {32, tree & 0xffU}, {33, tree >> 8U}}, "leads to a part twice");
+  expect_damaged("TREE", {{7, 255}}, "outside the file");
+  expect_damaged("SNOD", {{6, 9}}, "more members than fit");
+  expect_damaged("SNOD", {{8 + 3, 1}}, "a name outside of its heap");
+  expect_damaged("HEAP", {{8 + 6, 1}}, "outside the file");
+}
+
+TEST_F(DamagedHeaders, IndexesOfChunks) {
+  const std::string marker("TREE\x01", 5);
+  const std::size_t tree = place_of(marker);
+  ASSERT_NE(tree, std::string::npos);
+  const std::size_t child = 24 + 8 + 8 * 3;
+  expect_damaged(marker, {{5, 1}, {6, 1}, {child, tree & 0xffU}, {child + 1, tree >> 8U}},
+                 "leads to a part twice");
+  expect_damaged(marker, {{0, 'X'}}, "no index");
+}
+
+}  // namespace
+}  // namespace phase0::store
