@@ -188,7 +188,7 @@ BAD_FILES = {
     "version_99": (_version, ["version is 99", "only version 1"]),
     "truncated_half": (_truncate(0.5), ["not a readable HDF5 file"]),
     "truncated_last_byte": (lambda p: p.write_bytes(p.read_bytes()[:-1]), ["not a readable HDF5 file"]),
-    "header_only": (lambda p: p.write_bytes(p.read_bytes()[:64]), ["not a readable HDF5 file"]),
+    "header_only": (lambda p: p.write_bytes(p.read_bytes()[:64]), ["its header is damaged: it ends too early"]),
     "empty": (lambda p: p.write_bytes(b""), ["not a readable HDF5 file"]),
     "text": (_text, ["not a readable HDF5 file"]),
     "directory": (_directory, ["not a regular file"]),

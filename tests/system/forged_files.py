@@ -251,7 +251,7 @@ FORGED_FILES = {
     "checksum_wrong": (_chunk(lambda x: bytes(384) + b"\1\2\3\4", fletcher32=True), ["/x", "row 32", "checksum"]),
     "chunk_overlong": (_chunk(lambda x: bytes(1 << 20), compression="gzip"), ["/x", "row 32", "1048576 bytes for 384"]),
     # forged in place
-    "dims_overflow": (_dims(2 ** 33, 2 ** 33), ["/x", "shape is too large"]),
+    "dims_overflow": (_dims(2 ** 33, 2 ** 33), ["/x", "a dataspace of impossible size"]),
     "dims_product_of_bytes": (_dims(2 ** 31, 2 ** 30), ["/x", "size is too large"]),
     "dims_sign": (_dims(2 ** 63, 1), ["/x", "cannot be opened"]),
     "dims_large": (_dims(ROWS * 1000, DIM), ["/x", "disagrees with its shape"]),
