@@ -218,7 +218,6 @@ def _named_type(f, _):
 
 COMPOUND = np.dtype([("a", "f4"), ("b", "f4")])
 NO_FILE = "not a regular file"
-UNREADABLE = "not a readable HDF5 file"
 
 FORGED_FILES = {
     # types and shapes
@@ -263,11 +262,11 @@ FORGED_FILES = {
     "chunk_size_small": (_chunk_size(1, compression="gzip"), ["/x", "row 96", "damaged"]),
     "plain_chunk_size_small": (_chunk_size(8), ["/x", "not of the size"]),
     # cut, with a superblock that agrees
-    "cut_superblock": (lambda p: p.write_bytes(p.read_bytes()[:30]), [UNREADABLE]),
-    "cut_headers": (_cut_at(lambda f: 200), [UNREADABLE]),
+    "cut_superblock": (lambda p: p.write_bytes(p.read_bytes()[:30]), ["its header is damaged: it ends too early"]),
+    "cut_headers": (_cut_at(lambda f: 200), ["header is damaged", "outside the file"]),
     "cut_heap": (_cut_at(_heap_place), ["strings are damaged"]),
     "cut_data": (_cut_at(lambda f: f["x"].id.get_offset() + 1000), ["/x", "end behind the file"]),
-    "user_block_lost": (_user_block_lost, [UNREADABLE]),
+    "user_block_lost": (_user_block_lost, ["not a readable HDF5 file"]),
     # attributes
     "rate_negative": (_attribute("frame_rate_hz", -12.5), ["frame_rate_hz", "-12.5"]),
     "rate_infinite": (_attribute("frame_rate_hz", np.inf), ["frame_rate_hz is inf", "finite"]),
