@@ -27,6 +27,7 @@ store::ChunkFilter read_filter(Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace phase0;
+  const fuzz::Limits limits;
   fuzz::Input input(data, size);
   std::vector<store::ChunkFilter> filters(input.byte() % 9U);
   for (store::ChunkFilter& filter : filters) filter = fuzz::read_filter(input);
@@ -38,6 +39,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> spare;
   const std::string problem = store::decode_chunk(filters, skipped, chunk_bytes, raw, spare);
   fuzz::expect(!problem.empty() || std::ssize(raw) == chunk_bytes, "a chunk of another size than stated");
-  fuzz::expect_small_process();
+  limits.check();
   return 0;
 }

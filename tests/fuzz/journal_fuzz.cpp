@@ -167,11 +167,12 @@ void read_progress(const std::string& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace phase0::fuzz;
+  const Limits limits;
   constexpr void (*kReaders[])(const std::string&) = {
       read_journal, read_run_json, read_raw_unit, read_condition, read_pca, read_cell_sums, read_progress};
   Input input(data, size);
   const std::size_t which = input.byte() % std::size(kReaders);
   kReaders[which](input.rest_text());
-  expect_small_process();
+  limits.check();
   return 0;
 }

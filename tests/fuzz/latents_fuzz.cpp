@@ -85,12 +85,13 @@ void open_and_read(const std::string& path) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace phase0;
+  const fuzz::Limits limits;
   const fuzz::MemoryFile file(data, size);
   const auto kinds = {ErrorKind::kData, ErrorKind::kMemory};
   // What can be read as latents is no other file.
   if (!fuzz::ends_well(kinds, [&] { fuzz::open_and_read(file.path()); })) {
     fuzz::ends_well(kinds, [&] { inspect(file.path()); });
   }
-  fuzz::expect_small_process();
+  limits.check();
   return 0;
 }

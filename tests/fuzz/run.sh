@@ -10,7 +10,7 @@ usage: tests/fuzz/run.sh [SECONDS | --runs N] [HARNESS...]
   SECONDS   time for each harness (default 60)
   --runs N  instead: N inputs for each
   HARNESS   of latents chunks yaml journal (default: all)
-An input that takes over 1 s or over 256 MiB is a finding, as a crash is. Environment: PHASE0_FUZZ_SEED.
+An input that takes over 1 s of the processor, 20 s of the clock or 256 MiB is a finding, as a crash is. Environment: PHASE0_FUZZ_SEED.
 TEXT
 }
 
@@ -49,7 +49,7 @@ for name in "${harnesses[@]}"; do
   work=build/fuzz/corpus/$name
   mkdir -p "$work" "tests/fuzz/found/$name"
   dictionary=tests/fuzz/$name.dict
-  options=(-timeout=1 -rss_limit_mb=256 -malloc_limit_mb=512 -detect_leaks="${leaks[$name]}"
+  options=(-timeout=20 -rss_limit_mb=256 -malloc_limit_mb=512 -detect_leaks="${leaks[$name]}"
            -max_len="${max_len[$name]}" -print_final_stats=1 -verbosity=1
            -artifact_prefix="tests/fuzz/found/$name/" -seed="${PHASE0_FUZZ_SEED:-0}" "${limit[@]}")
   [[ ! -f $dictionary ]] || options+=(-dict="$dictionary")

@@ -39,11 +39,12 @@ void load_and_dump(const std::string& text, const std::vector<std::string>& over
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace phase0;
+  const fuzz::Limits limits;
   std::vector<std::string> overrides = fuzz::split_at_nul(fuzz::Input(data, size).rest_text());
   const std::string text = overrides.front();
   overrides.erase(overrides.begin());
   fuzz::ends_well({ErrorKind::kConfig}, [&] { fuzz::load_and_dump(text, overrides); });
-  fuzz::expect_small_process();
+  limits.check();
   if (text.size() > 64) return 0;
   config::parse_duration(text);
   if (const auto memory = config::try_parse_memory(text)) config::format_memory(*memory);
