@@ -79,6 +79,9 @@ struct KMeansPlan {
   /// for runs that are continued on them.
   bool restart_rows_kept = false;
   bool rows_kept = false;
+
+  /// Whether every later scan finds the rows in memory.
+  bool reads_rows_once() const { return rows_kept || (restart_rows_kept && !scheme.sampled); }
 };
 KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
                        int threads, std::int64_t free_bytes);

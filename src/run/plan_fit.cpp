@@ -26,8 +26,7 @@ struct Passes {
 Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models::KMeansPlan& plan) {
   const std::int64_t lloyd_min = 2;  // the last pass is for the objective
   const std::int64_t lloyd_max = options.max_iter + 1;
-  if (plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled))
-    return {2, 2};  // copying, assignment
+  if (plan.reads_rows_once()) return {2, 2};  // copying, assignment
   // Moments, assignment, copying.
   const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);
   if (plan.scheme.sampled) {

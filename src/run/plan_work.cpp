@@ -103,7 +103,7 @@ void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, co
   const double most = as_double(options.max_iter);
   const double expected = has_few_features(rows) ? kExpectedOfFew : kExpectedIterations;
   const Range iterations{std::min(2.0, most), std::min(expected, most), most};
-  const bool all_kept = plan.rows_kept || (plan.restart_rows_kept && !plan.scheme.sampled);
+  const bool all_kept = plan.reads_rows_once();
   if (all_kept) {
     load(rows, 1, work);
     rows = in_memory(rows.n, rows.d);
