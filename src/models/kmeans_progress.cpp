@@ -9,34 +9,12 @@
 #include "phase0/error.h"
 
 namespace phase0::models {
+template <class Visit, core::Like<LloydRun> T>
+void each_field(Visit& visit, T& run) {
+  visit(run.restart, run.centroids, run.counts, run.inertia, run.n_iter, run.history);
+}
+
 namespace {
-
-void put(core::ByteSink& sink, const LloydRun& run) {
-  sink.put(run.restart);
-  sink.put_all(run.centroids);
-  sink.put_all(run.counts);
-  sink.put(run.inertia);
-  sink.put(run.n_iter);
-  models::put(sink, run.history);
-}
-
-LloydRun get_run(core::ByteSource& source) {
-  LloydRun run;
-  run.restart = source.get<std::int64_t>();
-  run.centroids = source.get_all<float>();
-  run.counts = source.get_all<std::int64_t>();
-  run.inertia = source.get<double>();
-  run.n_iter = source.get<std::int64_t>();
-  run.history = get_history(source);
-  return run;
-}
-
-std::vector<LloydRun> get_runs(core::ByteSource& source) {
-  std::vector<LloydRun> runs;
-  constexpr std::int64_t kLeastBytes = 6 * 8;  // three numbers and three counts
-  for (auto n = source.get_count(kLeastBytes); n > 0; --n) runs.push_back(get_run(source));
-  return runs;
-}
 
 [[noreturn]] void refuse() {
   throw Error(ErrorKind::kStorage, "is not the progress of this k-means");
@@ -89,25 +67,24 @@ void KMeansProgress::save_when_due() {
   checkpoint_.save_when_due([this](core::ByteSink& sink) { save(sink); });
 }
 
+/// `group` and `waiting` are kept as one list: those that wait for their turn.
 void KMeansProgress::save(core::ByteSink& sink) const {
-  sink.put(step);
-  sink.put(next_restart);
-  sink.put(std::ssize(group) + std::ssize(waiting));
-  for (const LloydRun& run : group) put(sink, run);
-  for (const LloydRun& run : waiting) put(sink, run);
-  sink.put(std::ssize(done));
-  for (const LloydRun& run : done) put(sink, run);
-  sink.put(leader);
-  models::put(sink, history);
+  core::FieldWriter write(sink);
+  write(step, next_restart, std::ssize(group) + std::ssize(waiting));
+  for (const LloydRun& run : group) write(run);
+  for (const LloydRun& run : waiting) write(run);
+  write(done, leader, history);
 }
 
 void KMeansProgress::load(core::ByteSource& source) {
-  const auto kept_step = source.get<Step>();
-  const auto kept_restart = source.get<std::int64_t>();
-  std::vector<LloydRun> kept_waiting = get_runs(source);
-  std::vector<LloydRun> kept_done = get_runs(source);
-  const auto kept_leader = source.get<std::int64_t>();
-  std::vector<KMeansIteration> kept_history = get_history(source);
+  Step kept_step{};
+  std::int64_t kept_restart = 0;
+  std::int64_t kept_leader = 0;
+  std::vector<LloydRun> kept_waiting;
+  std::vector<LloydRun> kept_done;
+  std::vector<KMeansIteration> kept_history;
+  core::FieldReader read(source);
+  read(kept_step, kept_restart, kept_waiting, kept_done, kept_leader, kept_history);
   if (source.remaining() != 0) refuse();
   check_runs(kept_waiting, shape_, kept_restart);
   // Behind a race only what those runs have been through is of use.
