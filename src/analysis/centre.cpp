@@ -6,25 +6,30 @@ namespace phase0::analysis {
 namespace {
 
 constexpr std::int64_t kPieces = 64;
-constexpr std::int64_t kPieceRows = 64;
+constexpr std::int64_t kPieceRows = 4;
 
 }  // namespace
 
 std::vector<double> centre_of(const data::FeatureSource& rows) {
-  std::vector<double> mean(static_cast<std::size_t>(rows.frame_dim()), 0.0);
-  std::int64_t n_read = 0;
+  const std::int64_t d = rows.frame_dim();
+  std::vector<float> values;  // [rows, D]
   data::FeatureBlock block;
   const std::int64_t step = std::max(rows.n_rows() / kPieces, kPieceRows);
   for (std::int64_t first = 0; first < rows.n_rows(); first += step) {
     const std::int64_t n = std::min(kPieceRows, rows.n_rows() - first);
     rows.load(first, n, block);
-    for (std::int64_t i = 0; i < n * rows.frame_dim(); ++i) {
-      mean[static_cast<std::size_t>(i % rows.frame_dim())] += static_cast<double>(block.matrix()[i]);
-    }
-    n_read += n;
+    values.insert(values.end(), block.matrix(), block.matrix() + n * d);
   }
-  for (double& value : mean) value /= static_cast<double>(std::max<std::int64_t>(n_read, 1));
-  return mean;
+  std::vector<double> medians(static_cast<std::size_t>(d), 0.0);
+  std::vector<float> column(values.size() / medians.size());
+  if (column.empty()) return medians;
+  for (std::size_t j = 0; j < medians.size(); ++j) {
+    for (std::size_t r = 0; r < column.size(); ++r) column[r] = values[r * medians.size() + j];
+    const auto middle = column.begin() + std::ssize(column) / 2;
+    std::nth_element(column.begin(), middle, column.end());
+    medians[j] = static_cast<double>(*middle);
+  }
+  return medians;
 }
 
 }  // namespace phase0::analysis

@@ -52,6 +52,11 @@ class H5Fields {
     throw Error(subject_.damage, "its header is damaged: " + problem,
                 ErrorPlace{.path = std::string(subject_.path), .dataset = std::string(subject_.object)});
   }
+  /// For what may be sound, but is not read here.
+  [[noreturn]] void unsupported(const std::string& feature) const {
+    throw Error(subject_.damage, feature + " is not supported; a copy made by h5repack has none",
+                ErrorPlace{.path = std::string(subject_.path), .dataset = std::string(subject_.object)});
+  }
   void expect(bool holds, const char* problem) const {
     if (!holds) fail(problem);
   }

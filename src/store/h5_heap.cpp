@@ -18,6 +18,11 @@ std::uint64_t little_endian(const std::byte* bytes, std::size_t n) {
   return value;
 }
 
+/// The parts of a heap end at multiples of 8 bytes.
+std::uint64_t padded(std::uint64_t n) {
+  return (n + 7) / 8 * 8;
+}
+
 herr_t keep_reference(hid_t, hid_t, H5T_cdata_t* data, size_t, size_t, size_t, void*, void*, hid_t) {
   if (data->command == H5T_CONV_INIT) data->need_bkg = H5T_BKG_NO;
   return 0;
@@ -54,7 +59,7 @@ const H5GlobalHeap::Collection& H5GlobalHeap::collection(std::uint64_t address, 
 
 H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::string& object) const {
   const std::size_t length_bytes = source_.length_bytes();
-  const std::size_t header_bytes = kSignatureBytes + length_bytes;
+  const std::size_t header_bytes = padded(kSignatureBytes + length_bytes);
   const auto fail = [&](const char* problem) {
     source_.fail(object, fmt::format("its strings are damaged: {} at offset {}", problem, address));
   };
@@ -78,7 +83,7 @@ H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::st
   }
   read(size);
 
-  const std::size_t item_header = 8 + length_bytes;  // index, reference count, reserved, size
+  const std::size_t item_header = padded(8 + length_bytes);  // index, reference count, reserved, size
   for (std::size_t at = header_bytes; size - at >= item_header;) {
     const auto index = static_cast<unsigned>(little_endian(heap.bytes.data() + at, 2));
     if (index == 0) break;  // the free space at the end
@@ -86,7 +91,7 @@ H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::st
     const std::size_t left = size - at - item_header;
     if (item_size > left) fail("a heap object of impossible size");
     heap.items[index] = {at + item_header, item_size};
-    at += item_header + std::min<std::size_t>((item_size + 7) / 8 * 8, left);
+    at += item_header + std::min<std::size_t>(padded(item_size), left);
   }
   return heap;
 }

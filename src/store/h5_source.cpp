@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace phase0::store {
 namespace {
@@ -37,8 +38,9 @@ H5File open_for_reading(const std::string& path, H5Channel& channel, ErrorKind d
 }
 
 struct Members {
-  std::vector<std::string> names;
+  std::unordered_set<std::string> names;
   std::string other_link;  ///< the first member that is not a hard link
+  std::string repeated;  ///< the first that is listed twice, by an index that leads to a part of itself twice
 };
 
 herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
@@ -48,7 +50,10 @@ herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
       members.other_link = name;
       return 1;
     }
-    members.names.emplace_back(name);
+    if (!members.names.insert(name).second) {
+      members.repeated = name;
+      return 1;
+    }
   } catch (...) {
     return -1;  // no exception may cross the C library
   }
@@ -152,8 +157,10 @@ std::vector<std::string> H5Source::members(const std::string& group) const {
     fail((group == "/" ? "" : group) + "/" + members.other_link, kOnlyHardLinks);
   }
   if (result < 0) fail(group, "its members cannot be listed" + h5_reason());
-  std::sort(members.names.begin(), members.names.end());
-  return std::move(members.names);
+  if (!members.repeated.empty()) fail(group, "is damaged: it has more than one member " + members.repeated);
+  std::vector<std::string> names(members.names.begin(), members.names.end());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 H5Object H5Source::open(const std::string& object) const {

@@ -29,7 +29,7 @@ H5Superblock parse(H5Fields fields, std::uint64_t place) {
   }
   const auto address = [&] { return fields.number(block.address_bytes); };
   block.base_address = address();
-  fields.expect(block.base_address == place, "addresses that count from elsewhere");
+  if (block.base_address != place) fields.unsupported("a file with something put in front of it");
   const std::uint64_t extension = address();  // in old ones the free space, which is not used
   const std::uint64_t end = address();
   if (old) {

@@ -114,6 +114,7 @@ TEST(Analyze, SplitsFarFromTheTrainMeanKeepTheirDigits) {
     problem.eval.delta[static_cast<std::size_t>(row * dim + 4)] += 1e5F;
   }
   problem.input.sigma[3] = 1e-6;
+  problem.eval.delta[5 * dim + 6] = 1e10F;  // one far row must not move the centre of the others
   const AnalysisResult result = run(problem);
   for (std::size_t i = 0; i < 6; ++i) {
     const CellMetrics& cell = result.cells[i];

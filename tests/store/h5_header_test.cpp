@@ -63,12 +63,14 @@ void write_attributes(hid_t file) {
   attribute(object, "region", H5Tcopy(H5T_STD_REF_DSETREG));
   const hid_t kept = compound_type();
   H5Tcommit2(file, "kept", kept, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-  attribute(object, "of_kept", kept);
+  const hid_t other = H5Oopen(file, "/contiguous", H5P_DEFAULT);
+  attribute(other, "of_kept", kept);
+  H5Oclose(other);
   H5Oclose(object);
 }
 
-/// Datasets of every layout, and more members and attributes than are kept in a header.
-void write_objects(RawH5File& file) {
+/// Datasets of every layout, more members than are kept in a header, and attributes.
+void write_objects(RawH5File& file, int n_attributes) {
   const std::vector<float> values(64);
   file.dataset("/contiguous", H5T_IEEE_F32LE, {64}, values.data());
   file.dataset("/compact", H5T_IEEE_F32LE, {64}, values.data(), {.compact = true});
@@ -78,8 +80,16 @@ void write_objects(RawH5File& file) {
   file.group("/group");
   for (int i = 0; i < 100; ++i) {
     file.ints("/group/member" + std::to_string(i), {i});
-    file.attribute("/group", "attribute" + std::to_string(i), 1.5 * i);
   }
+  for (int i = 0; i < n_attributes; ++i) file.attribute("/group", "attribute" + std::to_string(i), 1.5 * i);
+}
+
+hid_t create(const std::string& path, bool latest) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (latest) H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  H5Pclose(access);
+  return id;
 }
 
 TEST(H5HeaderCheck, LetsThroughWhatHdf5Writes) {
@@ -87,18 +97,17 @@ TEST(H5HeaderCheck, LetsThroughWhatHdf5Writes) {
   for (const bool latest : {false, true}) {
     SCOPED_TRACE(latest);
     const std::string path = folder.file(latest ? "latest.h5" : "earliest.h5");
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (latest) H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
-    const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    H5Pclose(access);
+    const hid_t id = create(path, latest);
+    const int n_attributes = latest ? 8 : 100;  // the latest format keeps more of them elsewhere
     {
       RawH5File file(id);
-      write_objects(file);
+      write_objects(file, n_attributes);
       write_attributes(id);
     }
     const H5Reader file(path);
-    EXPECT_EQ(file.attribute_names("/").size(), 9U);
-    EXPECT_EQ(file.attribute_names("/group").size(), 100U);
+    EXPECT_EQ(file.attribute_names("/").size(), 8U);
+    EXPECT_EQ(file.attribute_names("/contiguous").size(), 1U);
+    EXPECT_EQ(file.attribute_names("/group").size(), static_cast<std::size_t>(n_attributes));
     EXPECT_EQ(file.members("/group").size(), 100U);
     EXPECT_EQ(file.read_double("/group", "attribute7"), 10.5);
     EXPECT_EQ(file.read_int_dataset("/group/member42"), std::vector<std::int64_t>{42});
@@ -106,6 +115,18 @@ TEST(H5HeaderCheck, LetsThroughWhatHdf5Writes) {
       EXPECT_EQ(file.read_double_dataset(name), std::vector<double>(64)) << name;
     }
   }
+}
+
+/// HDF5 1.10 decodes what stands in a heap unchecked: a forged type there ended the process.
+TEST(H5HeaderCheck, AttributesOutsideOfTheHeaderAreNotSupported) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("dense.h5");
+  const hid_t id = create(path, true);
+  {
+    RawH5File file(id);
+    for (int i = 0; i < 9; ++i) file.attribute("/", "attribute" + std::to_string(i), 1.5 * i);
+  }
+  expect_error(ErrorKind::kData, "so many attributes", [&] { H5Reader(path).attribute_names("/"); });
 }
 
 /// A file in the early format with bytes changed at a place that follows a marker.
@@ -149,7 +170,7 @@ class DamagedHeaders : public testing::Test {
 TEST_F(DamagedHeaders, Superblock) {
   expect_damaged("\x89HDF", {{8, 9}}, "a version that is not known");
   expect_damaged("\x89HDF", {{13, 3}}, "addresses of a width");
-  expect_damaged("\x89HDF", {{24, 1}}, "count from elsewhere");
+  expect_damaged("\x89HDF", {{24, 1}}, "put in front of it is not supported");
   expect_damaged("\x89HDF", {{48, 0}}, "another driver");
   expect_damaged("\x89HDF", {{64 + 6, 1}}, "outside the file");
 }

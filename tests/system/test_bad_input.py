@@ -100,6 +100,20 @@ def test_a_damaged_object_is_told_in_one_line(tmp_path):
     check_no_output(tmp_path)
 
 
+def test_lengths_of_four_bytes(tmp_path):
+    """HDF5 fills the parts of a heap of strings up to 8 bytes, whatever the width of lengths."""
+    source = bad_files.good(tmp_path / "wide.h5")
+    sizes = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    sizes.set_sizes(4, 4)
+    narrow = h5py.File(h5py.h5f.create(str(tmp_path / "latents.h5").encode(), h5py.h5f.ACC_TRUNC, sizes))
+    with h5py.File(source) as wide, narrow:
+        narrow.attrs.update(wide.attrs)
+        for name in wide:
+            wide.copy(name, narrow)
+    result = harness.run("inspect", tmp_path / "latents.h5")
+    assert result.code == 0, str(result)
+
+
 def test_no_plugin_is_loaded(tmp_path):
     """A filter that a file names must not bring code into the process, even where HDF5 would find it."""
     spoil, fragments = SPOILED["x_unknown_filter"]
