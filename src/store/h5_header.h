@@ -16,7 +16,8 @@ namespace phase0::store {
 /// HDF5 1.10 takes the counts, lengths and texts in a header's messages as they are, and one changed byte
 /// lets it read outside its buffers. This one checks that every message keeps to its place and every chunk to
 /// the file, and that indexes of version 1 (section III.A) do not lead back to themselves, so that HDF5 only
-/// decodes what is whole. What version 2 indexes and fractal heaps hold is left to HDF5 and their checksums.
+/// decodes what is whole. Attributes in a heap of their own are refused; links in one, and indexes of version
+/// 2, are left to HDF5 and their checksums.
 class H5HeaderCheck {
  public:
   H5HeaderCheck(const FileDescriptor& file, std::int64_t file_bytes, const H5Superblock& superblock,

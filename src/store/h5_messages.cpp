@@ -26,7 +26,8 @@ class MessageCheck {
         check_dataspace(body_, length_);
         return;
       case 0x02:
-        return index_info(8);
+        index_info(8);
+        return;
       case 0x03:
         check_datatype(body_, address_);
         return;
@@ -85,22 +86,21 @@ class MessageCheck {
     parts_.headers.push_back(fields.number(address_));
   }
 
-  /// Of links or attributes: behind the flags, the largest number if they are numbered, and addresses.
-  void index_info(std::size_t number_bytes) {
+  /// Of links or attributes: behind the flags, the largest number if they are numbered, and addresses. That
+  /// of the heap.
+  std::uint64_t index_info(std::size_t number_bytes) {
     body_.skip(1);
     const unsigned flags = body_.byte();
     if ((flags & 1U) != 0) body_.skip(number_bytes);
-    body_.skip(address_ * ((flags & 2U) != 0 ? 3 : 2));
+    const std::uint64_t heap = body_.number(address_);
+    body_.skip(address_ * ((flags & 2U) != 0 ? 2 : 1));
+    return heap;
   }
 
-  /// Attributes in a heap of their own, which HDF5 would decode unchecked.
+  /// HDF5 would decode attributes in a heap of their own unchecked.
   void attribute_info() {
-    H5Fields fields = body_;
-    index_info(2);
-    fields.skip(1);
-    if ((fields.byte() & 1U) != 0) fields.skip(2);
-    if (is_defined_address(fields.number(address_), address_)) {
-      fields.unsupported(
+    if (is_defined_address(index_info(2), address_)) {
+      body_.unsupported(
           "an object with so many attributes (more than 8) that they stand outside of its header");
     }
   }
