@@ -3,7 +3,6 @@
 #include <limits>
 #include <utility>
 
-#include "analysis/centre.h"
 #include "analysis/clusters.h"
 #include "analysis/confidence.h"
 #include "analysis/held_memory.h"
@@ -11,6 +10,7 @@
 #include "analysis/slices.h"
 #include "analysis/split_scan.h"
 #include "core/check.h"
+#include "data/spread_rows.h"
 
 namespace phase0::analysis {
 namespace {
@@ -86,6 +86,8 @@ SplitOutcome split_of(data::Split split, const Options& options, const AnalysisI
   const bool train = split == data::Split::kTrain;
   const SplitInput& rows = train ? input.train : input.eval;
   const auto masks = count_masks(slices, rows);
+  const std::vector<float> medians =
+      data::column_medians(data::spread_rows(*rows.delta), rows.delta->frame_dim());
   return {{train ? "train" : "eval",
            split,
            options,
@@ -93,7 +95,7 @@ SplitOutcome split_of(data::Split split, const Options& options, const AnalysisI
            rows,
            slices,
            tables,
-           centre_of(*rows.delta),
+           {medians.begin(), medians.end()},
            PlaneMap(slices, masks),
            SpeakerOrder(*rows.index, kMinSpeakerRows),
            rank_pieces(tables, split),

@@ -36,7 +36,9 @@ struct SplitWork {
   const SplitInput& rows;
   const SliceSet& slices;
   const std::vector<ClusterTable>& tables;  ///< [cell]
-  std::vector<double> centre;               ///< [D], taken off every delta
+  /// [D], taken off every delta: no figure changes by it, and sums of squares of rows near zero keep the
+  /// digits that those of a split far from the train mean would lose.
+  std::vector<double> centre;
   PlaneMap planes;
   SpeakerOrder order;
   RankPieces pieces;

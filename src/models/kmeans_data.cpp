@@ -6,31 +6,17 @@
 #include <cmath>
 #include <numeric>
 
+#include "data/spread_rows.h"
 #include "models/moments.h"
 
 namespace phase0::models {
 namespace {
 
-constexpr std::int64_t kSampleRows = 64;
-constexpr std::int64_t kSampleBytes = std::int64_t{1} << 20;  // of more than a few rows
 /// Rows whose root mean square deviation is so many times what they typically differ by have their mean far
 /// from most of them.
 constexpr double kFarMean = 0x1p8;
 /// Fixed-point units that a typical difference is to have at least: sums of rows lose the digits of less.
 constexpr double kLeastUnits = 0x1p14;
-
-/// Some rows, spread evenly over all, [n, d].
-std::vector<float> spread_rows(const data::FeatureSource& rows) {
-  const std::int64_t few = kSampleBytes / (rows.frame_dim() * static_cast<std::int64_t>(sizeof(float)));
-  const std::int64_t n = std::min(std::clamp<std::int64_t>(few, 8, kSampleRows), rows.n_rows());
-  std::vector<float> values;
-  data::FeatureBlock block;
-  for (std::int64_t i = 0; i < n; ++i) {
-    rows.load(i * rows.n_rows() / n, 1, block);
-    values.insert(values.end(), block.matrix(), block.matrix() + rows.frame_dim());
-  }
-  return values;
-}
 
 /// By how much rows differ in a column, not counting equal ones: the upper quartile of neighbours' root mean
 /// square differences, which a few far rows do not move. 0 when all are equal.
@@ -51,25 +37,11 @@ double typical_difference(const std::vector<float>& rows, std::int64_t d) {
   return *quartile;
 }
 
-/// The median of every column.
-std::vector<float> middle_of(const std::vector<float>& rows, std::int64_t d) {
-  std::vector<float> middle;
-  for (std::int64_t j = 0; j < d; ++j) {
-    std::vector<float> column;
-    for (std::int64_t at = j; at < std::ssize(rows); at += d)
-      column.push_back(rows[static_cast<std::size_t>(at)]);
-    const auto half = column.begin() + std::ssize(column) / 2;
-    std::nth_element(column.begin(), half, column.end());
-    middle.push_back(*half);
-  }
-  return middle;
-}
-
 /// The mean, rounded; or the middle of the sample where the mean is far from most rows.
 std::vector<float> choose_shift(const Moments& moments, double deviation, double typical,
                                 const std::vector<float>& sample) {
   const std::vector<double> means = moments.mean();
-  if (typical > 0 && deviation > kFarMean * typical) return middle_of(sample, std::ssize(means));
+  if (typical > 0 && deviation > kFarMean * typical) return data::column_medians(sample, std::ssize(means));
   return {means.begin(), means.end()};
 }
 
@@ -102,7 +74,7 @@ KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& exec
   const auto sum = [](const std::vector<double>& values) {
     return std::accumulate(values.begin(), values.end(), 0.0);
   };
-  const std::vector<float> sample = spread_rows(rows);
+  const std::vector<float> sample = data::spread_rows(rows);
   const double typical = typical_difference(sample, rows.frame_dim());
 
   const double mean_variance = sum(moments.variance(0)) / d;
