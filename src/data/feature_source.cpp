@@ -40,20 +40,32 @@ SourceShape gathered_shape(const SampleIndex& index, std::int64_t window, std::i
           false};
 }
 
-SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t dim,
+/// The frames that a row is computed from, and where it belongs.
+struct Window {
+  std::int32_t first_frame = 0;  ///< of those of a run of rows
+  std::int32_t row = 0;          ///< of the matrix
+};
+
+/// Of a source whose rows need `span` frames, in all lanes together.
+SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t lanes, std::int64_t dim,
                            std::int64_t frame_bytes) {
   SourceShape shape = gathered_shape(index, 1, span, dim, frame_bytes);
-  shape.block_bytes += std::min(shape.block_rows, shape.n_rows) * dim * kFloatBytes;
+  shape.n_rows *= lanes;
+  shape.block_rows *= lanes;
+  shape.block_bytes += std::min(shape.block_rows, shape.n_rows) *
+                       (dim * kFloatBytes + static_cast<std::int64_t>(sizeof(Window)));
   shape.computed = true;
+  shape.lanes = lanes;
   return shape;
 }
 
-/// A feature computed from the frames around each row: row t needs frames t - back .. t - back + span - 1.
+/// Features computed from the frames around each row: row t needs frames t - back .. t - back + span - 1, of
+/// which each lane may use some.
 class FrameSource : public FeatureSource {
  public:
   FrameSource(FrameMatrix frames, const SampleIndex& index, std::int64_t window, std::int64_t back,
-              std::int64_t span)
-      : FeatureSource(index.n_rows(), window, frames.dim()),
+              std::int64_t span, std::int64_t lanes = 1)
+      : FeatureSource(lanes * index.n_rows(), window, frames.dim(), lanes),
         frames_(std::move(frames)),
         index_(index),
         back_(back),
@@ -62,18 +74,19 @@ class FrameSource : public FeatureSource {
   }
 
   void read_ahead(std::int64_t first, std::int64_t n, std::int64_t limit_bytes) const override {
-    for_each_run(first, n, [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
+    for_each_run(first / lanes(), n / lanes(), [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
       frames_.read_ahead(frame, rows + span_ - 1, limit_bytes);
     });
   }
   void drop_ahead() const override { frames_.drop_ahead(); }
 
  protected:
-  /// Calls `visit(first_frame, first_row_of_the_run, n_rows)` for the part of each utterance inside the rows.
+  /// Calls `visit(first_frame, first_row_of_the_run, n_rows)` for the part of each utterance inside the rows,
+  /// which are those of one lane.
   template <typename Visit>
   void for_each_run(std::int64_t first, std::int64_t n, const Visit& visit) const {
     if (n <= 0) return;
-    PHASE0_CHECK(first >= 0 && first + n <= n_rows());
+    PHASE0_CHECK(first >= 0 && first + n <= index_.n_rows());
     const auto& utterances = index_.utterances();
     for (std::int64_t u = index_.find(first); n > 0; ++u) {
       const UtteranceRows& rows = utterances[static_cast<std::size_t>(u)];
@@ -133,65 +146,111 @@ class FlatSource final : public FrameSource {
   }
 };
 
-/// A source whose rows are computed from `span` frames each; the result is a plain matrix.
+/// A source whose rows are computed from `width` frames each; the result is a plain matrix. Row t of a lane
+/// needs those from frame t - back + offset of the lane on.
 template <typename RowFunction>
 class ComputedSource final : public FrameSource {
  public:
-  ComputedSource(FrameMatrix frames, const SampleIndex& index, std::int64_t back, std::int64_t span,
-                 RowFunction row)
-      : FrameSource(std::move(frames), index, 1, back, span), row_(row) {}
+  ComputedSource(FrameMatrix frames, const SampleIndex& index, std::int64_t back, std::int64_t width,
+                 std::vector<std::int64_t> offsets, RowFunction row)
+      : FrameSource(std::move(frames), index, 1, back,
+                    width + *std::max_element(offsets.begin(), offsets.end()), std::ssize(offsets)),
+        width_(width),
+        offsets_(std::move(offsets)),
+        row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
     begin_matrix(first, n, n, out);
-    for_each_run(first, n, [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
-      load_frames(frame, rows, out);
-      for (std::int64_t i = 0; i < rows; ++i) compute(i, row - first + i, out);
-    });
+    for (std::int64_t to = 0; to < n;) {
+      const std::int64_t block = (first + to) / block_rows();
+      const std::int64_t of_lane = block_size(block) / lanes();
+      const std::int64_t lane = (first + to - block_first(block)) / of_lane;
+      const std::int64_t skip = (first + to - block_first(block)) % of_lane;
+      const std::int64_t count = std::min(n - to, of_lane - skip);
+      for_each_run(block_first(block) / lanes() + skip, count,
+                   [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
+                     load_frames(frame + offsets_[as_size(lane)], rows + width_ - 1, out);
+                     for (std::int64_t i = 0; i < rows; ++i) compute(i, to++, out);
+                   });
+    }
   }
   void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
                  bool were_read_ahead, FeatureBlock& out) const override {
+    PHASE0_CHECK(lanes() == 1 || (first % block_rows() == 0 && n == block_size(first / block_rows())));
     begin_matrix(first, n, std::ssize(wanted), out);
     if (wanted.empty() && !were_read_ahead) return;
-    std::int64_t packed = 0;
-    for_each_run(first, n, [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
-      // Numbers from here on are those of the run's rows, which are those of their first frames.
-      const std::int64_t skip = row - first;
-      std::int64_t in_run = 0;
-      while (packed + in_run < std::ssize(wanted) && wanted[as_size(packed + in_run)] < skip + rows) ++in_run;
-      const auto of_run = wanted.subspan(as_size(packed), as_size(in_run));
-      const auto take = [&](std::int64_t begin, std::int64_t end, std::span<const std::int32_t> piece) {
-        load_frames(frame + begin, end - begin, out);
-        for (const std::int32_t w : piece) compute(w - skip - begin, packed++, out);
-      };
+    std::vector<Window> windows;
+    windows.reserve(wanted.size());
+    const std::int64_t first_row = first / lanes();
+    for_each_run(first_row, n / lanes(), [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
+      find_windows(wanted, n / lanes(), row - first_row, rows, windows);
       if (were_read_ahead) {
-        take(0, rows, of_run);
+        load_frames(frame, rows + span() - 1, out);
+        compute(windows, 0, out);
       } else {
-        for_each_piece(of_run, span() - 1 + nearby_rows(frame_bytes()),
-                       [&](std::span<const std::int32_t> piece) {
-                         take(piece.front() - skip, piece.back() - skip + 1, piece);
-                       });
+        const auto place = [](const Window& window) { return window.first_frame; };
+        const std::int64_t nearby = width_ - 1 + nearby_rows(frame_bytes());
+        for_each_piece(std::span<const Window>(windows), place, nearby, [&](std::span<const Window> piece) {
+          const std::int64_t begin = piece.front().first_frame;
+          load_frames(frame + begin, piece.back().first_frame - begin + width_, out);
+          compute(piece, begin, out);
+        });
       }
     });
   }
-  std::int64_t block_bytes() const override {
-    return computed_shape(index(), span(), frame_dim(), frame_bytes()).block_bytes;
-  }
-  std::int64_t ahead_bytes() const override {
-    return computed_shape(index(), span(), frame_dim(), frame_bytes()).ahead_bytes;
-  }
+  std::int64_t block_bytes() const override { return computed_shape().block_bytes; }
+  std::int64_t ahead_bytes() const override { return computed_shape().ahead_bytes; }
   bool computed() const override { return true; }
 
  private:
-  /// The frames of `rows` rows from `frame` on, to be computed from.
-  void load_frames(std::int64_t frame, std::int64_t rows, FeatureBlock& out) const {
-    out.staging.resize((rows + span() - 1) * frame_dim());
-    frames().load(frame, rows + span() - 1, out.staging.data());
+  SourceShape computed_shape() const {
+    return data::computed_shape(index(), span(), lanes(), frame_dim(), frame_bytes());
+  }
+
+  /// Of the wanted rows those of the run of `rows` rows that begins with row `skip` of each lane, by their
+  /// first frames. A lane has `of_lane` rows.
+  void find_windows(std::span<const std::int32_t> wanted, std::int64_t of_lane, std::int64_t skip,
+                    std::int64_t rows, std::vector<Window>& windows) const {
+    windows.clear();
+    for (std::int64_t lane = 0; lane < lanes(); ++lane) {
+      const std::int64_t begin = lane * of_lane + skip;
+      auto at = std::lower_bound(wanted.begin(), wanted.end(), begin);
+      for (; at != wanted.end() && *at < begin + rows; ++at) {
+        windows.push_back({static_cast<std::int32_t>(*at - begin + offsets_[as_size(lane)]),
+                           static_cast<std::int32_t>(at - wanted.begin())});
+      }
+    }
+    if (lanes() == 1) return;
+    std::sort(windows.begin(), windows.end(), [](const Window& a, const Window& b) {
+      return a.first_frame != b.first_frame ? a.first_frame < b.first_frame : a.row < b.row;
+    });
+  }
+
+  /// Frames [frame, frame + n), to be computed from.
+  void load_frames(std::int64_t frame, std::int64_t n, FeatureBlock& out) const {
+    out.staging.resize(n * frame_dim());
+    frames().load(frame, n, out.staging.data());
+  }
+  /// Rows from the loaded frames, the first of which has number `begin`.
+  void compute(std::span<const Window> windows, std::int64_t begin, FeatureBlock& out) const {
+    const Window* before = nullptr;
+    for (const Window& window : windows) {
+      if (before != nullptr && before->first_frame == window.first_frame) {
+        std::copy_n(row(before->row, out), frame_dim(), row(window.row, out));
+      } else {
+        compute(window.first_frame - begin, window.row, out);
+      }
+      before = &window;
+    }
   }
   /// Row `to` of the matrix, from the frames that begin with number `first` of those loaded.
   void compute(std::int64_t first, std::int64_t to, FeatureBlock& out) const {
-    row_(out.staging.data() + first * frame_dim(), span(), frame_dim(), out.frames.data() + to * frame_dim());
+    row_(out.staging.data() + first * frame_dim(), width_, frame_dim(), row(to, out));
   }
+  float* row(std::int64_t r, FeatureBlock& out) const { return out.frames.data() + r * frame_dim(); }
 
+  std::int64_t width_;
+  std::vector<std::int64_t> offsets_;  ///< per lane
   RowFunction row_;
 };
 
@@ -212,8 +271,13 @@ std::int64_t canonical_block_rows(std::int64_t frame_dim) {
   return std::clamp(static_cast<std::int64_t>(std::bit_floor(rows)), kMinBlockRows, kMaxBlockRows);
 }
 
-FeatureSource::FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim)
-    : n_rows_(n_rows), window_(window), frame_dim_(frame_dim), block_rows_(canonical_block_rows(frame_dim)) {}
+FeatureSource::FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim,
+                             std::int64_t lanes)
+    : n_rows_(n_rows),
+      window_(window),
+      frame_dim_(frame_dim),
+      lanes_(lanes),
+      block_rows_(lanes * canonical_block_rows(frame_dim)) {}
 
 std::int64_t FeatureSource::block_size(std::int64_t block) const {
   return std::min(block_rows_, n_rows_ - block_first(block));
@@ -243,13 +307,14 @@ SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64
   return gathered_shape(index, window, window, dim, frame_bytes);
 }
 
-SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
-                       std::int64_t frame_bytes) {
-  return computed_shape(index, window, dim, frame_bytes);
+SourceShape means_shape(const SampleIndex& index, std::int64_t window, const std::vector<std::int64_t>& lags,
+                        std::int64_t dim, std::int64_t frame_bytes) {
+  const auto [least, most] = std::minmax_element(lags.begin(), lags.end());
+  return computed_shape(index, window + *most - *least, std::ssize(lags), dim, frame_bytes);
 }
 
 SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes) {
-  return computed_shape(index, 2, dim, frame_bytes);
+  return computed_shape(index, 2, 1, dim, frame_bytes);
 }
 
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
@@ -257,14 +322,18 @@ std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex
   return std::make_unique<FlatSource>(std::move(frames), index, window, lag);
 }
 
-std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
-                                           std::int64_t lag) {
-  return std::make_unique<ComputedSource<decltype(&mean_row)>>(std::move(frames), index, lag + window - 1,
-                                                               window, &mean_row);
+std::unique_ptr<FeatureSource> means_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                            const std::vector<std::int64_t>& lags) {
+  const std::int64_t most = *std::max_element(lags.begin(), lags.end());
+  std::vector<std::int64_t> offsets;
+  for (const std::int64_t lag : lags) offsets.push_back(most - lag);
+  return std::make_unique<ComputedSource<decltype(&mean_row)>>(std::move(frames), index, most + window - 1,
+                                                               window, std::move(offsets), &mean_row);
 }
 
 std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index) {
-  return std::make_unique<ComputedSource<decltype(&delta_row)>>(std::move(frames), index, 1, 2, &delta_row);
+  return std::make_unique<ComputedSource<decltype(&delta_row)>>(std::move(frames), index, 1, 2,
+                                                                std::vector<std::int64_t>{0}, &delta_row);
 }
 
 }  // namespace phase0::data

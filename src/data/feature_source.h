@@ -47,6 +47,7 @@ struct SourceShape {
   std::int64_t block_bytes = 0;  ///< of one loaded canonical block, its buffers, at most
   std::int64_t ahead_bytes = 0;  ///< of one that was read ahead, as it is in the file, at most
   bool computed = false;         ///< rows are computed afresh by every load
+  std::int64_t lanes = 1;        ///< as of FeatureSource
 
   std::int64_t dim() const { return window * frame_dim; }
   std::int64_t n_blocks() const { return (n_rows + block_rows - 1) / block_rows; }
@@ -63,9 +64,14 @@ class FeatureSource {
   /// Length of a row: window * frame_dim.
   std::int64_t dim() const { return window_ * frame_dim_; }
 
-  /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length alone,
-  /// so partial results per block, combined in block order, are the same whatever the budget and the thread
-  /// count.
+  /// Features of the same samples that stand in one source: every canonical block has the rows of the first
+  /// lane, then as many of the second, and so on. A block's rows of one lane are those of the same block of a
+  /// source with this lane alone.
+  std::int64_t lanes() const { return lanes_; }
+
+  /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length and
+  /// the lanes alone, so partial results per block, combined in block order, are the same whatever the budget
+  /// and the thread count.
   std::int64_t block_rows() const { return block_rows_; }
   std::int64_t n_blocks() const { return (n_rows_ + block_rows_ - 1) / block_rows_; }
   std::int64_t block_first(std::int64_t block) const { return block * block_rows_; }
@@ -75,7 +81,7 @@ class FeatureSource {
   virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
   /// Of rows [first, first + n) those that are `wanted`, given as ascending numbers from `first` on, into
   /// `out`: packed as a matrix [wanted, frame_dim], when window is 1. Reads little more than they need; or
-  /// all, where all were given to read_ahead().
+  /// all, where all were given to read_ahead(). With several lanes the rows are those of a canonical block.
   virtual void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
                          bool were_read_ahead, FeatureBlock& out) const;
   /// A hint for files larger than the page cache: exactly these rows will be loaded soon. At most
@@ -90,7 +96,7 @@ class FeatureSource {
   /// Whether loading consecutive rows costs nothing.
   virtual bool in_memory() const { return false; }
   SourceShape shape() const {
-    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), ahead_bytes(), computed()};
+    return {n_rows_, window_, frame_dim_, block_rows_, block_bytes(), ahead_bytes(), computed(), lanes_};
   }
 
   /// Canonical block `block` into `out`.
@@ -99,7 +105,8 @@ class FeatureSource {
   }
 
  protected:
-  FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim);
+  /// `n_rows` in all lanes.
+  FeatureSource(std::int64_t n_rows, std::int64_t window, std::int64_t frame_dim, std::int64_t lanes = 1);
   /// Makes room in `out` for rows [first, first + n) of a matrix, of which `n_wanted` will stand there.
   void begin_matrix(std::int64_t first, std::int64_t n, std::int64_t n_wanted, FeatureBlock& out) const;
 
@@ -107,6 +114,7 @@ class FeatureSource {
   std::int64_t n_rows_;
   std::int64_t window_;
   std::int64_t frame_dim_;
+  std::int64_t lanes_;
   std::int64_t block_rows_;
 };
 
@@ -116,17 +124,18 @@ std::int64_t canonical_block_rows(std::int64_t frame_dim);
 /// Shapes of the sources below for frames of `dim` values stored in `frame_bytes` bytes.
 SourceShape flat_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
                        std::int64_t frame_bytes);
-SourceShape mean_shape(const SampleIndex& index, std::int64_t window, std::int64_t dim,
-                       std::int64_t frame_bytes);
+SourceShape means_shape(const SampleIndex& index, std::int64_t window, const std::vector<std::int64_t>& lags,
+                        std::int64_t dim, std::int64_t frame_bytes);
 SourceShape delta_shape(const SampleIndex& index, std::int64_t dim, std::int64_t frame_bytes);
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns);
 
 /// `flat` for a lag: the window as a view over the frames. `index` must outlive the source, here and below.
 std::unique_ptr<FeatureSource> flat_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
                                            std::int64_t lag);
-/// `mean` for a lag: float64 average of the window's frames, oldest first, rounded to float32.
-std::unique_ptr<FeatureSource> mean_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
-                                           std::int64_t lag);
+/// `mean` for each lag, a lane each: float64 average of the window's frames, oldest first, rounded to
+/// float32. Frames that several lags need are read once, and windows that several have are averaged once.
+std::unique_ptr<FeatureSource> means_source(FrameMatrix frames, const SampleIndex& index, std::int64_t window,
+                                            const std::vector<std::int64_t>& lags);
 /// `delta`: x[t] - x[t-1] in float32.
 std::unique_ptr<FeatureSource> delta_source(FrameMatrix frames, const SampleIndex& index);
 /// A stored matrix [N, d] (float32).

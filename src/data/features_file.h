@@ -67,6 +67,8 @@ class Samples {
 
   std::unique_ptr<FeatureSource> delta(Split split) const;
   std::unique_ptr<FeatureSource> mean(Split split, std::int64_t lag) const;
+  /// `mean` of several lags as lanes, for some rows (`rows` outlives it); not with storage dense.
+  std::unique_ptr<FeatureSource> means(const SampleIndex& rows, const std::vector<std::int64_t>& lags) const;
   /// Rows of window + last_lag - first_lag frames, which hold the contexts of all lags between; not with
   /// storage dense, which has each context by itself.
   std::unique_ptr<FeatureSource> flat(Split split, std::int64_t first_lag, std::int64_t last_lag) const;

@@ -84,7 +84,13 @@ std::unique_ptr<FeatureSource> Samples::delta(Split split) const {
 
 std::unique_ptr<FeatureSource> Samples::mean(Split split, std::int64_t lag) const {
   if (storage_ == Storage::kDense) return stored(split, "/lag" + std::to_string(lag) + "/mean");
-  return mean_source(frames_, index(split), window_, lag);
+  return means_source(frames_, index(split), window_, {lag});
+}
+
+std::unique_ptr<FeatureSource> Samples::means(const SampleIndex& rows,
+                                              const std::vector<std::int64_t>& lags) const {
+  PHASE0_CHECK(storage_ == Storage::kWindow);
+  return means_source(frames_, rows, window_, lags);
 }
 
 std::unique_ptr<FeatureSource> Samples::flat(Split split, std::int64_t first_lag,

@@ -69,8 +69,8 @@ core::ScanNeed dense_need(const SampleIndex& index, std::int64_t window, std::in
                           std::int64_t frame_bytes) {
   const SourceShape delta = delta_shape(index, dim, frame_bytes);
   std::int64_t most = 0;
-  for (const SourceShape& column :
-       {delta, mean_shape(index, window, dim, frame_bytes), flat_shape(index, window, dim, frame_bytes)}) {
+  for (const SourceShape& column : {delta, means_shape(index, window, {0}, dim, frame_bytes),
+                                    flat_shape(index, window, dim, frame_bytes)}) {
     const std::int64_t written = std::min(column.block_rows, column.n_rows) * column.dim() * 4;
     most = std::max(most, column.block_bytes + written);
   }
@@ -203,7 +203,7 @@ class SplitWriter {
     };
     add(group_ + "/delta", delta_source(frames, index_));
     for (const std::int64_t lag : options_.context.lags) {
-      add(lag_group(lag) + "/mean", mean_source(frames, index_, window, lag));
+      add(lag_group(lag) + "/mean", means_source(frames, index_, window, {lag}));
       add(lag_group(lag) + "/flat", flat_source(frames, index_, window, lag));
     }
     return columns;

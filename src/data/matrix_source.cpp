@@ -1,6 +1,7 @@
 // Sources of rows that are stored as they are, and parts of other sources.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "core/check.h"
 #include "data/feature_source.h"
@@ -30,7 +31,8 @@ class MatrixSource final : public FeatureSource {
     PHASE0_CHECK(first >= 0 && first + n <= n_rows());
     begin_matrix(first, n, std::ssize(wanted), out);
     std::int64_t packed = 0;
-    for_each_piece(wanted, nearby_rows(matrix_.row_bytes()), [&](std::span<const std::int32_t> piece) {
+    const auto nearby = nearby_rows(matrix_.row_bytes());
+    for_each_piece(wanted, std::identity(), nearby, [&](std::span<const std::int32_t> piece) {
       // Read to where the first belongs, the others then move up: no row stands before its place.
       const std::int64_t from = piece.front();
       matrix_.read(first + from, piece.back() - from + 1, out.frames.data() + packed * frame_dim());

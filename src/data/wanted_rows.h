@@ -18,13 +18,13 @@ inline std::int64_t nearby_rows(std::int64_t row_bytes) {
   return kNearbyBytes / row_bytes;
 }
 
-/// Calls `visit(rows)` for pieces of the wanted rows whose neighbours have at most `nearby` rows between
-/// them.
-template <typename Visit>
-void for_each_piece(std::span<const std::int32_t> wanted, std::int64_t nearby, const Visit& visit) {
+/// Calls `visit(piece)` for pieces of the wanted, ascending by their `place`, whose neighbours have at most
+/// `nearby` rows between them.
+template <typename T, typename Place, typename Visit>
+void for_each_piece(std::span<const T> wanted, const Place& place, std::int64_t nearby, const Visit& visit) {
   for (std::size_t begin = 0; begin < wanted.size();) {
     std::size_t end = begin + 1;
-    while (end < wanted.size() && wanted[end] - wanted[end - 1] - 1 <= nearby) ++end;
+    while (end < wanted.size() && place(wanted[end]) - place(wanted[end - 1]) - 1 <= nearby) ++end;
     visit(wanted.subspan(begin, end - begin));
     begin = end;
   }

@@ -8,18 +8,17 @@
 namespace phase0::models {
 
 /// Sums and counts of the rows of each cluster, of several runs of k-means: shifted rows in fixed point, as
-/// wrapping 64-bit integers: a value is rounded once, to the scale of the data, and any order of adding and
-/// removing rows gives the same bits.
+/// wrapping 64-bit integers: a value is rounded once, to the scale of the run's data, and any order of adding
+/// and removing rows gives the same bits.
 class ClusterSums {
  public:
-  /// `data` outlives this.
-  ClusterSums(const KMeansData& data, std::int64_t k);
+  ClusterSums(std::int64_t k, std::int64_t d) : k_(k), d_(d) {}
   static std::int64_t bytes(std::int64_t runs, std::int64_t k, std::int64_t d) {
     return 8 * (runs * k * (d + 1) + d);
   }
 
-  /// Empty clusters of so many runs.
-  void reset(std::int64_t runs);
+  /// Empty clusters of a run on each of `data`, which outlives this.
+  void reset(std::vector<const KMeansData*> data);
   void add_row(const float* row, std::int64_t run, std::int64_t cluster);
   void remove_row(const float* row, std::int64_t run, std::int64_t cluster);
   /// Adds those of as many runs.
@@ -39,12 +38,14 @@ class ClusterSums {
   template <typename Visit>
   void each_sum(std::int64_t run, std::int64_t cluster, const Visit& visit) const;
 
-  const KMeansData* data_;
+  const KMeansData& data_of(std::int64_t run) const { return *data_[static_cast<std::size_t>(run)]; }
+
   std::int64_t k_;
   std::int64_t d_;
-  std::vector<std::int64_t> sums_;    ///< [runs, k, d], each biased by count x bits(linalg::kFixedMagic)
-  std::vector<std::int64_t> counts_;  ///< [runs, k]
-  std::vector<std::int64_t> row_;     ///< [d], of the row that is removed
+  std::vector<const KMeansData*> data_;  ///< [runs]
+  std::vector<std::int64_t> sums_;       ///< [runs, k, d], each biased by count x bits(linalg::kFixedMagic)
+  std::vector<std::int64_t> counts_;     ///< [runs, k]
+  std::vector<std::int64_t> row_;        ///< [d], of the row that is removed
 };
 
 }  // namespace phase0::models

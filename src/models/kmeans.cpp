@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <deque>
 
 #include "core/check.h"
 #include "models/kmeans_data.h"
 #include "models/kmeans_lloyd.h"
 #include "models/kmeans_progress.h"
+#include "models/kmeans_refine.h"
 #include "models/kmeans_rows.h"
 
 namespace phase0::models {
@@ -19,10 +20,6 @@ constexpr std::int64_t kFarIterations = 3;
 
 bool better(const LloydRun& a, const LloydRun& b) {
   return a.inertia != b.inertia ? a.inertia < b.inertia : a.restart < b.restart;
-}
-
-void mark_best(std::vector<KMeansIteration>& history, std::int64_t restart) {
-  for (auto& iteration : history) iteration.best = iteration.restart == restart;
 }
 
 /// Runs `count` restarts at their start centroids.
@@ -59,7 +56,8 @@ void run_restarts(const KMeansData& data, const KMeansTask& task, const KMeansSc
       progress.next_restart += count;
     }
     progress.begin_group(together);
-    run_lloyd(data, lloyd, progress.group, execution);
+    const LloydLane lane{data, progress.group};
+    run_lloyd(data.rows, {&lane, 1}, lloyd, execution);
     for (auto& run : progress.group) {
       progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
       progress.done.push_back(std::move(run));
@@ -70,67 +68,59 @@ void run_restarts(const KMeansData& data, const KMeansTask& task, const KMeansSc
   }
 }
 
-/// Of runs after as many iterations the one with the least objective in the last, or in the end where one has
-/// come to it. The others are behind.
-std::int64_t leader_of(std::vector<LloydRun>& runs) {
-  const auto objective = [](const LloydRun& run) {
-    return run.ended() ? run.inertia : run.history.back().inertia;
-  };
-  const auto ahead = [&](const LloydRun& a, const LloydRun& b) {
-    const double by = objective(a) - objective(b);
-    return by != 0 ? by < 0 : a.restart < b.restart;
-  };
-  const auto leader = std::min_element(runs.begin(), runs.end(), ahead);
-  for (LloydRun& run : runs) {
-    if (&run != &*leader && !run.ended()) run.history.back().stopped = to_string(KMeansStop::kBehind);
+/// Of the rows that restarts see, where an earlier start has not come to their end.
+void run_restarts(KMeansLane& lane, const KMeansPlan& plan, core::Execution& execution) {
+  const KMeansTask& task = lane.fit.task;
+  if (lane.progress.resumed) {
+    execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
+                                                        task.label, lane.progress.waiting.size()));
   }
-  return leader - runs.begin();
+  if (lane.progress.step != KMeansProgress::Step::kRestarts) return;
+  const KMeansScheme& scheme = plan.scheme;
+  std::unique_ptr<data::FeatureSource> some;
+  if (plan.restart_rows_kept) some = keep_rows(lane.rows(), scheme.restart_rows, task, execution);
+  if (!some && scheme.gathered) some = gather_rows(lane.rows(), scheme.restart_rows, task, execution);
+  run_restarts(prepare_kmeans(some ? *some : lane.fit.rows, execution, task.label), task, scheme,
+               plan.restarts_together, execution, lane.progress);
 }
 
-/// The best restarts go on on all rows, from their centroids.
-void begin_race(KMeansProgress& progress) {
-  for (LloydRun& run : progress.done) {
-    LloydRun& start = progress.waiting.emplace_back();
-    start.restart = run.restart;
-    start.centroids = std::move(run.centroids);
-  }
-  progress.done.clear();
-  progress.step = KMeansProgress::Step::kRace;
+KMeansModel finish(KMeansLane& lane, const KMeansPlan& plan) {
+  KMeansProgress& progress = lane.progress;
+  LloydRun& best = progress.done[static_cast<std::size_t>(progress.leader)];
+  KMeansModel model;
+  if (plan.scheme.sampled) model.sample_rows = plan.scheme.restart_rows;
+  model.history = std::move(progress.history);
+  for (auto& iteration : model.history) iteration.best = iteration.restart == best.restart;
+  model.k = lane.fit.task.k;
+  model.d = lane.fit.rows.frame_dim();
+  model.centroids = std::move(best.centroids);
+  model.counts = std::move(best.counts);
+  model.inertia = best.inertia;
+  model.n_iter = best.n_iter;
+  model.n_used = lane.fit.rows.n_rows();
+  progress.drop();
+  return model;
 }
 
-/// Continues the best restarts on all rows: all of them for some iterations, then the one that leads to its
-/// end. Its number in `progress.done`.
-std::size_t refine(const KMeansData& data, const KMeansTask& task, std::int64_t together,
-                   core::Execution& execution, KMeansProgress& progress) {
-  using Step = KMeansProgress::Step;
-  if (progress.step == Step::kRestarts) begin_race(progress);
-  const LloydTask to_the_end{.k = task.k,
-                             .options = task.options,
-                             .phase = "refine",
-                             .scratch_folder = task.scratch_folder,
-                             .label = task.label + ": refining on all rows",
-                             .iterated = [&] { progress.save_when_due(); }};
-  if (progress.step == Step::kRace) {
-    LloydTask race = to_the_end;
-    if (progress.waiting.size() + progress.done.size() > 1) race.pause_after = kRaceIterations;
-    while (!progress.waiting.empty()) {
-      progress.begin_group(together);
-      run_lloyd(data, race, progress.group, execution);
-      std::move(progress.group.begin(), progress.group.end(), std::back_inserter(progress.done));
-      progress.group.clear();
-    }
-    progress.leader = leader_of(progress.done);
-    progress.step = Step::kLast;
-    progress.waiting.push_back(std::move(progress.done[static_cast<std::size_t>(progress.leader)]));
+/// The shapes of the first fits' rows joined, from that of one to that of all.
+std::vector<data::SourceShape> joined_shapes(std::span<const KMeansFit> fits, const JoinRows& join) {
+  std::vector<data::SourceShape> shapes = {fits[0].rows.shape()};
+  std::vector<std::int64_t> joined = {0};
+  while (join && std::ssize(joined) < std::ssize(fits)) {
+    joined.push_back(std::ssize(joined));
+    shapes.push_back(join(joined)->shape());
   }
-  progress.begin_group(1);
-  if (!progress.group[0].complete()) run_lloyd(data, to_the_end, progress.group, execution);
-  const auto leader = static_cast<std::size_t>(progress.leader);
-  progress.done[leader] = std::move(progress.group[0]);
-  for (const LloydRun& run : progress.done) {
-    progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
+  return shapes;
+}
+
+void check(const KMeansFit& fit) {
+  const KMeansTask& task = fit.task;
+  PHASE0_CHECK(fit.rows.window() == 1 && task.options.n_init >= 1 && task.options.max_iter >= 1);
+  if (task.k < 1 || fit.rows.n_rows() < task.k) {
+    throw Error(ErrorKind::kData,
+                fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
+                            task.k, fit.rows.n_rows()));
   }
-  return leader;
 }
 
 }  // namespace
@@ -149,51 +139,33 @@ const char* to_string(KMeansStop stop) {
   return "";
 }
 
+std::vector<KMeansModel> fit_kmeans(std::span<const KMeansFit> fits, const JoinRows& join,
+                                    const std::string& label, core::Execution& execution) {
+  std::for_each(fits.begin(), fits.end(), check);
+  const KMeansTask& task = fits[0].task;
+  const KMeansPlan plan = plan_kmeans(joined_shapes(fits, join), task.k, task.options, execution.pool.size(),
+                                      execution.memory.free_bytes());
+  const core::Reservation others(execution.memory,
+                                 kmeans_lanes_bytes(plan.fits_together, task.k, fits[0].rows.frame_dim()),
+                                 "runs of other k-means");
+  std::vector<KMeansModel> models;
+  while (!fits.empty()) {
+    const std::size_t n = std::min(fits.size(), static_cast<std::size_t>(plan.fits_together));
+    std::deque<KMeansLane> lanes;  // which do not move
+    for (const KMeansFit& fit : fits.first(n)) {
+      lanes.emplace_back(fit, static_cast<std::int64_t>(models.size() + lanes.size()), plan, execution);
+      run_restarts(lanes.back(), plan, execution);
+    }
+    if (plan.scheme.sampled) refine_kmeans(lanes, join, label, plan, execution);
+    for (KMeansLane& lane : lanes) models.push_back(finish(lane, plan));
+    fits = fits.subspan(n);
+  }
+  return models;
+}
+
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
-  PHASE0_CHECK(rows.window() == 1 && task.options.n_init >= 1 && task.options.max_iter >= 1);
-  if (task.k < 1 || rows.n_rows() < task.k) {
-    throw Error(ErrorKind::kData,
-                fmt::format("{}: {} clusters need at least as many train rows, there are {}", task.label,
-                            task.k, rows.n_rows()));
-  }
-  const KMeansPlan plan =
-      plan_kmeans(rows.shape(), task.k, task.options, execution.pool.size(), execution.memory.free_bytes());
-  const KMeansScheme& scheme = plan.scheme;
-  const std::unique_ptr<data::FeatureSource> all =
-      plan.rows_kept ? keep_rows(rows, rows.n_rows(), task, execution) : nullptr;
-  const data::FeatureSource& refined_on = all ? *all : rows;
-  KMeansProgress progress(execution.units, task.progress, plan.restarts_together,
-                          {task.k, rows.frame_dim(), task.options.n_init});
-  if (progress.resumed) {
-    execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
-                                                        task.label, progress.waiting.size()));
-  }
-  if (progress.step == KMeansProgress::Step::kRestarts) {
-    std::unique_ptr<data::FeatureSource> some;
-    if (plan.restart_rows_kept) some = keep_rows(refined_on, scheme.restart_rows, task, execution);
-    if (!some && scheme.gathered) some = gather_rows(refined_on, scheme.restart_rows, task, execution);
-    run_restarts(prepare_kmeans(some ? *some : rows, execution, task.label), task, scheme,
-                 plan.restarts_together, execution, progress);
-  }
-  std::size_t winner = 0;
-  KMeansModel model;
-  if (scheme.sampled) {
-    model.sample_rows = scheme.restart_rows;
-    winner = refine(prepare_kmeans(refined_on, execution, task.label), task, plan.refined_together, execution,
-                    progress);
-  }
-  LloydRun& best = progress.done[winner];
-  model.history = std::move(progress.history);
-  mark_best(model.history, best.restart);
-  model.k = task.k;
-  model.d = rows.frame_dim();
-  model.centroids = std::move(best.centroids);
-  model.counts = std::move(best.counts);
-  model.inertia = best.inertia;
-  model.n_iter = best.n_iter;
-  model.n_used = rows.n_rows();
-  progress.drop();
-  return model;
+  const KMeansFit fit{rows, task};
+  return std::move(fit_kmeans({&fit, 1}, {}, task.label, execution)[0]);
 }
 
 }  // namespace phase0::models

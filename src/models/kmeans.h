@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +52,18 @@ struct KMeansTask {
 /// than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
+/// One of several fits of the same samples, alike in all but rows, seed and names.
+struct KMeansFit {
+  const data::FeatureSource& rows;
+  KMeansTask task;
+};
+/// Several fits' rows as lanes of one source, in the order of their numbers; none where they share nothing.
+using JoinRows = std::function<std::unique_ptr<data::FeatureSource>(std::span<const std::int64_t> fits)>;
+/// The models of all fits, each with the bits that it has alone: runs that are refined on all rows share
+/// their scans with those of as many other fits as the budget allows. `label` names them together.
+std::vector<KMeansModel> fit_kmeans(std::span<const KMeansFit> fits, const JoinRows& join,
+                                    const std::string& label, core::Execution& execution);
+
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
 
@@ -64,17 +79,20 @@ struct KMeansScheme {
   std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
 };
 KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);
-/// Disk for the scratch files of a fit, at most.
-std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
+/// Memory for the kept runs of all but one of several fits that go together.
+std::int64_t kmeans_lanes_bytes(std::int64_t fits, std::int64_t k, std::int64_t d);
+/// Disk for the scratch files of fits that go together, at most; `lanes` as for plan_kmeans.
+std::int64_t kmeans_scratch_bytes(const std::vector<data::SourceShape>& lanes, std::int64_t k,
                                   const KMeansOptions& options);
 
-/// Least memory of a fit (one run at a time, one worker), and how it goes within `free_bytes`.
+/// Least memory of a fit (one run at a time, one worker), and how fits go together within `free_bytes`.
 struct KMeansPlan {
   KMeansScheme scheme;
   std::int64_t minimum_bytes = 0;
   std::int64_t planned_bytes = 0;
   std::int64_t restarts_together = 1;  ///< that share scans; each group of so many takes its own
-  std::int64_t refined_together = 1;   ///< the same of runs continued on all rows
+  std::int64_t refined_together = 1;   ///< the same of a fit's runs continued on all rows
+  std::int64_t fits_together = 1;      ///< whose runs share the scans of all rows
   /// Copies in memory, where scans are as wide beside them: of the rows that restarts see, and of all rows
   /// for runs that are continued on them.
   bool restart_rows_kept = false;
@@ -83,7 +101,8 @@ struct KMeansPlan {
   /// Whether every later scan finds the rows in memory.
   bool reads_rows_once() const { return rows_kept || (restart_rows_kept && !scheme.sampled); }
 };
-KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                       int threads, std::int64_t free_bytes);
+/// lanes[i] is the shape of i + 1 fits' rows as lanes of one source.
+KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t k,
+                       const KMeansOptions& options, int threads, std::int64_t free_bytes);
 
 }  // namespace phase0::models

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,15 +42,23 @@ struct LloydTask {
   std::function<void()> iterated = {};  ///< called between iterations: the runs may be kept
 };
 
-/// Iterates all runs in lockstep, one scan per iteration for those still going, and one more scan per run for
-/// the inertia of its result. Runs that have iterated before, paused or kept by an earlier start, go on where
-/// they were, with the same bits.
-void run_lloyd(const KMeansData& data, const LloydTask& task, std::vector<LloydRun>& runs,
+/// The runs of a fit, on the rows of its lane.
+struct LloydLane {
+  const KMeansData& data;
+  std::vector<LloydRun>& runs;
+};
+
+/// Iterates all runs of all lanes in lockstep, one scan of `rows` per iteration for those still going, and
+/// one more scan per run for the inertia of its result. Lane i of `rows` has the rows of lanes[i].data. Runs
+/// that have iterated before, paused or kept by an earlier start, go on where they were. A run's bits are the
+/// same in whatever company it goes.
+void run_lloyd(const data::FeatureSource& rows, std::span<const LloydLane> lanes, const LloydTask& task,
                core::Execution& execution);
 
-/// Runs that a caller may keep beside those that go: the best so far, or those still to be refined.
+/// Runs that the caller of a lane may keep beside those that go: the best so far, or those still to be
+/// refined.
 inline constexpr std::int64_t kMostKeptRuns = 4;
-/// Memory of `runs` runs in lockstep, and of those kept.
+/// Memory of `runs` runs in lockstep, over all lanes of the rows, and of those kept.
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs);
 
 }  // namespace phase0::models

@@ -68,6 +68,25 @@ std::int64_t restarts_minimum(const data::SourceShape& rows, std::int64_t k) {
                    lloyd_need(rows, k, 1).minimum_bytes()});
 }
 
+/// As many fits as have room for all their refined runs side by side, with working copies for every worker.
+void join_fits(const std::vector<data::SourceShape>& lanes, std::int64_t k, Room room, KMeansPlan& plan) {
+  const std::int64_t free_bytes = room.free_bytes;
+  for (std::int64_t n = std::ssize(lanes); n > 1; --n) {
+    const data::SourceShape& rows = lanes[static_cast<std::size_t>(n - 1)];
+    const std::int64_t kept = kmeans_lanes_bytes(n, k, rows.frame_dim);
+    room.free_bytes = free_bytes - kept;
+    const std::int64_t runs = n * plan.scheme.refined_runs;
+    if (plan.planned_bytes > room.free_bytes ||
+        lloyd_in_lockstep(rows, k, runs, room.threads, room.free_bytes) < runs) {
+      continue;
+    }
+    plan.fits_together = n;
+    plan.refined_together = plan.scheme.refined_runs;
+    plan.planned_bytes = kept + std::max(plan.planned_bytes, room.planned(lloyd_need(rows, k, runs), rows));
+    return;
+  }
+}
+
 }  // namespace
 
 std::int64_t kmeans_sample_size(std::int64_t k) {
@@ -87,18 +106,24 @@ KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const 
   return scheme;
 }
 
-std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k,
+std::int64_t kmeans_lanes_bytes(std::int64_t fits, std::int64_t k, std::int64_t d) {
+  return (fits - 1) * kMostKeptRuns * k * d * 4;
+}
+
+std::int64_t kmeans_scratch_bytes(const std::vector<data::SourceShape>& lanes, std::int64_t k,
                                   const KMeansOptions& options) {
+  const data::SourceShape& rows = lanes[0];
   const KMeansScheme scheme = kmeans_scheme(rows, k, options);
   const std::int64_t distances = 4 * scheme.restart_rows * options.n_init;
   const std::int64_t bounds =
       linalg::BoundedNearest::bounds_bytes(rows.frame_dim) *
-      std::max(scheme.restart_rows * options.n_init, rows.n_rows * scheme.refined_runs);
+      std::max(scheme.restart_rows * options.n_init, lanes.back().n_rows * scheme.refined_runs);
   return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) + std::max(distances, bounds);
 }
 
-KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
-                       int threads, std::int64_t free_bytes) {
+KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t k,
+                       const KMeansOptions& options, int threads, std::int64_t free_bytes) {
+  const data::SourceShape& rows = lanes[0];
   KMeansPlan plan;
   const KMeansScheme& scheme = plan.scheme = kmeans_scheme(rows, k, options);
   const Room room{threads, free_bytes};
@@ -141,6 +166,7 @@ KMeansPlan plan_kmeans(const data::SourceShape& rows, std::int64_t k, const KMea
   plan.refined_together = refined.together;
   plan.minimum_bytes = std::max(
       {plan.minimum_bytes, moments_need(rows).minimum_bytes(), lloyd_need(rows, k, 1).minimum_bytes()});
+  if (!plan.rows_kept) join_fits(lanes, k, room, plan);
   return plan;
 }
 

@@ -1,4 +1,7 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
 
 #include "core/random.h"
 #include "data/features_file.h"
@@ -41,7 +44,17 @@ std::vector<std::pair<std::int64_t, std::int64_t>> fitted_ranges(const data::Sam
   return ranges;
 }
 
-/// Fits and assigns the conditions of one lag after the other, but for those that an earlier start has kept.
+/// The rows of those utterances.
+data::SampleIndex fitted_index(const data::SampleIndex& index) {
+  std::vector<data::UtteranceRows> utterances;
+  for (const auto& utterance : index.utterances()) {
+    if (!utterance.holdout) utterances.push_back(utterance);
+  }
+  return data::SampleIndex(std::move(utterances));
+}
+
+/// Fits and assigns the conditions of one lag after the other, those on means of all lags together first, but
+/// for what an earlier start has kept.
 class Fitting {
  public:
   Fitting(run::Session& session, const std::string& collect_key)
@@ -61,10 +74,16 @@ class Fitting {
     declare_assignments();
     models::begin_models(models_);
     const models::Normaliser normaliser = this->normaliser();
+    std::map<std::string, Models> on_means;
+    for (const auto& condition : options_.clustering.conditions) {
+      if (condition.type == ConditionType::kMeanPoolVq) on_means[condition.name] = fit_means(condition);
+    }
     for (const std::int64_t lag : options_.context.lags) {
       models::save_normaliser(models_, lag, normaliser);
       for (const auto& condition : options_.clustering.conditions) {
-        models::save_condition(models_, lag, condition.name, cell(lag, condition));
+        const auto fitted = on_means.find(condition.name);
+        models::save_condition(models_, lag, condition.name,
+                               fitted != on_means.end() ? fitted->second.at(lag) : cell(lag, condition));
       }
       pca_.forget(lag);
     }
@@ -73,6 +92,8 @@ class Fitting {
   }
 
  private:
+  using Models = std::map<std::int64_t, models::ConditionModel>;  ///< by lag
+
   core::UnitStore& store() { return *session_.execution().units; }
 
   std::string assignment_group(std::int64_t lag, const ConditionOptions& condition, Split split) const {
@@ -119,37 +140,84 @@ class Fitting {
     return normaliser;
   }
 
-  /// A condition at a lag, its ids in place.
+  /// Whether an earlier start has kept a condition at a lag; if so its ids are in place.
+  bool load(std::int64_t lag, const ConditionOptions& condition, run::CellOut& out,
+            models::ConditionModel& model) {
+    const core::UnitId unit = unit_of(lag, condition);
+    if (!run::load_cell(store(), unit, model, out)) return false;
+    ++n_kept_;
+    session_.observer().log(LogLevel::kInfo, unit.name + ": kept from an earlier start");
+    return true;
+  }
+  core::UnitId unit_of(std::int64_t lag, const ConditionOptions& condition) const {
+    return units_.cell(lag, condition, pca_.group_of(lag));
+  }
+
+  /// A condition on components at a lag, its ids in place.
   models::ConditionModel cell(std::int64_t lag, const ConditionOptions& condition) {
-    const core::UnitId unit = units_.cell(lag, condition, pca_.group_of(lag));
     run::CellOut out = cell_out(lag, condition);
     models::ConditionModel model;
-    if (run::load_cell(store(), unit, model, out)) {
-      ++n_kept_;
-      session_.observer().log(LogLevel::kInfo, unit.name + ": kept from an earlier start");
-      return model;
+    if (load(lag, condition, out, model)) return model;
+    const run::Components& components = pca_.components(lag, condition.pca_dim);
+    model.n_total = components.scores.train->n_rows();
+    model.pca = components.model;
+    if (condition.type == ConditionType::kPcaQuartile) {
+      fit_quartile(lag, condition, components.scores, out, model);
+    } else {
+      const std::unique_ptr<FeatureSource> some = fitted_rows(*components.scores.train);
+      const FeatureSource& rows = some ? *some : *components.scores.train;
+      model.kmeans = models::fit_kmeans(rows, kmeans_task(lag, condition), session_.execution());
+      assign(lag, condition, components.scores, out, model);
     }
-    model = fit_cell(lag, condition, out);
-    run::save_cell(store(), unit, model, out);
+    run::save_cell(store(), unit_of(lag, condition), model, out);
     return model;
   }
 
-  models::ConditionModel fit_cell(std::int64_t lag, const ConditionOptions& condition,
-                                  const run::CellOut& out) {
-    models::ConditionModel model;
-    const bool on_mean = condition.type == ConditionType::kMeanPoolVq;
-    const run::Components* components = on_mean ? nullptr : &pca_.components(lag, condition.pca_dim);
-    const Features mean =
-        on_mean ? Features{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)} : Features{};
-    const Features& features = on_mean ? mean : components->scores;
-    model.n_total = features.train->n_rows();
-    if (!on_mean) model.pca = components->model;
-    if (condition.type == ConditionType::kPcaQuartile) {
-      fit_quartile(lag, condition, features, out, model);
-    } else {
-      fit_vq(lag, condition, features, out, model);
+  /// A condition on means at all lags, its ids in place.
+  Models fit_means(const ConditionOptions& condition) {
+    Models models;
+    std::vector<std::int64_t> lags;
+    for (const std::int64_t lag : options_.context.lags) {
+      run::CellOut out = cell_out(lag, condition);
+      if (!load(lag, condition, out, models[lag])) lags.push_back(lag);
     }
-    return model;
+    if (lags.empty()) return models;
+    std::vector<models::KMeansModel> fitted = fit_kmeans(condition, lags);
+    for (std::size_t i = 0; i < lags.size(); ++i) {
+      const std::int64_t lag = lags[i];
+      models::ConditionModel& model = models[lag];
+      const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
+      const run::CellOut out = cell_out(lag, condition);
+      model.n_total = mean.train->n_rows();
+      model.kmeans = std::move(fitted[i]);
+      assign(lag, condition, mean, out, model);
+      run::save_cell(store(), unit_of(lag, condition), model, out);
+    }
+    return models;
+  }
+
+  /// Of the means at some lags.
+  std::vector<models::KMeansModel> fit_kmeans(const ConditionOptions& condition,
+                                              const std::vector<std::int64_t>& lags) {
+    std::vector<std::unique_ptr<FeatureSource>> rows;
+    std::vector<models::KMeansFit> fits;
+    for (const std::int64_t lag : lags) {
+      rows.push_back(samples_.mean(Split::kTrain, lag));
+      if (std::unique_ptr<FeatureSource> some = fitted_rows(*rows.back())) rows.push_back(std::move(some));
+      fits.push_back({*rows.back(), kmeans_task(lag, condition)});
+    }
+    const data::SampleIndex fitted =
+        excludes_holdout() ? fitted_index(samples_.index(Split::kTrain)) : data::SampleIndex();
+    models::JoinRows join;
+    if (samples_.storage() == Storage::kWindow) {
+      join = [&](std::span<const std::int64_t> numbers) {
+        std::vector<std::int64_t> joined;
+        for (const std::int64_t number : numbers) joined.push_back(lags[static_cast<std::size_t>(number)]);
+        return samples_.means(excludes_holdout() ? fitted : samples_.index(Split::kTrain), joined);
+      };
+    }
+    return models::fit_kmeans(fits, join, fmt::format("lags {}: {}", fmt::join(lags, ", "), condition.name),
+                              session_.execution());
   }
 
   static const models::AssignmentOut& of(const run::CellOut& out, Split split) {
@@ -166,8 +234,14 @@ class Fitting {
     }
   }
 
-  void fit_vq(std::int64_t lag, const ConditionOptions& condition, const Features& features,
-              const run::CellOut& out, models::ConditionModel& model) {
+  bool excludes_holdout() const { return options_.clustering.holdout == HoldoutPolicy::kExclude; }
+  /// Those of the train rows that are not held out, where held out rows are not fitted on.
+  std::unique_ptr<FeatureSource> fitted_rows(const FeatureSource& train) const {
+    if (!excludes_holdout()) return nullptr;
+    return data::subset_source(train, fitted_ranges(samples_.index(Split::kTrain)));
+  }
+
+  models::KMeansTask kmeans_task(std::int64_t lag, const ConditionOptions& condition) const {
     models::KMeansTask task;
     task.k = condition.k;
     task.options = options_.clustering.kmeans;
@@ -176,16 +250,18 @@ class Fitting {
     task.scratch_folder = session_.directory().path;
     task.label = fmt::format("lag {}: {}", lag, condition.name);
     task.progress = units_.kmeans_progress(lag, condition, pca_.group_of(lag));
-    std::unique_ptr<FeatureSource> fitted;
-    if (options_.clustering.holdout == HoldoutPolicy::kExclude) {
-      fitted = data::subset_source(*features.train, fitted_ranges(samples_.index(Split::kTrain)));
-    }
-    model.kmeans = models::fit_kmeans(fitted ? *fitted : *features.train, task, session_.execution());
+    return task;
+  }
+
+  /// Ids and distances of the rows of both splits.
+  void assign(std::int64_t lag, const ConditionOptions& condition, const Features& features,
+              const run::CellOut& out, models::ConditionModel& model) {
     const std::vector<float> shift = centre(*model.kmeans);
     for (const Split split : kSplits) {
-      const models::AssignmentSums sums = models::assign_nearest(
-          model.kmeans->centroids, condition.k, shift, features.of(split), samples_.index(split),
-          of(out, split), session_.execution(), task.label + ": " + name_of(split) + " ids");
+      const models::AssignmentSums sums =
+          models::assign_nearest(model.kmeans->centroids, condition.k, shift, features.of(split),
+                                 samples_.index(split), of(out, split), session_.execution(),
+                                 fmt::format("lag {}: {}: {} ids", lag, condition.name, name_of(split)));
       if (split == Split::kTrain) model.train_sums = sums;
     }
   }

@@ -21,22 +21,24 @@ struct Passes {
   std::int64_t min = 0, max = 0;
 };
 
-/// Scans over all train rows of one k-means fit, its assignment included. Looking for far rows, when a
-/// cluster is empty, is on top.
-Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models::KMeansPlan& plan) {
+/// Scans over all train rows of the k-means fits of `fits` lags, their assignment included. Looking for far
+/// rows, when a cluster is empty, is on top.
+Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models::KMeansPlan& plan,
+                     std::int64_t fits) {
   const std::int64_t lloyd_min = 2;  // the last pass is for the objective
   const std::int64_t lloyd_max = options.max_iter + 1;
-  if (plan.reads_rows_once()) return {2, 2};  // copying, assignment
+  if (plan.reads_rows_once()) return {2 * fits, 2 * fits};  // copying, assignment
   // Moments, assignment, copying.
-  const std::int64_t once = 2 + (plan.scheme.gathered ? 1 : 0);
+  const std::int64_t once = fits * (2 + (plan.scheme.gathered ? 1 : 0));
   if (plan.scheme.sampled) {
-    const std::int64_t groups = core::ceil_div(plan.scheme.refined_runs, plan.refined_together);
+    const std::int64_t joined = core::ceil_div(fits, plan.fits_together);
+    const std::int64_t groups = joined * core::ceil_div(plan.scheme.refined_runs, plan.refined_together);
     const std::int64_t raced = plan.scheme.refined_runs > 1 ? models::kRaceIterations : 0;
     if (raced == 0 || raced >= options.max_iter)
       return {once + groups * lloyd_min, once + groups * lloyd_max};
-    return {once + groups * lloyd_min, once + groups * (raced + 1) + lloyd_max - raced};
+    return {once + groups * lloyd_min, once + groups * (raced + 1) + joined * (lloyd_max - raced)};
   }
-  const std::int64_t groups = core::ceil_div(options.n_init, plan.restarts_together);
+  const std::int64_t groups = fits * core::ceil_div(options.n_init, plan.restarts_together);
   const std::int64_t seeding = 2 * (k - 1);
   return {once + groups * (seeding + lloyd_min), once + groups * (seeding + lloyd_max)};
 }
@@ -85,6 +87,15 @@ data::SourceShape condition_rows(const Options& options, const Workload& workloa
   return rows;
 }
 
+std::vector<data::SourceShape> condition_lanes(const Options& options, const Workload& workload,
+                                               const ConditionOptions& condition) {
+  std::vector<data::SourceShape> lanes = {condition_rows(options, workload, condition)};
+  if (condition.type == ConditionType::kMeanPoolVq) {
+    lanes.insert(lanes.end(), workload.joined_means.begin(), workload.joined_means.end());
+  }
+  return lanes;
+}
+
 FitParts fit_parts(const Session& session, const Workload& workload) {
   const Options& options = session.options();
   FitParts parts;
@@ -94,7 +105,7 @@ FitParts fit_parts(const Session& session, const Workload& workload) {
     if (condition.pca_dim > 0) parts.pca_dims.insert(condition.pca_dim);
     parts.kmeans.emplace_back();
     if (condition.type == ConditionType::kPcaQuartile) continue;
-    parts.kmeans.back() = models::plan_kmeans(condition_rows(options, workload, condition), condition.k,
+    parts.kmeans.back() = models::plan_kmeans(condition_lanes(options, workload, condition), condition.k,
                                               options.clustering.kmeans, session.threads(), free_bytes);
   }
   if (!parts.pca_dims.empty()) {
@@ -119,7 +130,6 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   StagePlan plan;
   plan.stage = "fit";
   plan.rows = workload.n_train + workload.n_eval;
-  const std::int64_t n_lags = std::ssize(options.context.lags);
   plan.passes_min = plan.passes_max = 1;
   const std::int64_t left_bytes = fit_output_bytes(session, workload) + fit_kept_bytes(session, workload);
   plan.disk_bytes = left_bytes + fit_scratch_bytes(session, workload);
@@ -129,9 +139,10 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
     const ConditionOptions& condition = options.clustering.conditions[i];
     add_condition(options, workload, condition, parts.kmeans[i], peak);
     if (condition.type != ConditionType::kMeanPoolVq) continue;
-    const Passes passes = kmeans_passes(options.clustering.kmeans, condition.k, parts.kmeans[i]);
-    plan.passes_min += n_lags * passes.min;
-    plan.passes_max += n_lags * passes.max;
+    const Passes passes = kmeans_passes(options.clustering.kmeans, condition.k, parts.kmeans[i],
+                                        std::ssize(options.context.lags));
+    plan.passes_min += passes.min;
+    plan.passes_max += passes.max;
   }
   if (parts.pca) {
     add_pca(parts, workload, peak);

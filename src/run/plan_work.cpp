@@ -78,7 +78,8 @@ void restarts(const Rows& rows, double k, std::int64_t n_init, const models::KMe
   }
 }
 
-/// Runs of the sample on all rows: some iterations of each, then those that the best has left.
+/// Runs of the sample on all rows: some iterations of each, then those that the best has left. `rows` are
+/// those of one lag, whose files are read once for all lags that go together.
 void refine(const Rows& rows, double k, const models::KMeansPlan& plan, const Range& iterations, Work& work) {
   const std::int64_t n_runs = plan.scheme.refined_runs;
   if (n_runs == 0) return;
@@ -97,8 +98,9 @@ void moments(const Rows& rows, Work& work) {
   work.add(Operation::kMoment, rows.n * rows.d);
 }
 
+/// Of one of `fits` lags.
 void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, const models::KMeansPlan& plan,
-            Work& work) {
+            double fits, Work& work) {
   const double k = as_double(k_clusters);
   const double most = as_double(options.max_iter);
   const double expected = has_few_features(rows) ? kExpectedOfFew : kExpectedIterations;
@@ -117,6 +119,7 @@ void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, co
     work.bytes_written += seen.n * seen.row_bytes;
   }
   restarts(seen, k, options.n_init, plan, iterations, work);
+  rows.row_bytes *= std::ceil(fits / as_double(plan.fits_together)) / fits;
   refine(rows, k, plan, iterations, work);
 }
 
@@ -196,7 +199,7 @@ Work fit_work(const Session& session, const Workload& workload) {
       load(rows(n), 2, lag);
       lag.add(Operation::kOrder, 2 * n * as_double(condition.pca_dim));
     } else {
-      kmeans(rows(n), condition.k, clustering.kmeans, parts.kmeans[i], lag);
+      kmeans(rows(n), condition.k, clustering.kmeans, parts.kmeans[i], n_lags(session), lag);
     }
     assign(rows(all), condition, lag);
   }
@@ -285,11 +288,11 @@ std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload)
   for (const std::int64_t k : pca_dims(session)) {
     scores += std::ssize(session.options().context.lags) * 4 * k * (workload.n_train + workload.n_eval);
   }
-  std::int64_t most = 0;  // of one k-means at a time
+  std::int64_t most = 0;  // of the k-means of one condition at a time
   for (const auto& condition : clustering.conditions) {
     if (condition.type == ConditionType::kPcaQuartile) continue;
-    const data::SourceShape rows = condition_rows(session.options(), workload, condition);
-    most = std::max(most, models::kmeans_scratch_bytes(rows, condition.k, clustering.kmeans));
+    const auto lanes = condition_lanes(session.options(), workload, condition);
+    most = std::max(most, models::kmeans_scratch_bytes(lanes, condition.k, clustering.kmeans));
   }
   return scores + most;
 }

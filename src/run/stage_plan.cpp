@@ -37,8 +37,14 @@ void set_shapes(Workload& workload, const Options& options, const data::SampleIn
   }
   workload.delta =
       wider(data::delta_shape(train, dim, frame_bytes), data::delta_shape(eval, dim, frame_bytes));
-  workload.mean = wider(data::mean_shape(train, window, dim, frame_bytes),
-                        data::mean_shape(eval, window, dim, frame_bytes));
+  workload.mean = wider(data::means_shape(train, window, {0}, dim, frame_bytes),
+                        data::means_shape(eval, window, {0}, dim, frame_bytes));
+  const auto [least, most] = std::minmax_element(options.context.lags.begin(), options.context.lags.end());
+  std::vector<std::int64_t> lags = {*least};
+  while (lags.size() < options.context.lags.size()) {
+    lags.push_back(*most);  // so far apart are any
+    workload.joined_means.push_back(data::means_shape(train, window, lags, dim, frame_bytes));
+  }
   const auto flat = [&](std::int64_t span) {
     return wider(data::flat_shape(train, span, dim, frame_bytes),
                  data::flat_shape(eval, span, dim, frame_bytes));

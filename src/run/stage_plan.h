@@ -21,12 +21,13 @@ namespace phase0::run {
 struct Workload {
   std::int64_t n_frames = 0, dim = 0;
   std::int64_t n_train = 0, n_eval = 0;
-  std::int64_t n_speakers = 0;          ///< of the whole input
-  std::int64_t n_utterances = 0;        ///< of the whole input
-  data::SourceShape delta, mean, flat;  ///< of the train rows, the same for every lag
-  data::SourceShape span;               ///< of train rows that hold the contexts of the widest group of lags
-  std::int64_t frame_bytes = 0;         ///< of a frame as the stages after collect read it
-  std::int64_t input_frame_bytes = 0;   ///< of a frame in the input; 0 after collect
+  std::int64_t n_speakers = 0;                  ///< of the whole input
+  std::int64_t n_utterances = 0;                ///< of the whole input
+  data::SourceShape delta, mean, flat;          ///< of the train rows, the same for every lag
+  std::vector<data::SourceShape> joined_means;  ///< of 2, 3 .. lags as lanes of one source; none where dense
+  data::SourceShape span;              ///< of train rows that hold the contexts of the widest group of lags
+  std::int64_t frame_bytes = 0;        ///< of a frame as the stages after collect read it
+  std::int64_t input_frame_bytes = 0;  ///< of a frame in the input; 0 after collect
   bool staged = false;
   Storage storage = Storage::kWindow;
   std::int64_t features_bytes = 0;  ///< of features.h5
@@ -52,6 +53,9 @@ std::int64_t models_bytes(const Options& options, const Workload& workload);
 /// Train rows that a condition is fitted on: `mean`, or scores.
 data::SourceShape condition_rows(const Options& options, const Workload& workload,
                                  const ConditionOptions& condition);
+/// Those of one lag, and of as many lags as can be fitted together, as models::plan_kmeans wants them.
+std::vector<data::SourceShape> condition_lanes(const Options& options, const Workload& workload,
+                                               const ConditionOptions& condition);
 
 /// How the parts of fit go within the session's memory: what its memory, passes and work are counted from.
 struct FitParts {

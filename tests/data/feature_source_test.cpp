@@ -96,7 +96,7 @@ TEST_F(Sources, FlatIsTheWindowThatEndsLagFramesBefore) {
 }
 
 TEST_F(Sources, MeanAndDeltaFollowTheirDefinitions) {
-  const auto mean = mean_source(frames_, index_, kWindow, kLag);
+  const auto mean = means_source(frames_, index_, kWindow, {kLag});
   const auto delta = delta_source(frames_, index_);
   const auto expected = rows();
   FeatureBlock block;
@@ -111,7 +111,7 @@ TEST_F(Sources, MeanAndDeltaFollowTheirDefinitions) {
 }
 
 TEST_F(Sources, AnyRangeEqualsThePieceOfTheWhole) {
-  const auto source = mean_source(frames_, index_, kWindow, kLag);
+  const auto source = means_source(frames_, index_, kWindow, {kLag});
   FeatureBlock whole;
   source->load(0, source->n_rows(), whole);
   for (const std::int64_t n : {1, 3, 7}) {
@@ -138,7 +138,7 @@ void expect_rows(const FeatureSource& source, std::int64_t first, const std::vec
 }
 
 TEST_F(Sources, SomeRowsOfABlockAreThoseOfTheWhole) {
-  const auto mean = mean_source(frames_, index_, kWindow, kLag);
+  const auto mean = means_source(frames_, index_, kWindow, {kLag});
   const auto subset = subset_source(*mean, {{1, 3}, {5, 6}, {7, 30}, {40, 50}});
   const auto matrix = matrix_source(numbered(30, kDim));
   // Rows of 8 KiB: few of them lie near enough to be read in one piece.
@@ -152,7 +152,7 @@ TEST_F(Sources, SomeRowsOfABlockAreThoseOfTheWhole) {
       values[i] = static_cast<std::uint16_t>(0x3c00 + i % 1000);
     return dataset;
   };
-  const auto halves = mean_source(FrameMatrix(half(78, kDim)), index_, kWindow, kLag);
+  const auto halves = means_source(FrameMatrix(half(78, kDim)), index_, kWindow, {kLag});
   for (const FeatureSource* source :
        {mean.get(), subset.get(), matrix.get(), wide.get(), wide_matrix.get(), halves.get()}) {
     for (const std::int64_t first : {0, 4}) {
@@ -172,9 +172,45 @@ TEST_F(Sources, SomeRowsOfABlockAreThoseOfTheWhole) {
   }
 }
 
+TEST_F(Sources, LanesHaveTheRowsOfTheirLagBlockByBlock) {
+  const std::vector<std::int64_t> lags = {2, 0, 5};
+  const std::int64_t dim = 16384;  // 64 rows a block
+  const SampleIndex index = index_of({60, 8, 9, 30, 41}, kWindow - 1 + 5);
+  const FrameMatrix frames(numbered(148, dim));
+  const auto lanes = means_source(frames, index, kWindow, lags);
+  ASSERT_EQ(lanes->lanes(), 3);
+  ASSERT_EQ(lanes->n_rows(), 3 * index.n_rows());
+  ASSERT_GT(lanes->n_blocks(), 1);
+  FeatureBlock block, alone, some;
+  for (std::int64_t b = 0; b < lanes->n_blocks(); ++b) {
+    lanes->load_block(b, block);
+    for (std::size_t lane = 0; lane < lags.size(); ++lane) {
+      const auto source = means_source(frames, index, kWindow, {lags[lane]});
+      ASSERT_EQ(source->n_blocks(), lanes->n_blocks());
+      source->load_block(b, alone);
+      ASSERT_EQ(block.n_rows, 3 * alone.n_rows);
+      const float* rows = block.matrix() + static_cast<std::int64_t>(lane) * alone.n_rows * dim;
+      EXPECT_TRUE(std::equal(rows, rows + alone.n_rows * dim, alone.matrix())) << "lag " << lags[lane];
+    }
+    for (const std::int32_t step : {1, 2, 7, 40}) {
+      for (const bool were_read_ahead : {false, true}) {
+        std::vector<std::int32_t> wanted;
+        for (std::int32_t r = step % 3; r < block.n_rows; r += step) wanted.push_back(r);
+        lanes->load_rows(lanes->block_first(b), block.n_rows, wanted, were_read_ahead, some);
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+          const float* expected = block.matrix() + wanted[i] * dim;
+          EXPECT_TRUE(
+              std::equal(expected, expected + dim, some.matrix() + static_cast<std::int64_t>(i) * dim));
+        }
+      }
+    }
+    EXPECT_GE(lanes->block_bytes(), 4 * (block.frames.size() + some.staging.size()));
+  }
+}
+
 TEST_F(Sources, FewRowsNeedFewFrames) {
   const SampleIndex index = index_of({300}, kWindow);
-  const auto source = mean_source(FrameMatrix(numbered(300, 2048)), index, kWindow, 0);
+  const auto source = means_source(FrameMatrix(numbered(300, 2048)), index, kWindow, {0});
   const std::int32_t wanted[] = {3, 4, 250};
   FeatureBlock few;
   source->load_rows(0, source->n_rows(), wanted, false, few);
@@ -185,7 +221,7 @@ TEST_F(Sources, FewRowsNeedFewFrames) {
 }
 
 TEST_F(Sources, SubsetKeepsTheOrderOfItsRanges) {
-  const auto base = mean_source(frames_, index_, kWindow, kLag);
+  const auto base = means_source(frames_, index_, kWindow, {kLag});
   const auto subset = subset_source(*base, {{1, 3}, {5, 6}, {15, 20}});
   ASSERT_EQ(subset->n_rows(), 8);
   FeatureBlock all;
@@ -201,7 +237,7 @@ TEST_F(Sources, SubsetKeepsTheOrderOfItsRanges) {
 
 TEST_F(Sources, ShapeBoundsWhatABlockTakes) {
   for (const auto& source :
-       {flat_source(frames_, index_, kWindow, kLag), mean_source(frames_, index_, kWindow, kLag)}) {
+       {flat_source(frames_, index_, kWindow, kLag), means_source(frames_, index_, kWindow, {kLag})}) {
     FeatureBlock block;
     source->load_block(0, block);
     EXPECT_GE(source->block_bytes(), 4 * (block.frames.size() + block.staging.size()));

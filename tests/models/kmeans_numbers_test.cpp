@@ -77,8 +77,8 @@ TEST(KMeansNumbers, AFarRowGivesTheSameBitsWithinAnyBudget) {
       const KMeansTask task = task_for(12, restarts_on, 2);
       Machine ample(1);
       const KMeansModel reference = fit_kmeans(*source, task, ample.execution);
-      const auto minimum = plan_kmeans(source->shape(), 12, task.options, 3, 0).minimum_bytes;
-      ASSERT_FALSE(plan_kmeans(source->shape(), 12, task.options, 3, minimum).restart_rows_kept);
+      const auto minimum = plan_kmeans({source->shape()}, 12, task.options, 3, 0).minimum_bytes;
+      ASSERT_FALSE(plan_kmeans({source->shape()}, 12, task.options, 3, minimum).restart_rows_kept);
       Machine small(3, core::MemoryBudget::kBaseBytes + minimum);
       const KMeansModel model = fit_kmeans(*source, task, small.execution);
       EXPECT_EQ(model.centroids, reference.centroids) << d;

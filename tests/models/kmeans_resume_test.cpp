@@ -37,7 +37,7 @@ class KMeansResume : public ::testing::TestWithParam<std::tuple<std::int64_t, Re
   }
   /// Where no more than one run goes at a time.
   std::int64_t least() const {
-    const KMeansPlan plan = plan_kmeans(source_->shape(), kClusters, task().options, 1, 0);
+    const KMeansPlan plan = plan_kmeans({source_->shape()}, kClusters, task().options, 1, 0);
     EXPECT_EQ(plan.restarts_together, 1);
     return core::MemoryBudget::kBaseBytes + plan.minimum_bytes;
   }

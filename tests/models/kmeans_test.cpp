@@ -73,7 +73,7 @@ TEST(KMeans, SameBitsForAnyThreadCountBudgetAndKernels) {
     expect_same(machine);
   }
   const auto needed = [&](int threads, std::int64_t free_bytes) {
-    return plan_kmeans(source->shape(), 30, task_for(30).options, threads, free_bytes);
+    return plan_kmeans({source->shape()}, 30, task_for(30).options, threads, free_bytes);
   };
   const std::int64_t minimum = needed(1, 0).minimum_bytes;
   EXPECT_EQ(needed(8, 0).minimum_bytes, minimum);  // more threads never mean more than the budget
@@ -93,7 +93,8 @@ TEST(KMeans, FailedAllocationsChangeNothing) {
   const std::int64_t n = 100'000;  // 7 blocks
   const auto x = blobs(n, 3, 30, 0.0);
   const auto source = data::matrix_source(testing::matrix(x, 3));
-  const std::int64_t kept = plan_kmeans(source->shape(), 30, task_for(30).options, 3, 1 << 30).planned_bytes;
+  const std::int64_t kept =
+      plan_kmeans({source->shape()}, 30, task_for(30).options, 3, 1 << 30).planned_bytes;
   Machine machine(3, core::MemoryBudget::kBaseBytes + kept - 1);  // no room for a copy: every scan loads
   const KMeansModel reference = fit_kmeans(*source, task_for(30), machine.execution);
   // In the middle of chunks, of which other blocks were worked on already.
@@ -157,10 +158,10 @@ TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
   }
   EXPECT_EQ(n_behind, 2);
   EXPECT_TRUE(
-      plan_kmeans(source->shape(), 24, task.options, 2, machine.execution.memory.free_bytes()).rows_kept);
+      plan_kmeans({source->shape()}, 24, task.options, 2, machine.execution.memory.free_bytes()).rows_kept);
   // One run at a time, the rows read by every scan.
-  const std::int64_t minimum = plan_kmeans(source->shape(), 24, task.options, 1, 0).minimum_bytes;
-  EXPECT_FALSE(plan_kmeans(source->shape(), 24, task.options, 1, minimum).rows_kept);
+  const std::int64_t minimum = plan_kmeans({source->shape()}, 24, task.options, 1, 0).minimum_bytes;
+  EXPECT_FALSE(plan_kmeans({source->shape()}, 24, task.options, 1, minimum).rows_kept);
   Machine small(1, core::MemoryBudget::kBaseBytes + minimum);
   const KMeansModel same = fit_kmeans(*source, task, small.execution);
   EXPECT_EQ(same.centroids, model.centroids);
@@ -176,7 +177,7 @@ TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {
 TEST(KMeans, MemoryDoesNotGrowWithTheRows) {
   constexpr std::int64_t kPlenty = std::int64_t{64} << 30;
   const auto plan = [](std::int64_t n, RestartsOn restarts_on) {
-    return plan_kmeans(data::matrix_shape(n, 512), 64, task_for(64, restarts_on).options, 2, kPlenty);
+    return plan_kmeans({data::matrix_shape(n, 512)}, 64, task_for(64, restarts_on).options, 2, kPlenty);
   };
   for (const RestartsOn restarts_on : {RestartsOn::kAll, RestartsOn::kSample}) {
     EXPECT_TRUE(plan(100'000, restarts_on).restart_rows_kept);
@@ -193,7 +194,7 @@ TEST(KMeans, SameBitsWhereRowsAreComputedAndWhereBlocksAreReadAhead) {
   ASSERT_EQ(index.n_rows(), n);
   const std::int64_t n_frames = index.n_rows() + 7;
   const data::FrameMatrix frames(testing::matrix(blobs(n_frames, d, 12, 3.0), d));
-  const auto means = data::mean_source(frames, index, 2, 1);
+  const auto means = data::means_source(frames, index, 2, {1});
   data::FeatureBlock all;
   means->load(0, n, all);
   const std::vector<float> x(all.matrix(), all.matrix() + n * d);
@@ -246,7 +247,7 @@ TEST(Assign, WritesIdsDistancesAndHoldoutSums) {
   utterances[1].holdout = true;
   const data::SampleIndex index(utterances);
   const data::FrameMatrix matrix(testing::matrix(frames, d));
-  const auto source = data::mean_source(matrix, index, 1, 1);
+  const auto source = data::means_source(matrix, index, 1, {1});
   const std::vector<float> centroids = testing::normals(7 * d, 37, 1.0, 100.0);
   const auto run = [&](int threads) {
     Machine machine(threads);

@@ -77,7 +77,7 @@ TEST(ModelMemory, KMeansWithLargeCentroids) {
     testing::Machine machine(1);
     const std::int64_t taken = taken_by([&] { fit_kmeans(*source, task, machine.execution); });
     const KMeansPlan memory =
-        plan_kmeans(source->shape(), task.k, task.options, 1, machine.memory.free_bytes());
+        plan_kmeans({source->shape()}, task.k, task.options, 1, machine.memory.free_bytes());
     EXPECT_EQ(memory.restarts_together, runs);
     expect_at_most(memory.planned_bytes, taken);
     if (runs == 12) expect_not_much_more(memory.planned_bytes, taken);

@@ -1,0 +1,167 @@
+#include <gtest/gtest.h>
+
+#include "models/kmeans_cases.h"
+#include "support/memory_units.h"
+
+namespace phase0::models {
+namespace {
+
+using testing::Machine;
+
+constexpr std::int64_t kRoomy = std::int64_t{4} << 30;
+constexpr std::int64_t kClusters = 5;
+constexpr std::int64_t kDim = 160;  // a copy of all rows takes more memory than fits that go together
+
+/// Rows all over a plane in a space of kDim dimensions: k-means takes many iterations, in which most rows
+/// stay.
+std::vector<float> plane(std::int64_t n) {
+  const std::vector<float> axes = testing::normals(2 * kDim, 41);
+  const std::vector<float> at = testing::normals(2 * n, 42);
+  std::vector<float> x;
+  for (std::size_t r = 0; r < at.size(); r += 2) {
+    for (std::size_t j = 0; j < axes.size(); j += 2) x.push_back(at[r] * axes[j] + at[r + 1] * axes[j + 1]);
+  }
+  return x;
+}
+
+/// Fits of the means of some lags, over rows that are refined on all because they are more than a sample.
+class KMeansLanes : public ::testing::Test {
+ protected:
+  static constexpr std::int64_t kWindow = 2;
+  const std::vector<std::int64_t> lags_ = {1, 2, 6};
+
+  KMeansFit fit_of(std::int64_t lag) const {
+    KMeansTask task = testing::task_for(kClusters, RestartsOn::kSample);
+    task.options.tol = 1e-5;
+    task.options.max_iter = 30;
+    task.options.n_init = 2;
+    task.seed = static_cast<std::uint64_t>(lag);  // runs that end at different times
+    task.label = "lag " + std::to_string(lag);
+    task.progress = {task.label, "key"};
+    return {*sources_.at(static_cast<std::size_t>(lag)), task};
+  }
+
+  std::vector<KMeansModel> fit(const std::vector<std::int64_t>& lags, std::int64_t budget_bytes, int threads,
+                               core::UnitStore* units = nullptr, bool read_ahead = false) const {
+    Machine machine(threads, budget_bytes);
+    machine.execution.units = units;
+    if (read_ahead) machine.execution.page_cache_bytes = 0;
+    std::vector<KMeansFit> fits;
+    for (const std::int64_t lag : lags) fits.push_back(fit_of(lag));
+    const JoinRows join = [&](std::span<const std::int64_t> numbers) {
+      std::vector<std::int64_t> joined;
+      for (const std::int64_t number : numbers) joined.push_back(lags.at(static_cast<std::size_t>(number)));
+      return data::means_source(frames_, index_, kWindow, joined);
+    };
+    return fit_kmeans(fits, join, "lags", machine.execution);
+  }
+  /// The model of each lag by itself.
+  const std::vector<KMeansModel>& alone() const {
+    static const std::vector<KMeansModel> models = [this] {
+      std::vector<KMeansModel> of_lags;
+      Machine machine(2);
+      for (const std::int64_t lag : lags_) {
+        const KMeansFit fit = fit_of(lag);
+        of_lags.push_back(fit_kmeans(fit.rows, fit.task, machine.execution));
+      }
+      return of_lags;
+    }();
+    return models;
+  }
+
+  std::vector<data::SourceShape> shapes() const {
+    std::vector<data::SourceShape> shapes;
+    for (std::size_t n = 1; n <= lags_.size(); ++n) {
+      const std::vector<std::int64_t> some(lags_.begin(), lags_.begin() + static_cast<std::ptrdiff_t>(n));
+      shapes.push_back(data::means_source(frames_, index_, kWindow, some)->shape());
+    }
+    return shapes;
+  }
+  KMeansPlan plan(int threads, std::int64_t free_bytes) const {
+    return plan_kmeans(shapes(), kClusters, fit_of(1).task.options, threads, free_bytes);
+  }
+  /// The largest budget for which `threads` threads have no copy of all rows in memory.
+  std::int64_t without_copy(int threads) const {
+    std::int64_t free_bytes = plan(threads, kRoomy).planned_bytes;
+    while (plan(threads, free_bytes).rows_kept) free_bytes -= free_bytes / 64;
+    return free_bytes;
+  }
+  /// The least for which so many fits go together.
+  std::int64_t together(int threads, std::int64_t fits) const {
+    std::int64_t free_bytes = without_copy(threads);
+    EXPECT_GE(plan(threads, free_bytes).fits_together, fits);
+    while (plan(threads, free_bytes - free_bytes / 64).fits_together >= fits) free_bytes -= free_bytes / 64;
+    return free_bytes;
+  }
+
+  static void expect_same(const KMeansModel& a, const KMeansModel& b) {
+    EXPECT_EQ(a.centroids, b.centroids);
+    EXPECT_EQ(a.counts, b.counts);
+    EXPECT_EQ(a.inertia, b.inertia);
+    EXPECT_EQ(a.n_iter, b.n_iter);
+    ASSERT_EQ(a.history.size(), b.history.size());
+    for (std::size_t i = 0; i < a.history.size(); ++i) {
+      EXPECT_EQ(a.history[i].inertia, b.history[i].inertia) << i;
+      EXPECT_EQ(a.history[i].shift, b.history[i].shift) << i;
+      EXPECT_EQ(a.history[i].stopped, b.history[i].stopped) << i;
+    }
+  }
+
+  data::SampleIndex index_ = testing::index_of({19'000, 40, 8200, 13'000, 8}, kWindow - 1 + 6);
+  data::FrameMatrix frames_{testing::matrix(plane(40'248), kDim)};
+  std::vector<std::unique_ptr<data::FeatureSource>> sources_ = [this] {
+    std::vector<std::unique_ptr<data::FeatureSource>> sources;
+    for (std::int64_t lag = 0; lag <= 6; ++lag) {
+      sources.push_back(data::means_source(frames_, index_, kWindow, {lag}));
+    }
+    return sources;
+  }();
+};
+
+TEST_F(KMeansLanes, EachHasTheBitsThatItHasAlone) {
+  EXPECT_NE(alone()[0].n_iter, alone()[1].n_iter);
+  EXPECT_GT(alone()[0].n_iter, kRaceIterations);
+  struct Way {
+    int threads;
+    std::int64_t free_bytes;
+    bool read_ahead;
+  };
+  for (const Way& way : {Way{1, plan(1, 0).minimum_bytes, false}, Way{2, together(2, 2), true},
+                         Way{2, together(2, 3), false}, Way{1, together(1, 3), true}}) {
+    const auto models =
+        fit(lags_, core::MemoryBudget::kBaseBytes + way.free_bytes, way.threads, nullptr, way.read_ahead);
+    ASSERT_EQ(models.size(), 3u);
+    for (std::size_t i = 0; i < models.size(); ++i) {
+      SCOPED_TRACE(::testing::Message()
+                   << way.threads << " threads, " << way.free_bytes << " bytes, fit " << i);
+      expect_same(models[i], alone()[i]);
+    }
+  }
+}
+
+TEST_F(KMeansLanes, AKilledFitGoesOnInAnyCompany) {
+  const std::int64_t base = core::MemoryBudget::kBaseBytes;
+  int n_kills = 0;
+  for (int saves = 1;; saves = 3 * saves + 1, ++n_kills) {
+    test::MemoryUnits units;
+    units.saves_left = saves;
+    try {
+      fit(lags_, base + together(2, 3), 2, &units);
+      break;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kInterrupted);
+    }
+    // First one lag by itself, then the others together.
+    SCOPED_TRACE(saves);
+    expect_same(fit({2}, base + together(2, 2), 1, &units)[0], alone()[1]);
+    const auto models =
+        fit({6, 1}, base + (n_kills % 2 == 0 ? together(2, 2) : plan(1, 0).minimum_bytes), 2, &units);
+    expect_same(models[0], alone()[2]);
+    expect_same(models[1], alone()[0]);
+    EXPECT_TRUE(units.empty());
+  }
+  EXPECT_GE(n_kills, 4);
+}
+
+}  // namespace
+}  // namespace phase0::models
