@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 #include "core/check.h"
 #include "data/wanted_rows.h"
@@ -53,7 +54,7 @@ SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int
   shape.n_rows *= lanes;
   shape.block_rows *= lanes;
   shape.block_bytes += std::min(shape.block_rows, shape.n_rows) *
-                       (dim * kFloatBytes + static_cast<std::int64_t>(sizeof(Window)));
+                       (dim * kFloatBytes + static_cast<std::int64_t>(sizeof(Window) + sizeof(std::int32_t)));
   shape.computed = true;
   shape.lanes = lanes;
   return shape;
@@ -160,6 +161,11 @@ class ComputedSource final : public FrameSource {
         row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
+    if (lanes() > 1 && first % block_rows() == 0 && n == block_size(first / block_rows())) {
+      std::vector<std::int32_t> all(as_size(n));
+      std::iota(all.begin(), all.end(), 0);
+      return load_rows(first, n, all, true, out);
+    }
     begin_matrix(first, n, n, out);
     for (std::int64_t to = 0; to < n;) {
       const std::int64_t block = (first + to) / block_rows();

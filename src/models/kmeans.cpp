@@ -6,82 +6,46 @@
 #include <deque>
 
 #include "core/check.h"
-#include "models/kmeans_data.h"
-#include "models/kmeans_lloyd.h"
-#include "models/kmeans_progress.h"
-#include "models/kmeans_refine.h"
+#include "models/kmeans_lane.h"
 #include "models/kmeans_rows.h"
 
 namespace phase0::models {
 namespace {
 
-/// Iterations after seeding in which centroids still move far.
-constexpr std::int64_t kFarIterations = 3;
-
-bool better(const LloydRun& a, const LloydRun& b) {
-  return a.inertia != b.inertia ? a.inertia < b.inertia : a.restart < b.restart;
+void prepare(KMeansLane& lane, const data::FeatureSource& rows, core::Execution& execution) {
+  lane.data.reset();
+  lane.data.emplace(prepare_kmeans(rows, execution, lane.fit.task.label));
 }
 
-/// Runs `count` restarts at their start centroids.
-std::vector<LloydRun> seeded_runs(const KMeansData& data, const KMeansTask& task, std::int64_t first,
-                                  std::int64_t count, core::Execution& execution) {
-  const std::vector<float> start =
-      seed_kmeans(data, task.k, first, count, task.seed, task.scratch_folder, execution, task.label);
-  std::vector<LloydRun> runs(static_cast<std::size_t>(count));
-  const std::int64_t size = task.k * data.rows.frame_dim();
-  for (std::int64_t r = 0; r < count; ++r) {
-    LloydRun& run = runs[static_cast<std::size_t>(r)];
-    run.restart = first + r;
-    run.centroids.assign(start.begin() + r * size, start.begin() + (r + 1) * size);
-  }
-  return runs;
-}
-
-/// Runs all restarts, as many at a time as the budget allows. `progress` has the one or, to be refined, few
-/// with the least inertia afterwards, best first.
-void run_restarts(const KMeansData& data, const KMeansTask& task, const KMeansScheme& scheme,
-                  std::int64_t together, core::Execution& execution, KMeansProgress& progress) {
-  const auto n_best = static_cast<std::size_t>(std::max<std::int64_t>(scheme.refined_runs, 1));
-  const LloydTask lloyd{.k = task.k,
-                        .options = task.options,
-                        .phase = "restart",
-                        .unbounded_iterations = kFarIterations,
-                        .scratch_folder = task.scratch_folder,
-                        .label = task.label + ": restarts",
-                        .iterated = [&] { progress.save_when_due(); }};
-  while (!progress.waiting.empty() || progress.next_restart < task.options.n_init) {
-    if (progress.waiting.empty()) {
-      const std::int64_t count = std::min(together, task.options.n_init - progress.next_restart);
-      progress.waiting = seeded_runs(data, task, progress.next_restart, count, execution);
-      progress.next_restart += count;
-    }
-    progress.begin_group(together);
-    const LloydLane lane{data, progress.group};
-    run_lloyd(data.rows, {&lane, 1}, lloyd, execution);
-    for (auto& run : progress.group) {
-      progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
-      progress.done.push_back(std::move(run));
-    }
-    progress.group.clear();
-    std::sort(progress.done.begin(), progress.done.end(), better);
-    if (progress.done.size() > n_best) progress.done.resize(n_best);
-  }
-}
-
-/// Of the rows that restarts see, where an earlier start has not come to their end.
-void run_restarts(KMeansLane& lane, const KMeansPlan& plan, core::Execution& execution) {
+/// The restarts of a fit that has rows of its own for them, or none to share scans with.
+void run_restarts_alone(KMeansLane& lane, const KMeansTogether& together, core::Execution& execution) {
+  const KMeansScheme& scheme = together.plan.scheme;
   const KMeansTask& task = lane.fit.task;
-  if (lane.progress.resumed) {
-    execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {} runs under way",
-                                                        task.label, lane.progress.waiting.size()));
-  }
-  if (lane.progress.step != KMeansProgress::Step::kRestarts) return;
-  const KMeansScheme& scheme = plan.scheme;
   std::unique_ptr<data::FeatureSource> some;
-  if (plan.restart_rows_kept) some = keep_rows(lane.rows(), scheme.restart_rows, task, execution);
-  if (!some && scheme.gathered) some = gather_rows(lane.rows(), scheme.restart_rows, task, execution);
-  run_restarts(prepare_kmeans(some ? *some : lane.fit.rows, execution, task.label), task, scheme,
-               plan.restarts_together, execution, lane.progress);
+  if (together.plan.restart_rows_kept)
+    some = keep_rows(lane.all_rows(), scheme.restart_rows, task, execution);
+  if (!some && scheme.gathered) some = gather_rows(lane.all_rows(), scheme.restart_rows, task, execution);
+  prepare(lane, some ? *some : lane.fit.rows, execution);
+  run_restarts({&lane}, together, execution);
+}
+
+/// All restarts of the lanes that an earlier start has not brought to their end.
+void run_all_restarts(const KMeansLanes& lanes, const KMeansTogether& together, core::Execution& execution) {
+  KMeansLanes going;
+  for (KMeansLane* lane : lanes) {
+    if (lane->progress.resumed) {
+      execution.observer.log(LogLevel::kInfo,
+                             fmt::format("{}: k-means: goes on with {} runs under way", lane->fit.task.label,
+                                         lane->progress.waiting.size()));
+    }
+    if (lane->progress.step == KMeansProgress::Step::kRestarts) going.push_back(lane);
+  }
+  if (!together.plan.restarts_share_scans) {
+    for (KMeansLane* lane : going) run_restarts_alone(*lane, together, execution);
+  } else if (!going.empty()) {
+    for (KMeansLane* lane : going) prepare(*lane, lane->fit.rows, execution);
+    run_restarts(going, together, execution);
+  }
 }
 
 KMeansModel finish(KMeansLane& lane, const KMeansPlan& plan) {
@@ -148,16 +112,22 @@ std::vector<KMeansModel> fit_kmeans(std::span<const KMeansFit> fits, const JoinR
   const core::Reservation others(execution.memory,
                                  kmeans_lanes_bytes(plan.fits_together, task.k, fits[0].rows.frame_dim()),
                                  "runs of other k-means");
+  const KMeansTogether together{plan, join, label};
   std::vector<KMeansModel> models;
   while (!fits.empty()) {
     const std::size_t n = std::min(fits.size(), static_cast<std::size_t>(plan.fits_together));
-    std::deque<KMeansLane> lanes;  // which do not move
+    std::deque<KMeansLane> group;  // which do not move
+    KMeansLanes lanes;
     for (const KMeansFit& fit : fits.first(n)) {
-      lanes.emplace_back(fit, static_cast<std::int64_t>(models.size() + lanes.size()), plan, execution);
-      run_restarts(lanes.back(), plan, execution);
+      const std::int64_t number = std::ssize(models) + std::ssize(lanes);
+      lanes.push_back(&group.emplace_back(fit, number, plan, execution));
     }
-    if (plan.scheme.sampled) refine_kmeans(lanes, join, label, plan, execution);
-    for (KMeansLane& lane : lanes) models.push_back(finish(lane, plan));
+    run_all_restarts(lanes, together, execution);
+    if (plan.scheme.sampled) {
+      for (KMeansLane* lane : lanes) prepare(*lane, lane->all_rows(), execution);
+      refine(lanes, together, execution);
+    }
+    for (KMeansLane* lane : lanes) models.push_back(finish(*lane, plan));
     fits = fits.subspan(n);
   }
   return models;

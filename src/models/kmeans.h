@@ -93,6 +93,7 @@ struct KMeansPlan {
   std::int64_t restarts_together = 1;  ///< that share scans; each group of so many takes its own
   std::int64_t refined_together = 1;   ///< the same of a fit's runs continued on all rows
   std::int64_t fits_together = 1;      ///< whose runs share the scans of all rows
+  bool restarts_share_scans = false;   ///< those of fits that go together do, being on all rows
   /// Copies in memory, where scans are as wide beside them: of the rows that restarts see, and of all rows
   /// for runs that are continued on them.
   bool restart_rows_kept = false;

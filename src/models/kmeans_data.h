@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "core/execution.h"
@@ -25,13 +27,22 @@ struct KMeansData {
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label);
 
-/// Start centroids of `restarts` runs, [restarts, k, d], by greedy k-means++ in lockstep: 2 (k - 1) + 1
-/// scans. Run r depends on (seed, r) alone.
-std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,
-                               std::int64_t restarts, std::uint64_t seed, const std::string& scratch_folder,
-                               core::Execution& execution, const std::string& label);
+/// Restarts of a fit that are to be seeded, on the rows of its lane.
+struct SeedingLane {
+  const KMeansData& data;
+  std::uint64_t seed = 0;
+  std::int64_t first_restart = 0;
+  std::int64_t n_restarts = 0;
+};
 
-/// Memory of seeding `restarts` runs together.
+/// Start centroids of all restarts of all lanes, [restarts, k, d], by greedy k-means++ in lockstep: 2 (k - 1)
+/// + 1 scans of `rows`, whose lane i has the rows of lanes[i].data. Restart r of a lane depends on its data
+/// and (seed, r) alone.
+std::vector<float> seed_kmeans(const data::FeatureSource& rows, std::span<const SeedingLane> lanes,
+                               std::int64_t k, const std::string& scratch_folder, core::Execution& execution,
+                               const std::string& label);
+
+/// Memory of seeding `restarts` runs together, over all lanes of the rows.
 core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts);
 
 }  // namespace phase0::models

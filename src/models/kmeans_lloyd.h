@@ -30,15 +30,15 @@ struct LloydRun {
 
 struct LloydTask {
   std::int64_t k = 0;
-  KMeansOptions options;
-  std::string phase;  ///< for the history
+  KMeansOptions options = {};
+  std::string phase = {};  ///< for the history
   /// Iterations that label every row afresh. After them bounds of its distances spare most rows the work,
   /// which pays once the centroids move little.
   std::int64_t unbounded_iterations = 0;
   /// Iterations of a run after which it pauses, with neither counts nor inertia, unless it ends before.
   std::int64_t pause_after = std::numeric_limits<std::int64_t>::max();
-  std::string scratch_folder;           ///< for the bounds
-  std::string label;                    ///< for the observer
+  std::string scratch_folder = {};      ///< for the bounds
+  std::string label = {};               ///< for the observer
   std::function<void()> iterated = {};  ///< called between iterations: the runs may be kept
 };
 

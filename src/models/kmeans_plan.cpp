@@ -68,21 +68,21 @@ std::int64_t restarts_minimum(const data::SourceShape& rows, std::int64_t k) {
                    lloyd_need(rows, k, 1).minimum_bytes()});
 }
 
-/// As many fits as have room for all their refined runs side by side, with working copies for every worker.
-void join_fits(const std::vector<data::SourceShape>& lanes, std::int64_t k, Room room, KMeansPlan& plan) {
+/// As many fits as have room for all their runs on all rows side by side, with working copies for every
+/// worker: `step(rows, runs, room)` is what so many runs on several lanes take.
+template <typename StepOf>
+void join_fits(const std::vector<data::SourceShape>& lanes, std::int64_t k, std::int64_t runs_of_fit,
+               Room room, const StepOf& step_of, KMeansPlan& plan) {
   const std::int64_t free_bytes = room.free_bytes;
   for (std::int64_t n = std::ssize(lanes); n > 1; --n) {
     const data::SourceShape& rows = lanes[static_cast<std::size_t>(n - 1)];
     const std::int64_t kept = kmeans_lanes_bytes(n, k, rows.frame_dim);
     room.free_bytes = free_bytes - kept;
-    const std::int64_t runs = n * plan.scheme.refined_runs;
-    if (plan.planned_bytes > room.free_bytes ||
-        lloyd_in_lockstep(rows, k, runs, room.threads, room.free_bytes) < runs) {
-      continue;
-    }
+    if (plan.planned_bytes > room.free_bytes) continue;
+    const Step step = step_of(rows, n * runs_of_fit, room);
+    if (step.together < n * runs_of_fit) continue;
     plan.fits_together = n;
-    plan.refined_together = plan.scheme.refined_runs;
-    plan.planned_bytes = kept + std::max(plan.planned_bytes, room.planned(lloyd_need(rows, k, runs), rows));
+    plan.planned_bytes = kept + std::max(plan.planned_bytes, step.planned_bytes);
     return;
   }
 }
@@ -149,7 +149,18 @@ KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t
     plan.minimum_bytes =
         std::max(plan.minimum_bytes, copying_need(rows, restart_copy.n_rows).minimum_bytes());
   }
-  if (!scheme.sampled) return plan;
+  if (!scheme.sampled) {
+    if (scheme.gathered || plan.restart_rows_kept) return plan;
+    join_fits(
+        lanes, k, options.n_init, room,
+        [k](const data::SourceShape& joined, std::int64_t runs, const Room& left) {
+          return restarts_step(joined, k, runs, left);
+        },
+        plan);
+    plan.restarts_share_scans = plan.fits_together > 1;
+    if (plan.restarts_share_scans) plan.restarts_together = options.n_init;
+    return plan;
+  }
 
   Step refined = refine_step(copy, k, scheme.refined_runs, room);
   const std::int64_t copying = room.planned(copying_need(rows, rows.n_rows), rows);
@@ -166,7 +177,14 @@ KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t
   plan.refined_together = refined.together;
   plan.minimum_bytes = std::max(
       {plan.minimum_bytes, moments_need(rows).minimum_bytes(), lloyd_need(rows, k, 1).minimum_bytes()});
-  if (!plan.rows_kept) join_fits(lanes, k, room, plan);
+  if (plan.rows_kept) return plan;
+  join_fits(
+      lanes, k, scheme.refined_runs, room,
+      [k](const data::SourceShape& joined, std::int64_t runs, const Room& left) {
+        return refine_step(joined, k, runs, left);
+      },
+      plan);
+  if (plan.fits_together > 1) plan.refined_together = scheme.refined_runs;
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "core/check.h"
 #include "core/random.h"
@@ -51,34 +52,37 @@ std::int64_t find_in(const float* distances, std::int64_t n, double target) {
 
 class Seeding {
  public:
-  Seeding(const KMeansData& data, std::int64_t k, std::int64_t first_restart, std::int64_t restarts,
-          std::uint64_t seed, const std::string& scratch_folder, core::Execution& execution)
-      : data_(data),
+  Seeding(const data::FeatureSource& rows, std::span<const SeedingLane> lanes, std::int64_t k,
+          const std::string& scratch_folder, core::Execution& execution)
+      : rows_(rows),
         execution_(execution),
         k_(k),
-        restarts_(restarts),
         trials_(local_trials(k)),
-        d_(data.rows.frame_dim()),
-        room_(execution, need(data.rows.shape(), k, restarts), "k-means seeding", data.rows.shape()),
-        nearest_(store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, data.rows.n_rows(),
-                                       restarts)),
-        workspaces_(static_cast<std::size_t>(room_.workers())),
-        centroids_(static_cast<std::size_t>(restarts * k * d_)) {
-    for (std::int64_t r = 0; r < restarts; ++r) {
-      random_.emplace_back(
-          core::derive_seed(seed, "k-means++", static_cast<std::uint64_t>(first_restart + r)));
+        d_(rows.frame_dim()),
+        n_rows_(rows.n_rows() / rows.lanes()) {
+    PHASE0_CHECK(rows.lanes() == std::ssize(lanes) && k >= 1 && k <= n_rows_);
+    for (const SeedingLane& lane : lanes) {
+      lanes_.push_back({&lane.data, n_runs(), lane.n_restarts});
+      for (std::int64_t r = 0; r < lane.n_restarts; ++r) {
+        const auto number = static_cast<std::uint64_t>(lane.first_restart + r);
+        runs_.push_back({&lane.data, core::Random(core::derive_seed(lane.seed, "k-means++", number))});
+      }
     }
+    room_.emplace(execution, need(rows.shape(), k, n_runs()), "k-means seeding", rows.shape());
+    workspaces_.resize(static_cast<std::size_t>(room_->workers()));
+    nearest_ = store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, n_rows_, n_runs());
+    centroids_.resize(static_cast<std::size_t>(n_runs() * k * d_));
   }
 
   /// Of all that is held below, and of a result of earlier restarts that is kept beside it.
   static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts) {
     const std::int64_t d = rows.frame_dim;
-    const std::int64_t block = std::min(rows.block_rows, rows.n_rows);
+    const std::int64_t block = std::min(rows.block_rows, rows.n_rows) / rows.lanes;
     const std::int64_t columns = restarts * local_trials(k);
     core::ScanNeed need = data::scan_need(rows);
-    need.fixed_bytes += 4 * (restarts + 1) * k * d;                                // centroids
-    need.fixed_bytes += 4 * columns * d + linalg::FoldNearest::bytes(columns, d);  // points
-    need.fixed_bytes += 8 * rows.n_blocks() * restarts;                            // sums of a scan
+    need.fixed_bytes += 4 * (restarts + rows.lanes) * k * d;                                    // centroids
+    need.fixed_bytes += 4 * columns * d + rows.lanes * linalg::FoldNearest::bytes(columns, d);  // points
+    need.fixed_bytes += 8 * rows.n_blocks() * restarts;      // sums of a scan
     need.block_bytes += 8 * columns + 4 * block * restarts;  // partial sums; mapped distances
     need.worker_bytes += linalg::FoldNearest::workspace_bytes(columns, d, restarts);
     return need;
@@ -87,107 +91,146 @@ class Seeding {
   std::vector<float> run(const std::string& label) {
     const core::TaskScope scope(execution_.observer, label + ": seeding", k_);
     std::vector<std::int64_t> first;
-    for (auto& random : random_) first.push_back(static_cast<std::int64_t>(random.below(rows())));
+    for (Run& run : runs_) first.push_back(any_row(run));
     choose(0, first);
     execution_.observer.task_advance(1, 0);
     for (std::int64_t c = 1; c < k_; ++c) {
       update_nearest(c - 1);
       choose(c, best_trials(sample_candidates()));
-      execution_.observer.task_advance(1, data_.rows.n_rows() * d_ * 4);
+      execution_.observer.task_advance(1, rows_.n_rows() * d_ * 4);
     }
     return std::move(centroids_);
   }
 
  private:
-  std::uint64_t rows() const { return static_cast<std::uint64_t>(data_.rows.n_rows()); }
+  struct Run {
+    const KMeansData* data = nullptr;
+    core::Random random;
+  };
+  /// Consecutive runs on the same data.
+  struct Lane {
+    const KMeansData* data = nullptr;
+    std::int64_t first_run = 0;
+    std::int64_t n_runs = 0;
+  };
 
-  std::vector<float> values_of(const std::vector<std::int64_t>& chosen) const {
+  std::int64_t n_runs() const { return std::ssize(runs_); }
+  Run& run_of(std::int64_t r) { return runs_[static_cast<std::size_t>(r)]; }
+  std::int64_t any_row(Run& run) const {
+    return static_cast<std::int64_t>(run.random.below(static_cast<std::uint64_t>(n_rows_)));
+  }
+
+  /// Rows that were chosen by the runs, as many by each.
+  std::vector<float> values_of(const std::vector<std::int64_t>& chosen) {
     std::vector<float> values(chosen.size() * static_cast<std::size_t>(d_));
+    const std::int64_t of_run = std::ssize(chosen) / n_runs();
     data::FeatureBlock block;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      data_.rows.load(chosen[i], 1, block);
+      run_of(static_cast<std::int64_t>(i) / of_run).data->rows.load(chosen[i], 1, block);
       std::memcpy(values.data() + i * static_cast<std::size_t>(d_), block.matrix(),
                   static_cast<std::size_t>(d_) * 4);
     }
     return values;
   }
 
-  /// Row chosen[r] becomes centroid c of restart r.
+  /// Row chosen[r] becomes centroid c of run r.
   void choose(std::int64_t c, const std::vector<std::int64_t>& chosen) {
     const std::vector<float> values = values_of(chosen);
-    for (std::int64_t r = 0; r < restarts_; ++r) {
+    for (std::int64_t r = 0; r < n_runs(); ++r) {
       std::copy_n(values.begin() + r * d_, d_, centroids_.begin() + (r * k_ + c) * d_);
+    }
+  }
+
+  /// Of each lane, for points [runs, n, d].
+  std::vector<linalg::FoldNearest> folds(std::span<const float> points, std::int64_t n) const {
+    std::vector<linalg::FoldNearest> folds;
+    for (const Lane& lane : lanes_) {
+      const auto of_lane = static_cast<std::size_t>(lane.n_runs * n * d_);
+      folds.emplace_back(points.first(of_lane), lane.n_runs, lane.data->shift);
+      points = points.subspan(of_lane);
+    }
+    return folds;
+  }
+
+  /// Folds every lane of a block into its distances. Of each run n sums are added at `sums`.
+  void fold_block(const std::vector<linalg::FoldNearest>& folds, std::int64_t n, std::int64_t b, int worker,
+                  const data::FeatureBlock& block, linalg::FoldNearest::Keep keep, double* sums) {
+    const std::int64_t rows = rows_of(b);
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      const Lane& lane = lanes_[i];
+      folds[i].fold(block.matrix() + static_cast<std::int64_t>(i) * rows * d_, rows,
+                    nearest_of(b) + lane.first_run * rows, keep,
+                    workspaces_[static_cast<std::size_t>(worker)], sums + lane.first_run * n);
     }
   }
 
   /// Folds centroid c into every row's distance to its nearest centroid; sums them per block.
   void update_nearest(std::int64_t c) {
     std::vector<float> points;
-    for (std::int64_t r = 0; r < restarts_; ++r) {
+    for (std::int64_t r = 0; r < n_runs(); ++r) {
       const auto from = centroids_.begin() + (r * k_ + c) * d_;
       points.insert(points.end(), from, from + d_);
     }
-    const linalg::FoldNearest fold(points, restarts_, data_.shift);
-    block_sums_.assign(static_cast<std::size_t>(data_.rows.n_blocks() * restarts_), 0.0);
+    const auto fold = folds(points, 1);
+    block_sums_.assign(static_cast<std::size_t>(rows_.n_blocks() * n_runs()), 0.0);
     data::scan(
-        data_.rows, room_, "",
+        rows_, *room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
-          float* nearest = nearest_of(b);
-          if (c == 0) std::fill_n(nearest, restarts_ * block.n_rows, std::numeric_limits<float>::infinity());
-          fold.fold(block.matrix(), block.n_rows, nearest, linalg::FoldNearest::Keep::kLeast,
-                    workspaces_[static_cast<std::size_t>(worker)], block_sums_.data() + b * restarts_);
+          if (c == 0) {
+            std::fill_n(nearest_of(b), n_runs() * rows_of(b), std::numeric_limits<float>::infinity());
+          }
+          fold_block(fold, 1, b, worker, block, linalg::FoldNearest::Keep::kLeast,
+                     block_sums_.data() + b * n_runs());
         },
         [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
   }
 
-  /// `trials_` rows per restart, drawn with probability proportional to the squared distance; uniform when
-  /// all are 0.
+  /// `trials_` rows per run, drawn with probability proportional to the squared distance; uniform when all
+  /// are 0.
   std::vector<std::int64_t> sample_candidates() {
     std::vector<std::int64_t> candidates;
-    for (std::int64_t r = 0; r < restarts_; ++r) {
+    for (std::int64_t r = 0; r < n_runs(); ++r) {
       double total = 0;
-      for (std::int64_t b = 0; b < data_.rows.n_blocks(); ++b) total += block_sum(b, r);
+      for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) total += block_sum(b, r);
       for (std::int64_t t = 0; t < trials_; ++t) {
-        auto& random = random_[static_cast<std::size_t>(r)];
-        candidates.push_back(total > 0 ? find_row(r, random.uniform() * total)
-                                       : static_cast<std::int64_t>(random.below(rows())));
+        candidates.push_back(total > 0 ? find_row(r, run_of(r).random.uniform() * total)
+                                       : any_row(run_of(r)));
       }
     }
     return candidates;
   }
 
   double block_sum(std::int64_t block, std::int64_t r) const {
-    return block_sums_[static_cast<std::size_t>(block * restarts_ + r)];
+    return block_sums_[static_cast<std::size_t>(block * n_runs() + r)];
   }
 
-  /// The row at which the running sum of restart r's distances passes `target`, as find_in.
+  /// The row at which the running sum of run r's distances passes `target`, as find_in.
   std::int64_t find_row(std::int64_t r, double target) {
     std::int64_t block = 0;
     std::int64_t last_positive = 0;
-    for (; block < data_.rows.n_blocks(); ++block) {
+    for (; block < rows_.n_blocks(); ++block) {
       if (block_sum(block, r) > 0) last_positive = block;
       if (target < block_sum(block, r)) break;
       target -= block_sum(block, r);
     }
-    block = std::min(block, data_.rows.n_blocks() - 1);
+    block = std::min(block, rows_.n_blocks() - 1);
     if (!(block_sum(block, r) > 0)) block = last_positive;
-    const std::int64_t n = data_.rows.block_size(block);
-    const std::int64_t found = find_in(nearest_of(block) + r * n, n, target);
+    const std::int64_t found = find_in(nearest_of(block) + r * rows_of(block), rows_of(block), target);
     release_nearest(block, 1);
-    return data_.rows.block_first(block) + found;
+    return first_row(block) + found;
   }
 
-  /// Of each restart's candidates the one that leaves the least sum of squared distances.
+  /// Of each run's candidates the one that leaves the least sum of squared distances.
   std::vector<std::int64_t> best_trials(const std::vector<std::int64_t>& candidates) {
-    const linalg::FoldNearest fold(values_of(candidates), restarts_, data_.shift);
-    const std::int64_t columns = restarts_ * trials_;
-    std::vector<double> partial(static_cast<std::size_t>(room_.slots() * columns));
+    const auto fold = folds(values_of(candidates), trials_);
+    const std::int64_t columns = n_runs() * trials_;
+    std::vector<double> partial(static_cast<std::size_t>(room_->slots() * columns));
     std::vector<double> potential(static_cast<std::size_t>(columns), 0.0);
     data::scan(
-        data_.rows, room_, "",
+        rows_, *room_, "",
         [&](std::int64_t b, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          fold.fold(block.matrix(), block.n_rows, nearest_of(b), linalg::FoldNearest::Keep::kNone,
-                    workspaces_[static_cast<std::size_t>(worker)], partial.data() + slot * columns);
+          fold_block(fold, trials_, b, worker, block, linalg::FoldNearest::Keep::kNone,
+                     partial.data() + slot * columns);
         },
         [&](std::int64_t first, std::int64_t n) {
           for (std::int64_t slot = 0; slot < n; ++slot) {
@@ -197,7 +240,7 @@ class Seeding {
           release_nearest(first, n);
         });
     std::vector<std::int64_t> best;
-    for (std::int64_t r = 0; r < restarts_; ++r) {
+    for (std::int64_t r = 0; r < n_runs(); ++r) {
       const auto begin = potential.begin() + r * trials_;
       best.push_back(
           candidates[static_cast<std::size_t>(std::min_element(begin, begin + trials_) - potential.begin())]);
@@ -205,29 +248,34 @@ class Seeding {
     return best;
   }
 
-  /// [restarts, rows] of a block.
+  /// Of a block: its first row of each lane, and how many.
+  std::int64_t first_row(std::int64_t block) const { return rows_.block_first(block) / rows_.lanes(); }
+  std::int64_t rows_of(std::int64_t block) const { return rows_.block_size(block) / rows_.lanes(); }
+
+  /// [runs, rows] of a block.
   float* nearest_of(std::int64_t block) {
-    return nearest_.mutable_data<float>() + data_.rows.block_first(block) * restarts_;
+    return nearest_.mutable_data<float>() + first_row(block) * n_runs();
   }
   void release_nearest(std::int64_t first_block, std::int64_t n) const {
-    if (room_.slots() >= data_.rows.n_blocks()) return;  // there is room for all of them
-    const std::int64_t first = data_.rows.block_first(first_block);
-    nearest_.release(first, std::min(n * data_.rows.block_rows(), data_.rows.n_rows() - first));
+    if (room_->slots() >= rows_.n_blocks()) return;  // there is room for all of them
+    const std::int64_t first = first_row(first_block);
+    nearest_.release(first, std::min(n * rows_.block_rows() / rows_.lanes(), n_rows_ - first));
   }
 
-  const KMeansData& data_;
+  const data::FeatureSource& rows_;
   core::Execution& execution_;
   std::int64_t k_;
-  std::int64_t restarts_;
   std::int64_t trials_;
   std::int64_t d_;
-  data::ScanRoom room_;
+  std::int64_t n_rows_;  ///< of each lane
+  std::vector<Lane> lanes_;
+  std::vector<Run> runs_;  ///< lane by lane
+  std::optional<data::ScanRoom> room_;
   store::MappedDataset
-      nearest_;  ///< squared distances to the nearest centroid so far, block by block [restarts, rows]
+      nearest_;  ///< squared distances to the nearest centroid so far, block by block [runs, rows]
   std::vector<linalg::FoldNearest::Workspace> workspaces_;
-  std::vector<core::Random> random_;
   std::vector<float> centroids_;
-  std::vector<double> block_sums_;  ///< [n_blocks, restarts]
+  std::vector<double> block_sums_;  ///< [n_blocks, runs]
 };
 
 }  // namespace
@@ -236,11 +284,10 @@ core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::
   return Seeding::need(rows, k, restarts);
 }
 
-std::vector<float> seed_kmeans(const KMeansData& data, std::int64_t k, std::int64_t first_restart,
-                               std::int64_t restarts, std::uint64_t seed, const std::string& scratch_folder,
-                               core::Execution& execution, const std::string& label) {
-  PHASE0_CHECK(k >= 1 && k <= data.rows.n_rows() && restarts >= 1);
-  return Seeding(data, k, first_restart, restarts, seed, scratch_folder, execution).run(label);
+std::vector<float> seed_kmeans(const data::FeatureSource& rows, std::span<const SeedingLane> lanes,
+                               std::int64_t k, const std::string& scratch_folder, core::Execution& execution,
+                               const std::string& label) {
+  return Seeding(rows, lanes, k, scratch_folder, execution).run(label);
 }
 
 }  // namespace phase0::models

@@ -38,7 +38,8 @@ Passes kmeans_passes(const KMeansOptions& options, std::int64_t k, const models:
       return {once + groups * lloyd_min, once + groups * lloyd_max};
     return {once + groups * lloyd_min, once + groups * (raced + 1) + joined * (lloyd_max - raced)};
   }
-  const std::int64_t groups = fits * core::ceil_div(options.n_init, plan.restarts_together);
+  const std::int64_t groups =
+      core::ceil_div(fits, plan.fits_together) * core::ceil_div(options.n_init, plan.restarts_together);
   const std::int64_t seeding = 2 * (k - 1);
   return {once + groups * (seeding + lloyd_min), once + groups * (seeding + lloyd_max)};
 }

@@ -118,8 +118,10 @@ void kmeans(Rows rows, std::int64_t k_clusters, const KMeansOptions& options, co
     seen = plan.restart_rows_kept ? in_memory(n, rows.d) : stored(n, rows.d);
     work.bytes_written += seen.n * seen.row_bytes;
   }
+  const double shared = std::ceil(fits / as_double(plan.fits_together)) / fits;
+  if (plan.restarts_share_scans) seen.row_bytes *= shared;
   restarts(seen, k, options.n_init, plan, iterations, work);
-  rows.row_bytes *= std::ceil(fits / as_double(plan.fits_together)) / fits;
+  rows.row_bytes *= shared;
   refine(rows, k, plan, iterations, work);
 }
 

@@ -1,0 +1,75 @@
+#include <algorithm>
+
+#include "models/kmeans_lane.h"
+#include "models/kmeans_lloyd.h"
+
+namespace phase0::models {
+namespace {
+
+/// Iterations after seeding in which centroids still move far.
+constexpr std::int64_t kFarIterations = 3;
+
+bool better(const LloydRun& a, const LloydRun& b) {
+  return a.inertia != b.inertia ? a.inertia < b.inertia : a.restart < b.restart;
+}
+
+/// Begins the next restarts of those lanes of which none waits: they wait at their start centroids.
+void begin_restarts(const KMeansLanes& lanes, const KMeansTogether& together, core::Execution& execution) {
+  KMeansLanes begun;
+  std::vector<SeedingLane> seeding;
+  for (KMeansLane* lane : lanes) {
+    const KMeansProgress& progress = lane->progress;
+    const std::int64_t left = lane->fit.task.options.n_init - progress.next_restart;
+    if (!progress.waiting.empty() || left == 0) continue;
+    begun.push_back(lane);
+    seeding.push_back({*lane->data, lane->fit.task.seed, progress.next_restart,
+                       std::min(together.plan.restarts_together, left)});
+  }
+  if (begun.empty()) return;
+  const KMeansTask& task = begun[0]->fit.task;
+  const JoinedLanes joined(begun, together.join);
+  const std::vector<float> start =
+      seed_kmeans(joined.rows(), seeding, task.k, task.scratch_folder, execution, together.label_of(begun));
+  const std::int64_t size = task.k * joined.rows().frame_dim();
+  auto centroids = start.begin();
+  for (std::size_t i = 0; i < begun.size(); ++i) {
+    KMeansProgress& progress = begun[i]->progress;
+    for (std::int64_t r = 0; r < seeding[i].n_restarts; ++r, centroids += size) {
+      LloydRun& run = progress.waiting.emplace_back();
+      run.restart = progress.next_restart++;
+      run.centroids.assign(centroids, centroids + size);
+    }
+  }
+}
+
+/// The restarts of the group have ended: the best of all go on.
+void end_group(KMeansProgress& progress, std::size_t n_best) {
+  for (LloydRun& run : progress.group) {
+    progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
+    progress.done.push_back(std::move(run));
+  }
+  progress.group.clear();
+  std::sort(progress.done.begin(), progress.done.end(), better);
+  if (progress.done.size() > n_best) progress.done.resize(n_best);
+}
+
+}  // namespace
+
+void run_restarts(const KMeansLanes& lanes, const KMeansTogether& together, core::Execution& execution) {
+  const auto n_best = static_cast<std::size_t>(std::max<std::int64_t>(together.plan.scheme.refined_runs, 1));
+  while (true) {
+    begin_restarts(lanes, together, execution);
+    KMeansLanes going;
+    for (KMeansLane* lane : lanes) {
+      if (lane->progress.waiting.empty()) continue;
+      lane->progress.begin_group(together.plan.restarts_together);
+      going.push_back(lane);
+    }
+    if (going.empty()) return;
+    iterate(going, {.phase = "restart", .unbounded_iterations = kFarIterations}, "restarts", together,
+            execution);
+    for (KMeansLane* lane : going) end_group(lane->progress, n_best);
+  }
+}
+
+}  // namespace phase0::models
