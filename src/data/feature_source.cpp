@@ -47,10 +47,14 @@ struct Window {
   std::int32_t row = 0;          ///< of the matrix
 };
 
-/// Of a source whose rows need `span` frames, in all lanes together.
+/// Of a source whose rows need `span` frames, in all lanes together. It holds those of one utterance at a
+/// time.
 SourceShape computed_shape(const SampleIndex& index, std::int64_t span, std::int64_t lanes, std::int64_t dim,
                            std::int64_t frame_bytes) {
   SourceShape shape = gathered_shape(index, 1, span, dim, frame_bytes);
+  std::int64_t longest = 0;
+  for (const auto& utterance : index.utterances()) longest = std::max(longest, utterance.n_rows);
+  shape.block_bytes = (std::min(shape.block_rows, longest) + span - 1) * dim * kFloatBytes;
   shape.n_rows *= lanes;
   shape.block_rows *= lanes;
   shape.block_bytes += std::min(shape.block_rows, shape.n_rows) *
@@ -161,24 +165,16 @@ class ComputedSource final : public FrameSource {
         row_(row) {}
 
   void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const override {
-    if (lanes() > 1 && first % block_rows() == 0 && n == block_size(first / block_rows())) {
+    if (lanes() > 1) {
       std::vector<std::int32_t> all(as_size(n));
       std::iota(all.begin(), all.end(), 0);
       return load_rows(first, n, all, true, out);
     }
     begin_matrix(first, n, n, out);
-    for (std::int64_t to = 0; to < n;) {
-      const std::int64_t block = (first + to) / block_rows();
-      const std::int64_t of_lane = block_size(block) / lanes();
-      const std::int64_t lane = (first + to - block_first(block)) / of_lane;
-      const std::int64_t skip = (first + to - block_first(block)) % of_lane;
-      const std::int64_t count = std::min(n - to, of_lane - skip);
-      for_each_run(block_first(block) / lanes() + skip, count,
-                   [&](std::int64_t frame, std::int64_t, std::int64_t rows) {
-                     load_frames(frame + offsets_[as_size(lane)], rows + width_ - 1, out);
-                     for (std::int64_t i = 0; i < rows; ++i) compute(i, to++, out);
-                   });
-    }
+    for_each_run(first, n, [&](std::int64_t frame, std::int64_t row, std::int64_t rows) {
+      load_frames(frame, rows + span() - 1, out);
+      for (std::int64_t i = 0; i < rows; ++i) compute(i, row - first + i, out);
+    });
   }
   void load_rows(std::int64_t first, std::int64_t n, std::span<const std::int32_t> wanted,
                  bool were_read_ahead, FeatureBlock& out) const override {

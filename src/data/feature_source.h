@@ -68,6 +68,10 @@ class FeatureSource {
   /// lane, then as many of the second, and so on. A block's rows of one lane are those of the same block of a
   /// source with this lane alone.
   std::int64_t lanes() const { return lanes_; }
+  std::int64_t lane_rows() const { return n_rows_ / lanes_; }
+  /// Of a block: the number of its first row in each lane, and how many rows of each lane it has.
+  std::int64_t lane_first(std::int64_t block) const { return block_first(block) / lanes_; }
+  std::int64_t lane_size(std::int64_t block) const { return block_size(block) / lanes_; }
 
   /// Canonical blocks: rows [b * block_rows, (b + 1) * block_rows). The size depends on the row length and
   /// the lanes alone, so partial results per block, combined in block order, are the same whatever the budget
@@ -77,7 +81,7 @@ class FeatureSource {
   std::int64_t block_first(std::int64_t block) const { return block * block_rows_; }
   std::int64_t block_size(std::int64_t block) const;
 
-  /// Rows [first, first + n) into `out`.
+  /// Rows [first, first + n) into `out`; with several lanes those of a canonical block.
   virtual void load(std::int64_t first, std::int64_t n, FeatureBlock& out) const = 0;
   /// Of rows [first, first + n) those that are `wanted`, given as ascending numbers from `first` on, into
   /// `out`: packed as a matrix [wanted, frame_dim], when window is 1. Reads little more than they need; or

@@ -27,8 +27,7 @@ class Walk {
       : source_(source), room_(room), first_block_(first_block) {
     if (!task.empty()) scope_.emplace(room.execution().observer, task, source.n_rows());
     if (scope_ && first_block > 0) advance(0, first_block);
-    const std::int64_t file_bytes =
-        source.n_rows() / source.lanes() * source.frame_dim() * std::int64_t{sizeof(float)};
+    const std::int64_t file_bytes = source.lane_rows() * source.frame_dim() * std::int64_t{sizeof(float)};
     if (file_bytes > room.execution().page_cache_bytes) ahead_ = kBlocksAhead;
     for (std::int64_t block = first_block; block < first_block + ahead_; ++block) read_ahead(block);
   }

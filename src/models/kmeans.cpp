@@ -62,19 +62,7 @@ KMeansModel finish(KMeansLane& lane, const KMeansPlan& plan) {
   model.inertia = best.inertia;
   model.n_iter = best.n_iter;
   model.n_used = lane.fit.rows.n_rows();
-  progress.drop();
   return model;
-}
-
-/// The shapes of the first fits' rows joined, from that of one to that of all.
-std::vector<data::SourceShape> joined_shapes(std::span<const KMeansFit> fits, const JoinRows& join) {
-  std::vector<data::SourceShape> shapes = {fits[0].rows.shape()};
-  std::vector<std::int64_t> joined = {0};
-  while (join && std::ssize(joined) < std::ssize(fits)) {
-    joined.push_back(std::ssize(joined));
-    shapes.push_back(join(joined)->shape());
-  }
-  return shapes;
 }
 
 void check(const KMeansFit& fit) {
@@ -103,39 +91,39 @@ const char* to_string(KMeansStop stop) {
   return "";
 }
 
-std::vector<KMeansModel> fit_kmeans(std::span<const KMeansFit> fits, const JoinRows& join,
-                                    const std::string& label, core::Execution& execution) {
+void fit_kmeans(std::span<const KMeansFit> fits, const KMeansJoin& join, core::Execution& execution,
+                const std::function<void(std::int64_t number, KMeansModel model)>& fitted) {
   std::for_each(fits.begin(), fits.end(), check);
   const KMeansTask& task = fits[0].task;
-  const KMeansPlan plan = plan_kmeans(joined_shapes(fits, join), task.k, task.options, execution.pool.size(),
-                                      execution.memory.free_bytes());
+  const KMeansPlan plan =
+      plan_kmeans(join.shapes, task.k, task.options, execution.pool.size(), execution.memory.free_bytes());
   const core::Reservation others(execution.memory,
                                  kmeans_lanes_bytes(plan.fits_together, task.k, fits[0].rows.frame_dim()),
                                  "runs of other k-means");
-  const KMeansTogether together{plan, join, label};
-  std::vector<KMeansModel> models;
-  while (!fits.empty()) {
-    const std::size_t n = std::min(fits.size(), static_cast<std::size_t>(plan.fits_together));
+  for (std::size_t first = 0; first < fits.size();) {
     std::deque<KMeansLane> group;  // which do not move
     KMeansLanes lanes;
-    for (const KMeansFit& fit : fits.first(n)) {
-      const std::int64_t number = std::ssize(models) + std::ssize(lanes);
-      lanes.push_back(&group.emplace_back(fit, number, plan, execution));
+    for (; first < fits.size() && std::ssize(lanes) < plan.fits_together; ++first) {
+      lanes.push_back(&group.emplace_back(fits[first], static_cast<std::int64_t>(first), plan, execution));
     }
-    run_all_restarts(lanes, together, execution);
+    run_all_restarts(lanes, {plan, join}, execution);
     if (plan.scheme.sampled) {
       for (KMeansLane* lane : lanes) prepare(*lane, lane->all_rows(), execution);
-      refine(lanes, together, execution);
+      refine(lanes, {plan, join}, execution);
     }
-    for (KMeansLane* lane : lanes) models.push_back(finish(*lane, plan));
-    fits = fits.subspan(n);
+    for (KMeansLane* lane : lanes) {
+      fitted(lane->number, finish(*lane, plan));
+      lane->progress.drop();
+    }
   }
-  return models;
 }
 
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution) {
   const KMeansFit fit{rows, task};
-  return std::move(fit_kmeans({&fit, 1}, {}, task.label, execution)[0]);
+  KMeansModel model;
+  fit_kmeans({&fit, 1}, {.shapes = {rows.shape()}, .rows = {}, .label = {}}, execution,
+             [&](std::int64_t, KMeansModel fitted) { model = std::move(fitted); });
+  return model;
 }
 
 }  // namespace phase0::models

@@ -57,12 +57,20 @@ struct KMeansFit {
   const data::FeatureSource& rows;
   KMeansTask task;
 };
-/// Several fits' rows as lanes of one source, in the order of their numbers; none where they share nothing.
-using JoinRows = std::function<std::unique_ptr<data::FeatureSource>(std::span<const std::int64_t> fits)>;
-/// The models of all fits, each with the bits that it has alone: runs that are refined on all rows share
-/// their scans with those of as many other fits as the budget allows. `label` names them together.
-std::vector<KMeansModel> fit_kmeans(std::span<const KMeansFit> fits, const JoinRows& join,
-                                    const std::string& label, core::Execution& execution);
+/// Fits by their numbers.
+using KMeansFits = std::span<const std::int64_t>;
+/// How rows of several fits are joined.
+struct KMeansJoin {
+  /// shapes[i] bounds that of any i + 1 fits; no more than one go together where there is no other.
+  std::vector<data::SourceShape> shapes;
+  std::function<std::unique_ptr<data::FeatureSource>(KMeansFits)> rows;  ///< as lanes of one source
+  std::function<std::string(KMeansFits)> label;                          ///< for the observer
+};
+/// Every fit has the model that it has alone, but its runs over all rows share their scans with those of as
+/// many other fits as the budget allows. `fitted(number, model)` is called for each as it ends; then what was
+/// kept of its way is dropped.
+void fit_kmeans(std::span<const KMeansFit> fits, const KMeansJoin& join, core::Execution& execution,
+                const std::function<void(std::int64_t number, KMeansModel model)>& fitted);
 
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
@@ -79,11 +87,11 @@ struct KMeansScheme {
   std::int64_t refined_runs = 0;  ///< runs on a sample that are continued on all rows
 };
 KMeansScheme kmeans_scheme(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options);
-/// Memory for the kept runs of all but one of several fits that go together.
+/// Memory for the kept runs of all but one of several fits that go together; that of one is in its needs.
 std::int64_t kmeans_lanes_bytes(std::int64_t fits, std::int64_t k, std::int64_t d);
-/// Disk for the scratch files of fits that go together, at most; `lanes` as for plan_kmeans.
-std::int64_t kmeans_scratch_bytes(const std::vector<data::SourceShape>& lanes, std::int64_t k,
-                                  const KMeansOptions& options);
+/// Disk for the scratch files of so many fits that go together, at most.
+std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                                  std::int64_t fits);
 
 /// Least memory of a fit (one run at a time, one worker), and how fits go together within `free_bytes`.
 struct KMeansPlan {
@@ -102,7 +110,7 @@ struct KMeansPlan {
   /// Whether every later scan finds the rows in memory.
   bool reads_rows_once() const { return rows_kept || (restart_rows_kept && !scheme.sampled); }
 };
-/// lanes[i] is the shape of i + 1 fits' rows as lanes of one source.
+/// `lanes` as KMeansJoin::shapes.
 KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t k,
                        const KMeansOptions& options, int threads, std::int64_t free_bytes);
 

@@ -12,12 +12,14 @@ KMeansLane::KMeansLane(const KMeansFit& of, std::int64_t its_number, const KMean
       progress(execution.units, of.task.progress, plan.restarts_together,
                {of.task.k, of.rows.frame_dim(), of.task.options.n_init}) {}
 
-JoinedLanes::JoinedLanes(const KMeansLanes& lanes, const JoinRows& join) : rows_(&lanes[0]->data->rows) {
+JoinedLanes::JoinedLanes(const KMeansLanes& lanes, const KMeansJoin& join)
+    : rows_(&lanes[0]->data->rows), label_(lanes[0]->fit.task.label) {
   if (lanes.size() == 1) return;
   std::vector<std::int64_t> numbers;
   for (const KMeansLane* lane : lanes) numbers.push_back(lane->number);
-  joined_ = join(numbers);
+  joined_ = join.rows(numbers);
   rows_ = joined_.get();
+  label_ = join.label(numbers);
 }
 
 void iterate(const KMeansLanes& lanes, LloydTask task, const std::string& doing,
@@ -26,13 +28,13 @@ void iterate(const KMeansLanes& lanes, LloydTask task, const std::string& doing,
   task.k = of_fits.k;
   task.options = of_fits.options;
   task.scratch_folder = of_fits.scratch_folder;
-  task.label = together.label_of(lanes) + ": " + doing;
+  const JoinedLanes joined(lanes, together.join);
+  task.label = joined.label() + ": " + doing;
   task.iterated = [&] {
     for (KMeansLane* lane : lanes) lane->progress.save_when_due();
   };
   std::vector<LloydLane> runs;
   for (KMeansLane* lane : lanes) runs.push_back({*lane->data, lane->progress.group});
-  const JoinedLanes joined(lanes, together.join);
   run_lloyd(joined.rows(), runs, task, execution);
 }
 

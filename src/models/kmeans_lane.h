@@ -33,23 +33,20 @@ using KMeansLanes = std::vector<KMeansLane*>;
 /// What lanes go over: the rows of one, or those of all as lanes of one source.
 class JoinedLanes {
  public:
-  JoinedLanes(const KMeansLanes& lanes, const JoinRows& join);
+  JoinedLanes(const KMeansLanes& lanes, const KMeansJoin& join);
   const data::FeatureSource& rows() const { return *rows_; }
+  const std::string& label() const { return label_; }
 
  private:
   std::unique_ptr<data::FeatureSource> joined_;
   const data::FeatureSource* rows_;
+  std::string label_;
 };
 
 /// How fits go together.
 struct KMeansTogether {
   const KMeansPlan& plan;
-  const JoinRows& join;
-  const std::string& label;
-
-  const std::string& label_of(const KMeansLanes& lanes) const {
-    return lanes.size() > 1 ? label : lanes[0]->fit.task.label;
-  }
+  const KMeansJoin& join;
 };
 
 /// Iterates the groups of the lanes in lockstep. `task` says how and for how long; the rest of it is filled

@@ -63,7 +63,8 @@ class Lloyd {
     kept_.reset(std::move(data));
   }
 
-  /// Of all that is held below, with `runs` runs, and of the runs that the callers keep beside them.
+  /// Of all that is held below, with `runs` runs, and of the runs that the caller of one lane keeps beside
+  /// them.
   static core::ScanNeed need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs) {
     const std::int64_t d = rows.frame_dim;
     const std::int64_t lanes = rows.lanes;
@@ -71,7 +72,7 @@ class Lloyd {
     core::ScanNeed need = data::scan_need(rows);
     // Centroids: of the runs, of those kept beside them, and those that one moves to. Sums: of the runs, and
     // of one whose empty clusters take rows.
-    need.fixed_bytes += 4 * (runs + lanes * kMostKeptRuns + 1) * k * d + ClusterSums::bytes(runs + 1, k, d);
+    need.fixed_bytes += 4 * (runs + kMostKeptRuns + 1) * k * d + ClusterSums::bytes(runs + 1, k, d);
     need.fixed_bytes +=
         std::max(lanes * linalg::NearestCentroids::bytes(k, d, core::ceil_div(runs, lanes)),
                  runs * linalg::BoundedNearest::bytes(k, d) + linalg::NearestCentroids::bytes(k, d, 1));
@@ -103,7 +104,7 @@ class Lloyd {
         }
       }
       live_.leave_out_ended();
-      execution_.observer.task_advance(1, rows_.n_rows() * d_ * 4);
+      execution_.observer.task_advance(1, rows_.lane_rows() * d_ * 4);
       if (task_.iterated) task_.iterated();
     }
   }
@@ -141,8 +142,8 @@ class Lloyd {
           if (added[static_cast<std::size_t>(b)] != 0) return;
           const auto w = static_cast<std::size_t>(worker);
           const std::int64_t lanes = rows_.lanes();
-          const Block block{rows_.block_first(b) / lanes, rows_.block_size(b) / lanes, w, load, totals_[w],
-                            objective.data() + b * n_live};
+          const Block block{rows_.lane_first(b), rows_.lane_size(b),           w, load,
+                            totals_[w],          objective.data() + b * n_live};
           workspaces_[w].prepare(block.n_rows, lanes);
           work(block);
           added[static_cast<std::size_t>(b)] = 1;
@@ -306,7 +307,7 @@ class Lloyd {
   }
   void start_bounds() {
     bounds_ = store::scratch_matrix(
-        task_.scratch_folder, store::ElementType::kFloat32, rows_.n_rows() / rows_.lanes(),
+        task_.scratch_folder, store::ElementType::kFloat32, rows_.lane_rows(),
         count_runs(lanes_) * linalg::RowBounds::floats(linalg::BoundedNearest::groups(d_)));
     for (const LloydLane& lane : lanes_) {
       for (std::size_t run = 0; run < lane.runs.size(); ++run) {
@@ -322,7 +323,7 @@ class Lloyd {
   }
   void release_bounds(std::int64_t first_block, std::int64_t n) const {
     if (room_.slots() >= rows_.n_blocks()) return;  // there is room for all of them
-    const std::int64_t first = rows_.block_first(first_block) / rows_.lanes();
+    const std::int64_t first = rows_.lane_first(first_block);
     bounds_.release(first, std::min(n * rows_.block_rows() / rows_.lanes(), bounds_.rows() - first));
   }
 

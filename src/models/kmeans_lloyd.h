@@ -58,7 +58,7 @@ void run_lloyd(const data::FeatureSource& rows, std::span<const LloydLane> lanes
 /// Runs that the caller of a lane may keep beside those that go: the best so far, or those still to be
 /// refined.
 inline constexpr std::int64_t kMostKeptRuns = 4;
-/// Memory of `runs` runs in lockstep, over all lanes of the rows, and of those kept.
+/// Memory of `runs` runs in lockstep, over all lanes of the rows, and of those kept beside one lane.
 core::ScanNeed lloyd_need(const data::SourceShape& rows, std::int64_t k, std::int64_t runs);
 
 }  // namespace phase0::models

@@ -69,7 +69,7 @@ std::int64_t restarts_minimum(const data::SourceShape& rows, std::int64_t k) {
 }
 
 /// As many fits as have room for all their runs on all rows side by side, with working copies for every
-/// worker: `step(rows, runs, room)` is what so many runs on several lanes take.
+/// worker: `step_of(rows, runs, room)` is what so many runs on several lanes take.
 template <typename StepOf>
 void join_fits(const std::vector<data::SourceShape>& lanes, std::int64_t k, std::int64_t runs_of_fit,
                Room room, const StepOf& step_of, KMeansPlan& plan) {
@@ -110,14 +110,13 @@ std::int64_t kmeans_lanes_bytes(std::int64_t fits, std::int64_t k, std::int64_t 
   return (fits - 1) * kMostKeptRuns * k * d * 4;
 }
 
-std::int64_t kmeans_scratch_bytes(const std::vector<data::SourceShape>& lanes, std::int64_t k,
-                                  const KMeansOptions& options) {
-  const data::SourceShape& rows = lanes[0];
+std::int64_t kmeans_scratch_bytes(const data::SourceShape& rows, std::int64_t k, const KMeansOptions& options,
+                                  std::int64_t fits) {
   const KMeansScheme scheme = kmeans_scheme(rows, k, options);
-  const std::int64_t distances = 4 * scheme.restart_rows * options.n_init;
-  const std::int64_t bounds =
-      linalg::BoundedNearest::bounds_bytes(rows.frame_dim) *
-      std::max(scheme.restart_rows * options.n_init, lanes.back().n_rows * scheme.refined_runs);
+  const std::int64_t restarts = scheme.restart_rows * options.n_init * (scheme.sampled ? 1 : fits);
+  const std::int64_t distances = 4 * restarts;
+  const std::int64_t bounds = linalg::BoundedNearest::bounds_bytes(rows.frame_dim) *
+                              std::max(restarts, fits * rows.n_rows * scheme.refined_runs);
   return (scheme.gathered ? 4 * scheme.restart_rows * rows.frame_dim : 0) + std::max(distances, bounds);
 }
 

@@ -29,7 +29,7 @@ void begin_restarts(const KMeansLanes& lanes, const KMeansTogether& together, co
   const KMeansTask& task = begun[0]->fit.task;
   const JoinedLanes joined(begun, together.join);
   const std::vector<float> start =
-      seed_kmeans(joined.rows(), seeding, task.k, task.scratch_folder, execution, together.label_of(begun));
+      seed_kmeans(joined.rows(), seeding, task.k, task.scratch_folder, execution, joined.label());
   const std::int64_t size = task.k * joined.rows().frame_dim();
   auto centroids = start.begin();
   for (std::size_t i = 0; i < begun.size(); ++i) {

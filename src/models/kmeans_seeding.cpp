@@ -59,7 +59,7 @@ class Seeding {
         k_(k),
         trials_(local_trials(k)),
         d_(rows.frame_dim()),
-        n_rows_(rows.n_rows() / rows.lanes()) {
+        n_rows_(rows.lane_rows()) {
     PHASE0_CHECK(rows.lanes() == std::ssize(lanes) && k >= 1 && k <= n_rows_);
     for (const SeedingLane& lane : lanes) {
       lanes_.push_back({&lane.data, n_runs(), lane.n_restarts});
@@ -80,7 +80,7 @@ class Seeding {
     const std::int64_t block = std::min(rows.block_rows, rows.n_rows) / rows.lanes;
     const std::int64_t columns = restarts * local_trials(k);
     core::ScanNeed need = data::scan_need(rows);
-    need.fixed_bytes += 4 * (restarts + rows.lanes) * k * d;                                    // centroids
+    need.fixed_bytes += 4 * (restarts + 1) * k * d;                                             // centroids
     need.fixed_bytes += 4 * columns * d + rows.lanes * linalg::FoldNearest::bytes(columns, d);  // points
     need.fixed_bytes += 8 * rows.n_blocks() * restarts;      // sums of a scan
     need.block_bytes += 8 * columns + 4 * block * restarts;  // partial sums; mapped distances
@@ -97,7 +97,7 @@ class Seeding {
     for (std::int64_t c = 1; c < k_; ++c) {
       update_nearest(c - 1);
       choose(c, best_trials(sample_candidates()));
-      execution_.observer.task_advance(1, rows_.n_rows() * d_ * 4);
+      execution_.observer.task_advance(1, n_rows_ * d_ * 4);
     }
     return std::move(centroids_);
   }
@@ -155,7 +155,7 @@ class Seeding {
   /// Folds every lane of a block into its distances. Of each run n sums are added at `sums`.
   void fold_block(const std::vector<linalg::FoldNearest>& folds, std::int64_t n, std::int64_t b, int worker,
                   const data::FeatureBlock& block, linalg::FoldNearest::Keep keep, double* sums) {
-    const std::int64_t rows = rows_of(b);
+    const std::int64_t rows = rows_.lane_size(b);
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       const Lane& lane = lanes_[i];
       folds[i].fold(block.matrix() + static_cast<std::int64_t>(i) * rows * d_, rows,
@@ -177,7 +177,7 @@ class Seeding {
         rows_, *room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
           if (c == 0) {
-            std::fill_n(nearest_of(b), n_runs() * rows_of(b), std::numeric_limits<float>::infinity());
+            std::fill_n(nearest_of(b), n_runs() * rows_.lane_size(b), std::numeric_limits<float>::infinity());
           }
           fold_block(fold, 1, b, worker, block, linalg::FoldNearest::Keep::kLeast,
                      block_sums_.data() + b * n_runs());
@@ -215,9 +215,10 @@ class Seeding {
     }
     block = std::min(block, rows_.n_blocks() - 1);
     if (!(block_sum(block, r) > 0)) block = last_positive;
-    const std::int64_t found = find_in(nearest_of(block) + r * rows_of(block), rows_of(block), target);
+    const std::int64_t found =
+        find_in(nearest_of(block) + r * rows_.lane_size(block), rows_.lane_size(block), target);
     release_nearest(block, 1);
-    return first_row(block) + found;
+    return rows_.lane_first(block) + found;
   }
 
   /// Of each run's candidates the one that leaves the least sum of squared distances.
@@ -248,17 +249,13 @@ class Seeding {
     return best;
   }
 
-  /// Of a block: its first row of each lane, and how many.
-  std::int64_t first_row(std::int64_t block) const { return rows_.block_first(block) / rows_.lanes(); }
-  std::int64_t rows_of(std::int64_t block) const { return rows_.block_size(block) / rows_.lanes(); }
-
   /// [runs, rows] of a block.
   float* nearest_of(std::int64_t block) {
-    return nearest_.mutable_data<float>() + first_row(block) * n_runs();
+    return nearest_.mutable_data<float>() + rows_.lane_first(block) * n_runs();
   }
   void release_nearest(std::int64_t first_block, std::int64_t n) const {
     if (room_->slots() >= rows_.n_blocks()) return;  // there is room for all of them
-    const std::int64_t first = first_row(first_block);
+    const std::int64_t first = rows_.lane_first(first_block);
     nearest_.release(first, std::min(n * rows_.block_rows() / rows_.lanes(), n_rows_ - first));
   }
 

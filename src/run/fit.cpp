@@ -16,6 +16,7 @@
 #include "run/journal.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
+#include "store/file_system.h"
 #include "store/h5_writer.h"
 
 namespace phase0 {
@@ -26,6 +27,8 @@ using data::Split;
 using run::Features;
 
 constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
+/// Of a frame's value as plans count it, the most that it can take.
+constexpr std::int64_t kFrameValueBytes = 4;
 const char* name_of(Split split) {
   return split == Split::kTrain ? "train" : "eval";
 }
@@ -179,26 +182,14 @@ class Fitting {
     std::vector<std::int64_t> lags;
     for (const std::int64_t lag : options_.context.lags) {
       run::CellOut out = cell_out(lag, condition);
-      if (!load(lag, condition, out, models[lag])) lags.push_back(lag);
+      models::ConditionModel model;
+      if (load(lag, condition, out, model)) {
+        models[lag] = std::move(model);
+      } else {
+        lags.push_back(lag);
+      }
     }
     if (lags.empty()) return models;
-    std::vector<models::KMeansModel> fitted = fit_kmeans(condition, lags);
-    for (std::size_t i = 0; i < lags.size(); ++i) {
-      const std::int64_t lag = lags[i];
-      models::ConditionModel& model = models[lag];
-      const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
-      const run::CellOut out = cell_out(lag, condition);
-      model.n_total = mean.train->n_rows();
-      model.kmeans = std::move(fitted[i]);
-      assign(lag, condition, mean, out, model);
-      run::save_cell(store(), unit_of(lag, condition), model, out);
-    }
-    return models;
-  }
-
-  /// Of the means at some lags.
-  std::vector<models::KMeansModel> fit_kmeans(const ConditionOptions& condition,
-                                              const std::vector<std::int64_t>& lags) {
     std::vector<std::unique_ptr<FeatureSource>> rows;
     std::vector<models::KMeansFit> fits;
     for (const std::int64_t lag : lags) {
@@ -206,18 +197,52 @@ class Fitting {
       if (std::unique_ptr<FeatureSource> some = fitted_rows(*rows.back())) rows.push_back(std::move(some));
       fits.push_back({*rows.back(), kmeans_task(lag, condition)});
     }
-    const data::SampleIndex fitted =
-        excludes_holdout() ? fitted_index(samples_.index(Split::kTrain)) : data::SampleIndex();
-    models::JoinRows join;
-    if (samples_.storage() == Storage::kWindow) {
-      join = [&](std::span<const std::int64_t> numbers) {
-        std::vector<std::int64_t> joined;
-        for (const std::int64_t number : numbers) joined.push_back(lags[static_cast<std::size_t>(number)]);
-        return samples_.means(excludes_holdout() ? fitted : samples_.index(Split::kTrain), joined);
-      };
-    }
-    return models::fit_kmeans(fits, join, fmt::format("lags {}: {}", fmt::join(lags, ", "), condition.name),
-                              session_.execution());
+    const data::SampleIndex& train = samples_.index(Split::kTrain);
+    const data::SampleIndex some = excludes_holdout() ? fitted_index(train) : data::SampleIndex();
+    const data::SampleIndex& fitted = excludes_holdout() ? some : train;
+    models::fit_kmeans(fits, join_of(condition, lags, fits[0].rows.shape(), fitted), session_.execution(),
+                       [&](std::int64_t number, models::KMeansModel model) {
+                         const std::int64_t lag = lags[static_cast<std::size_t>(number)];
+                         models[lag] = finish_means(lag, condition, std::move(model));
+                       });
+    return models;
+  }
+
+  /// The ids of a condition on means whose clusters are found.
+  models::ConditionModel finish_means(std::int64_t lag, const ConditionOptions& condition,
+                                      models::KMeansModel kmeans) {
+    const Features mean{samples_.mean(Split::kTrain, lag), samples_.mean(Split::kEval, lag)};
+    const run::CellOut out = cell_out(lag, condition);
+    models::ConditionModel model;
+    model.n_total = mean.train->n_rows();
+    model.kmeans = std::move(kmeans);
+    assign(lag, condition, mean, out, model);
+    run::save_cell(store(), unit_of(lag, condition), model, out);
+    return model;
+  }
+
+  /// How the means of some lags go together, which have the shape of `one`; `rows` are those of each.
+  models::KMeansJoin join_of(const ConditionOptions& condition, const std::vector<std::int64_t>& lags,
+                             const data::SourceShape& one, const data::SampleIndex& rows) const {
+    models::KMeansJoin join;
+    join.shapes = {one};
+    const bool alone =
+        samples_.storage() == Storage::kDense || store::lies_in_memory(session_.directory().path);
+    if (alone) return join;
+    const auto chosen = [&lags](models::KMeansFits numbers) {
+      std::vector<std::int64_t> some;
+      for (const std::int64_t number : numbers) some.push_back(lags[static_cast<std::size_t>(number)]);
+      return some;
+    };
+    const auto joined = run::joined_means(options_, rows, samples_.dim(), kFrameValueBytes * samples_.dim());
+    join.shapes.insert(join.shapes.end(), joined.begin(), joined.begin() + (std::ssize(lags) - 1));
+    join.rows = [this, &rows, chosen](models::KMeansFits numbers) {
+      return samples_.means(rows, chosen(numbers));
+    };
+    join.label = [&condition, chosen](models::KMeansFits numbers) {
+      return fmt::format("lags {}: {}", fmt::join(chosen(numbers), ", "), condition.name);
+    };
+    return join;
   }
 
   static const models::AssignmentOut& of(const run::CellOut& out, Split split) {

@@ -88,10 +88,12 @@ data::SourceShape condition_rows(const Options& options, const Workload& workloa
   return rows;
 }
 
-std::vector<data::SourceShape> condition_lanes(const Options& options, const Workload& workload,
+std::vector<data::SourceShape> condition_lanes(const Session& session, const Workload& workload,
                                                const ConditionOptions& condition) {
-  std::vector<data::SourceShape> lanes = {condition_rows(options, workload, condition)};
-  if (condition.type == ConditionType::kMeanPoolVq) {
+  std::vector<data::SourceShape> lanes = {condition_rows(session.options(), workload, condition)};
+  // Where scratch files take memory, those of one lag at a time.
+  const bool alone = store::lies_in_memory(session.directory().path);
+  if (condition.type == ConditionType::kMeanPoolVq && !alone) {
     lanes.insert(lanes.end(), workload.joined_means.begin(), workload.joined_means.end());
   }
   return lanes;
@@ -106,7 +108,7 @@ FitParts fit_parts(const Session& session, const Workload& workload) {
     if (condition.pca_dim > 0) parts.pca_dims.insert(condition.pca_dim);
     parts.kmeans.emplace_back();
     if (condition.type == ConditionType::kPcaQuartile) continue;
-    parts.kmeans.back() = models::plan_kmeans(condition_lanes(options, workload, condition), condition.k,
+    parts.kmeans.back() = models::plan_kmeans(condition_lanes(session, workload, condition), condition.k,
                                               options.clustering.kmeans, session.threads(), free_bytes);
   }
   if (!parts.pca_dims.empty()) {
@@ -133,7 +135,7 @@ StagePlan plan_fit(const Session& session, const Workload& workload) {
   plan.rows = workload.n_train + workload.n_eval;
   plan.passes_min = plan.passes_max = 1;
   const std::int64_t left_bytes = fit_output_bytes(session, workload) + fit_kept_bytes(session, workload);
-  plan.disk_bytes = left_bytes + fit_scratch_bytes(session, workload);
+  plan.disk_bytes = left_bytes + fit_scratch_bytes(session, workload, parts.kmeans);
   Peak peak(session, held_bytes(session, workload), fit_files_in_memory(session, workload));
   peak.consider("normaliser", models::moments_need(workload.delta), workload.delta.n_blocks());
   for (std::size_t i = 0; i < parts.kmeans.size(); ++i) {

@@ -283,7 +283,8 @@ std::int64_t fit_kept_bytes(const Session& session, const Workload& workload) {
   return store::lies_in_memory(session.directory().path) ? 0 : fit_output_bytes(session, workload);
 }
 
-std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload) {
+std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload,
+                               const std::vector<models::KMeansPlan>& kmeans) {
   const auto& clustering = session.options().clustering;
   std::int64_t scores = 0;
   // Of all lags until they are fitted.
@@ -291,10 +292,12 @@ std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload)
     scores += std::ssize(session.options().context.lags) * 4 * k * (workload.n_train + workload.n_eval);
   }
   std::int64_t most = 0;  // of the k-means of one condition at a time
-  for (const auto& condition : clustering.conditions) {
+  for (std::size_t i = 0; i < clustering.conditions.size(); ++i) {
+    const ConditionOptions& condition = clustering.conditions[i];
     if (condition.type == ConditionType::kPcaQuartile) continue;
-    const auto lanes = condition_lanes(session.options(), workload, condition);
-    most = std::max(most, models::kmeans_scratch_bytes(lanes, condition.k, clustering.kmeans));
+    const data::SourceShape rows = condition_rows(session.options(), workload, condition);
+    const std::int64_t fits = kmeans.empty() ? 1 : kmeans[i].fits_together;
+    most = std::max(most, models::kmeans_scratch_bytes(rows, condition.k, clustering.kmeans, fits));
   }
   return scores + most;
 }
@@ -328,7 +331,8 @@ std::int64_t collect_files_in_memory(const Session& session, const Workload& wor
 
 std::int64_t fit_files_in_memory(const Session& session, const Workload& workload) {
   if (!store::lies_in_memory(session.directory().path)) return 0;
-  return workload.features_bytes + fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  return workload.features_bytes + fit_output_bytes(session, workload) +
+         fit_scratch_bytes(session, workload, {});
 }
 
 std::int64_t analyze_files_in_memory(const Session& session, const Workload& workload) {

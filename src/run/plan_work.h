@@ -14,7 +14,9 @@ Work analyze_work(const Session& session, const Workload& workload, std::int64_t
 std::int64_t fit_output_bytes(const Session& session, const Workload& workload);
 /// What later starts may go on from (run/stage_cache.h): models and ids once more.
 std::int64_t fit_kept_bytes(const Session& session, const Workload& workload);
-std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload);
+/// `kmeans` of each condition, as FitParts; empty where fits go one by one.
+std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload,
+                               const std::vector<models::KMeansPlan>& kmeans);
 /// An upper bound of the tables, metrics and report.
 std::int64_t analyze_output_bytes(const Session& session, const Workload& workload);
 

@@ -39,12 +39,7 @@ void set_shapes(Workload& workload, const Options& options, const data::SampleIn
       wider(data::delta_shape(train, dim, frame_bytes), data::delta_shape(eval, dim, frame_bytes));
   workload.mean = wider(data::means_shape(train, window, {0}, dim, frame_bytes),
                         data::means_shape(eval, window, {0}, dim, frame_bytes));
-  const auto [least, most] = std::minmax_element(options.context.lags.begin(), options.context.lags.end());
-  std::vector<std::int64_t> lags = {*least};
-  while (lags.size() < options.context.lags.size()) {
-    lags.push_back(*most);  // so far apart are any
-    workload.joined_means.push_back(data::means_shape(train, window, lags, dim, frame_bytes));
-  }
+  workload.joined_means = joined_means(options, train, dim, frame_bytes);
   const auto flat = [&](std::int64_t span) {
     return wider(data::flat_shape(train, span, dim, frame_bytes),
                  data::flat_shape(eval, span, dim, frame_bytes));
@@ -58,6 +53,19 @@ void set_shapes(Workload& workload, const Options& options, const data::SampleIn
 }
 
 }  // namespace
+
+std::vector<data::SourceShape> joined_means(const Options& options, const data::SampleIndex& rows,
+                                            std::int64_t dim, std::int64_t frame_bytes) {
+  // No lags lie farther apart than the least and the most.
+  const auto [least, most] = std::minmax_element(options.context.lags.begin(), options.context.lags.end());
+  std::vector<data::SourceShape> shapes;
+  std::vector<std::int64_t> lags = {*least};
+  while (lags.size() < options.context.lags.size()) {
+    lags.push_back(*most);
+    shapes.push_back(data::means_shape(rows, options.context.window_size, lags, dim, frame_bytes));
+  }
+  return shapes;
+}
 
 Workload measure(const Options& options, const data::Latents& latents, const data::SplitPlan& splits) {
   Workload workload;
@@ -131,9 +139,14 @@ std::int64_t index_bytes(const Workload& workload) {
 
 std::int64_t models_bytes(const Options& options, const Workload& workload) {
   std::int64_t rows = 0;
-  for (const auto& condition : options.clustering.conditions) rows += condition.pca_dim + 1;
+  std::int64_t on_means = 0;
+  for (const auto& condition : options.clustering.conditions) {
+    rows += condition.pca_dim + 1;
+    if (condition.type == ConditionType::kMeanPoolVq) on_means += condition.k * (4 * workload.dim + 8);
+  }
+  const std::int64_t lags = std::ssize(options.context.lags);
   // The largest model of a lag and those cut from it, and the one being saved.
-  return (2 * std::ssize(options.context.lags) + 1) * 8 * rows * workload.dim * options.context.window_size;
+  return (2 * lags + 1) * 8 * rows * workload.dim * options.context.window_size + lags * on_means;
 }
 
 StagePlan plan_collect(const Session& session, const Workload& workload) {

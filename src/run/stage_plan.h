@@ -24,7 +24,7 @@ struct Workload {
   std::int64_t n_speakers = 0;                  ///< of the whole input
   std::int64_t n_utterances = 0;                ///< of the whole input
   data::SourceShape delta, mean, flat;          ///< of the train rows, the same for every lag
-  std::vector<data::SourceShape> joined_means;  ///< of 2, 3 .. lags as lanes of one source; none where dense
+  std::vector<data::SourceShape> joined_means;  ///< of the train rows; none where dense
   data::SourceShape span;              ///< of train rows that hold the contexts of the widest group of lags
   std::int64_t frame_bytes = 0;        ///< of a frame as the stages after collect read it
   std::int64_t input_frame_bytes = 0;  ///< of a frame in the input; 0 after collect
@@ -47,15 +47,18 @@ void check_against_input(const Options& options, const data::Latents& latents, c
 
 /// Memory that every stage holds from its start to its end: names and rows of the utterances.
 std::int64_t index_bytes(const Workload& workload);
-/// What fit holds besides: the PCA models of the lags.
+/// What fit holds besides: the PCA models of the lags, and the centroids of those on means.
 std::int64_t models_bytes(const Options& options, const Workload& workload);
 
 /// Train rows that a condition is fitted on: `mean`, or scores.
 data::SourceShape condition_rows(const Options& options, const Workload& workload,
                                  const ConditionOptions& condition);
-/// Those of one lag, and of as many lags as can be fitted together, as models::plan_kmeans wants them.
-std::vector<data::SourceShape> condition_lanes(const Options& options, const Workload& workload,
+/// As models::plan_kmeans wants them.
+std::vector<data::SourceShape> condition_lanes(const Session& session, const Workload& workload,
                                                const ConditionOptions& condition);
+/// Of the means of 2, 3 .. up to all lags as lanes of one source, whichever lags go together.
+std::vector<data::SourceShape> joined_means(const Options& options, const data::SampleIndex& rows,
+                                            std::int64_t dim, std::int64_t frame_bytes);
 
 /// How the parts of fit go within the session's memory: what its memory, passes and work are counted from.
 struct FitParts {

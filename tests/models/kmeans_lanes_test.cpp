@@ -44,19 +44,32 @@ class KMeansLanes : public ::testing::TestWithParam<RestartsOn> {
     return {*sources_.at(static_cast<std::size_t>(lag)), task};
   }
 
+  /// Ends the computation as a kill would when so many fits have ended.
+  static constexpr std::size_t kNever = 100;
   std::vector<KMeansModel> fit(const std::vector<std::int64_t>& lags, std::int64_t budget_bytes, int threads,
-                               core::UnitStore* units = nullptr, bool read_ahead = false) const {
+                               core::UnitStore* units = nullptr, bool read_ahead = false,
+                               std::size_t killed_at = kNever) const {
     Machine machine(threads, budget_bytes);
     machine.execution.units = units;
     if (read_ahead) machine.execution.page_cache_bytes = 0;
     std::vector<KMeansFit> fits;
     for (const std::int64_t lag : lags) fits.push_back(fit_of(lag));
-    const JoinRows join = [&](std::span<const std::int64_t> numbers) {
-      std::vector<std::int64_t> joined;
-      for (const std::int64_t number : numbers) joined.push_back(lags.at(static_cast<std::size_t>(number)));
-      return data::means_source(frames_, index_, kWindow, joined);
-    };
-    return fit_kmeans(fits, join, "lags", machine.execution);
+    const KMeansJoin join{.shapes = shapes(),
+                          .rows =
+                              [&](KMeansFits numbers) {
+                                std::vector<std::int64_t> joined;
+                                for (const std::int64_t n : numbers)
+                                  joined.push_back(lags.at(static_cast<std::size_t>(n)));
+                                return data::means_source(frames_, index_, kWindow, joined);
+                              },
+                          .label = [](KMeansFits) { return "lags"; }};
+    std::vector<KMeansModel> models;
+    fit_kmeans(fits, join, machine.execution, [&](std::int64_t number, KMeansModel model) {
+      EXPECT_EQ(number, std::ssize(models));
+      models.push_back(std::move(model));
+      if (models.size() == killed_at) throw Error(ErrorKind::kInterrupted, "killed");
+    });
+    return models;
   }
   /// The model of each lag by itself.
   const std::vector<KMeansModel>& alone() const {
@@ -72,11 +85,12 @@ class KMeansLanes : public ::testing::TestWithParam<RestartsOn> {
     return of_lags;
   }
 
+  /// Of one lag, and bounds of any two and three.
   std::vector<data::SourceShape> shapes() const {
     std::vector<data::SourceShape> shapes;
-    for (std::size_t n = 1; n <= lags_.size(); ++n) {
-      const std::vector<std::int64_t> some(lags_.begin(), lags_.begin() + static_cast<std::ptrdiff_t>(n));
-      shapes.push_back(data::means_source(frames_, index_, kWindow, some)->shape());
+    for (const std::vector<std::int64_t>& some :
+         std::vector<std::vector<std::int64_t>>{{1}, {1, 6}, {1, 6, 6}}) {
+      shapes.push_back(data::means_shape(index_, kWindow, some, kDim, frames_.row_bytes()));
     }
     return shapes;
   }
@@ -167,6 +181,20 @@ TEST_P(KMeansLanes, AKilledFitGoesOnInAnyCompany) {
     EXPECT_TRUE(units.empty());
   }
   EXPECT_GE(n_kills, 2);
+}
+
+TEST_P(KMeansLanes, WhatIsKeptOfAFitGoesWhenItsModelIsSafe) {
+  test::MemoryUnits units;
+  const std::int64_t budget = core::MemoryBudget::kBaseBytes + together(1, 3);
+  EXPECT_THROW(fit(lags_, budget, 1, &units, false, 2), Error);
+  // The first was taken; the second was under way to its caller, the third behind it.
+  EXPECT_FALSE(units.has("lag 1"));
+  EXPECT_TRUE(units.has("lag 2"));
+  EXPECT_TRUE(units.has("lag 6"));
+  const auto models = fit({2, 6}, budget, 1, &units);
+  EXPECT_EQ(units.n_loaded, 2);
+  expect_same(models[0], alone()[1]);
+  expect_same(models[1], alone()[2]);
 }
 
 INSTANTIATE_TEST_SUITE_P(RestartsOn, KMeansLanes, ::testing::Values(RestartsOn::kSample, RestartsOn::kAll),

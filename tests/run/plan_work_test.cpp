@@ -213,13 +213,13 @@ TEST_F(PlanWorkTest, RunsOfASampleRaceOnAllRows) {
 TEST_F(PlanWorkTest, ScratchIsTheScoresAndTheLargestKMeans) {
   const Session session(options_, observer_);
   Workload workload = small_workload();
-  EXPECT_EQ(fit_scratch_bytes(session, workload), 4 * 3 * 1500 + 12 * 1000 * 2);
+  EXPECT_EQ(fit_scratch_bytes(session, workload, {}), 4 * 3 * 1500 + 12 * 1000 * 2);
   options_.clustering.kmeans.restarts_on = RestartsOn::kSample;
   workload.n_train = workload.mean.n_rows = 100000;
-  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload),
+  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload, {}),
             4 * 3 * 100500 + 4 * models::kmeans_sample_size(1) * 10 + 12 * 2 * 100000);
   workload.mean.frame_dim = 64;  // wide rows have bounds of eight groups of centroids
-  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload),
+  EXPECT_EQ(fit_scratch_bytes(Session(options_, observer_), workload, {}),
             4 * 3 * 100500 + 4 * models::kmeans_sample_size(1) * 64 + 40 * 2 * 100000);
 }
 
@@ -231,8 +231,8 @@ TEST_F(PlanWorkTest, OutputOnTmpfsIsMemory) {
   if (!store::lies_in_memory("/dev/shm")) GTEST_SKIP() << "/dev/shm is not tmpfs";
   const Session session(test::session_options("/dev/shm/run", 1 << 30), observer_);
   const StagePlan in_memory = plan_fit(session, workload);
-  const std::int64_t files =
-      workload.features_bytes + fit_output_bytes(session, workload) + fit_scratch_bytes(session, workload);
+  const std::int64_t files = workload.features_bytes + fit_output_bytes(session, workload) +
+                             fit_scratch_bytes(session, workload, {});
   EXPECT_EQ(in_memory.output_in_memory_bytes, files);
   EXPECT_EQ(in_memory.minimum_memory_bytes, on_disk.minimum_memory_bytes + files);
   EXPECT_EQ(in_memory.peak_memory_bytes, on_disk.peak_memory_bytes + files);

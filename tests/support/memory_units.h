@@ -60,6 +60,7 @@ class MemoryUnits final : public core::UnitStore {
   void drop(const core::UnitId& unit) override { units_.erase(unit.name); }
   double interval_seconds() const override { return interval; }
   bool empty() const { return units_.empty(); }
+  bool has(const std::string& name) const { return units_.contains(name); }
 
   double interval = 0;  ///< seconds
   int saves_left = -1;  ///< until the kill; negative: none
