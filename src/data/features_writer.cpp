@@ -88,7 +88,12 @@ class SplitWriter {
  public:
   SplitWriter(store::H5Writer& file, const Options& options, Storage storage, Split split,
               const SampleIndex& index, std::int64_t dim)
-      : file_(file), options_(options), storage_(storage), group_(split_group(split)), index_(index), dim_(dim) {
+      : file_(file),
+        options_(options),
+        storage_(storage),
+        group_(split_group(split)),
+        index_(index),
+        dim_(dim) {
     const std::int64_t n = index.n_rows();
     using store::ElementType;
     for (const char* name : {"utterance", "t", "speaker"}) file.declare(rows(name), ElementType::kInt32, {n});

@@ -1,16 +1,8 @@
 #pragma once
 
-namespace phase0::test {
+#include "support/sanitizers.h"
 
-// gcc says by a macro what it instruments for, clang by a feature.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
+namespace phase0::test {
 
 /// The thread sanitizer keeps shadows of all memory, so a resident set says nothing under it.
 #ifdef __SANITIZE_THREAD__
