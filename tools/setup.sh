@@ -16,7 +16,8 @@ packages=(
   libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   python3
   # to test, measure, format and lint
-  libgtest-dev libbenchmark-dev clang libclang-rt-14-dev clang-format clang-tidy valgrind gcovr python3-venv
+  libgtest-dev libbenchmark-dev clang libclang-rt-14-dev clang-format clang-tidy llvm valgrind
+  python3-venv
 )
 list_only=false
 for argument in "$@"; do

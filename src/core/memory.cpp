@@ -16,8 +16,6 @@
 namespace phase0::core {
 namespace {
 
-constexpr std::int64_t kUnlimited = std::int64_t{1} << 60;
-
 /// The least of what was considered, and where it came from.
 class Least {
  public:
@@ -28,13 +26,13 @@ class Least {
   const AvailableMemory& get() const { return least_; }
 
  private:
-  AvailableMemory least_{kUnlimited, "nothing known"};
+  AvailableMemory least_{kUnlimitedBytes, "nothing known"};
 };
 
 void consider_resource(decltype(RLIMIT_AS) resource, const char* name, Least& least) {
   rlimit limit{};
   if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  least.consider(static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, kUnlimited)), name);
+  least.consider(static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, kUnlimitedBytes)), name);
 }
 
 /// What the machine and the control groups leave free.

@@ -6,9 +6,6 @@
 namespace phase0::core {
 namespace {
 
-/// Version 1 writes "no limit" as the largest multiple of a page.
-constexpr std::int64_t kUnlimited = std::int64_t{1} << 60;
-
 /// Names of a group's files in one version of the interface.
 struct CgroupFiles {
   const char* usage;
@@ -29,7 +26,7 @@ std::int64_t held_bytes(const CgroupFolder& group, const CgroupFiles& files) {
 
 void consider_group(const CgroupFolder& group, const CgroupFiles& files, std::optional<std::int64_t> limit,
                     const std::string& source, std::vector<GroupMemory>& found) {
-  if (!limit || *limit < 0 || *limit >= kUnlimited) return;
+  if (!limit || *limit < 0 || *limit >= kUnlimitedBytes) return;
   found.push_back({*limit, held_bytes(group, files), source + " of " + group.name});
 }
 

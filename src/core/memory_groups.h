@@ -8,6 +8,10 @@
 
 namespace phase0::core {
 
+/// Limits from here on are none: version 1 of control groups writes "no limit" as the largest multiple of a
+/// page.
+inline constexpr std::int64_t kUnlimitedBytes = std::int64_t{1} << 60;
+
 /// Memory of a control group that has a limit.
 struct GroupMemory {
   std::int64_t limit_bytes = 0;

@@ -31,6 +31,9 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
 void write_features(const std::string& path, const Options& options, const Latents& latents,
                     const SplitPlan& plan, core::Execution& execution, const std::string& progress_key);
 
+/// The HDF5 group of a split.
+std::string split_group(Split split);
+
 /// Workers that write dense features, at most: each holds a block of every kind and its pages of the file,
 /// and more do not make the disk faster.
 inline constexpr int kDenseWriters = 4;

@@ -4,13 +4,9 @@
 #include "data/features_file.h"
 
 namespace phase0::data {
-namespace {
-
-std::string group(Split split) {
+std::string split_group(Split split) {
   return split == Split::kTrain ? "/train" : "/eval";
 }
-
-}  // namespace
 
 Samples::Samples(const std::string& features_path, const std::string& latents_path)
     : file_(features_path, ErrorKind::kStorage) {
@@ -75,7 +71,7 @@ std::int64_t Samples::n_utterances(Split split) const {
 }
 
 std::unique_ptr<FeatureSource> Samples::stored(Split split, const std::string& name) const {
-  return matrix_source(file_.map(group(split) + name, store::ElementType::kFloat32));
+  return matrix_source(file_.map(split_group(split) + name, store::ElementType::kFloat32));
 }
 
 std::unique_ptr<FeatureSource> Samples::delta(Split split) const {
@@ -101,7 +97,7 @@ std::unique_ptr<FeatureSource> Samples::flat(Split split, std::int64_t first_lag
 }
 
 store::MappedDataset Samples::high_energy(Split split) const {
-  return file_.map(group(split) + "/rows/high_energy", store::ElementType::kUInt8);
+  return file_.map(split_group(split) + "/rows/high_energy", store::ElementType::kUInt8);
 }
 
 }  // namespace phase0::data

@@ -21,10 +21,6 @@ constexpr std::int64_t kEnergyChunk = std::int64_t{1} << 16;
 constexpr std::int64_t kMappedAround = std::int64_t{1} << 20;
 constexpr std::int64_t kFlushRows = std::int64_t{1} << 18;
 
-std::string group(Split split) {
-  return split == Split::kTrain ? "/train" : "/eval";
-}
-
 /// Median energy over all frames of the kept train utterances; the mean of the two middle values for an even
 /// count.
 double compute_median_energy(const Latents& latents, const SplitPlan& plan, core::Execution& execution) {
@@ -92,7 +88,12 @@ class SplitWriter {
  public:
   SplitWriter(store::H5Writer& file, const Options& options, Storage storage, Split split,
               const SampleIndex& index, std::int64_t dim)
-      : file_(file), options_(options), storage_(storage), group_(group(split)), index_(index), dim_(dim) {
+      : file_(file),
+        options_(options),
+        storage_(storage),
+        group_(split_group(split)),
+        index_(index),
+        dim_(dim) {
     const std::int64_t n = index.n_rows();
     using store::ElementType;
     for (const char* name : {"utterance", "t", "speaker"}) file.declare(rows(name), ElementType::kInt32, {n});

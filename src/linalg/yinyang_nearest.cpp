@@ -14,7 +14,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// Rows that are labelled together: what is made of them stays in the second-level cache.
-constexpr std::int64_t kOpenRows = 64;
+constexpr std::int64_t kOpenTile = 64;
 
 typedef float Four __attribute__((vector_size(16)));
 
@@ -70,7 +70,7 @@ std::int64_t YinyangNearest::bytes(std::int64_t k, std::int64_t d) {
 
 std::int64_t YinyangNearest::workspace_bytes(std::int64_t rows, std::int64_t k, std::int64_t d) {
   const auto each = static_cast<std::int64_t>(sizeof(Open)) + 4 * (d + score_room(k));
-  return (static_cast<std::int64_t>(sizeof(Relabelled)) + 4) * rows + kOpenRows * each;
+  return (static_cast<std::int64_t>(sizeof(Relabelled)) + 4) * rows + kOpenTile * each;
 }
 
 void YinyangNearest::move_to(std::span<const float> centroids) {
@@ -136,9 +136,9 @@ void YinyangNearest::mark_unsettled(const RowBounds& bounds, std::int64_t n, std
 void YinyangNearest::prepare(Workspace& workspace, std::int64_t rows) const {
   workspace.relabelled.reserve(static_cast<std::size_t>(rows));
   workspace.unsettled.resize(static_cast<std::size_t>(rows));
-  workspace.rows.resize(kOpenRows * d_);
-  workspace.scores.resize(kOpenRows * score_room(k_));
-  workspace.open.reserve(kOpenRows);
+  workspace.rows.resize(kOpenTile * d_);
+  workspace.scores.resize(kOpenTile * score_room(k_));
+  workspace.open.reserve(kOpenTile);
 }
 
 void YinyangNearest::label(const float* x, std::span<const std::int32_t> rows, const RowBounds& bounds,
@@ -153,7 +153,7 @@ void YinyangNearest::label(const float* x, std::span<const std::int32_t> rows, c
   for (std::size_t u = 0; u < n; ++u) {
     if (u + kRowsAhead < n) prefetch_row(x + workspace.unsettled[u + kRowsAhead] * d_, d_);
     open(x, workspace.unsettled[u], bounds, rows, workspace);
-    if (std::ssize(workspace.open) == kOpenRows) close(x, rows, bounds, workspace);
+    if (std::ssize(workspace.open) == kOpenTile) close(x, rows, bounds, workspace);
   }
   close(x, rows, bounds, workspace);
 }

@@ -11,10 +11,7 @@
 namespace phase0::report {
 namespace {
 
-constexpr double kRow = 19;
-constexpr double kHeadingRow = 20;
-constexpr double kFrame = 48;  ///< what a panel needs above and below its rows
-constexpr double kLeft = 52;
+constexpr double kRatioRow = 19;
 
 std::optional<double> finite(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? value : std::nullopt;
@@ -56,11 +53,11 @@ void draw_split(Panel& panel, const CellMetrics& cell, const SplitLook& look, co
 }
 
 void draw_row(Panel& panel, const CellMetrics& cell, double y) {
-  panel.svg().text({kLeft - 8, y + 3.5}, Anchor::kEnd, "tick", fmt::format("lag {}", cell.lag));
+  panel.svg().text({kRowsLeft - 8, y + 3.5}, Anchor::kEnd, "tick", fmt::format("lag {}", cell.lag));
   const auto train = finite(cell.train.variance_ratio);
   const auto eval = finite(cell.eval.variance_ratio);
   if (train && eval) panel.svg().line({panel.x().at(*train), y}, {panel.x().at(*eval), y}, "link");
-  if (!train && !eval) panel.svg().text({kLeft + 6, y + 3.5}, Anchor::kStart, "tick", "undefined");
+  if (!train && !eval) panel.svg().text({kRowsLeft + 6, y + 3.5}, Anchor::kStart, "tick", "undefined");
   draw_split(panel, cell, kTrainLook, cell.train, y);
   draw_split(panel, cell, kEvalLook, cell.eval, y);
 }
@@ -77,16 +74,16 @@ std::string slice_panel(const Options& options, const AnalysisResult& result, co
   for (const CellMetrics& cell : result.cells) {
     if (cell.slice == slice) cells.push_back(&cell);
   }
-  double height = kFrame;
+  double height = kRowsFrame;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    height += kRow + (i == 0 || cells[i]->condition != cells[i - 1]->condition ? kHeadingRow : 0);
+    height += kRatioRow + (i == 0 || cells[i]->condition != cells[i - 1]->condition ? kHeadingRow : 0);
   }
   Panel panel(
       {fmt::format("ratio-{}", number), "Slice: " + slice,
        "Dots of the variance ratio on train and eval for each condition and lag, with their random baselines "
        "and the threshold. The figures are in the table of all results.",
        "variance ratio (lower is better)", ""},
-      ratio_axis(options, result), height, kLeft);
+      ratio_axis(options, result), height, kRowsLeft);
   panel.shade_left(slice_threshold(options, slice), "passing");
   panel.vertical(slice_threshold(options, slice), "threshold");
   panel.vertical(1.0, "unity");
@@ -96,8 +93,8 @@ std::string slice_panel(const Options& options, const AnalysisResult& result, co
       panel.svg().text({4, y + 14}, Anchor::kStart, "row-name", cells[i]->condition);
       y += kHeadingRow;
     }
-    draw_row(panel, *cells[i], y + kRow / 2);
-    y += kRow;
+    draw_row(panel, *cells[i], y + kRatioRow / 2);
+    y += kRatioRow;
   }
   return panel.finish();
 }

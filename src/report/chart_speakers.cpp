@@ -11,10 +11,7 @@
 namespace phase0::report {
 namespace {
 
-constexpr double kRow = 30;
-constexpr double kHeadingRow = 20;
-constexpr double kFrame = 48;
-constexpr double kLeft = 52;
+constexpr double kSpeakersRow = 30;
 constexpr std::size_t kMinForBox = 5;
 
 using Speakers = std::vector<const SpeakerMetrics*>;
@@ -55,9 +52,9 @@ void draw_box(Panel& panel, const Speakers& speakers, const SplitLook& look, dou
 }
 
 void draw_row(Panel& panel, const Speakers& speakers, const SplitLook& look, double y) {
-  panel.svg().text({kLeft - 8, y + 3.5}, Anchor::kEnd, "tick", look.name);
+  panel.svg().text({kRowsLeft - 8, y + 3.5}, Anchor::kEnd, "tick", look.name);
   if (speakers.empty()) {
-    panel.svg().text({kLeft + 6, y + 3.5}, Anchor::kStart, "tick", "no speaker with enough rows");
+    panel.svg().text({kRowsLeft + 6, y + 3.5}, Anchor::kStart, "tick", "no speaker with enough rows");
     return;
   }
   // Spread over the row in a fixed pattern, so that equal ratios do not hide one another.
@@ -96,12 +93,13 @@ std::string lag_panel(const Options& options, const AnalysisResult& result, std:
                       const Extent& extent) {
   const std::vector<std::string> conditions = condition_names(result);
   const std::string slice = decision_slice(options);
-  const double height = kFrame + static_cast<double>(conditions.size()) * (kHeadingRow + 2 * kRow);
+  const double height =
+      kRowsFrame + static_cast<double>(conditions.size()) * (kHeadingRow + 2 * kSpeakersRow);
   Panel panel(
       {fmt::format("speakers-{}", lag), fmt::format("Lag {}, slice {}", lag, slice),
        "The variance ratio of each speaker as a dot, by condition and split, with the middle half as a box.",
        "variance ratio inside the speaker", ""},
-      Axis::linear(extent, 6), height, kLeft);
+      Axis::linear(extent, 6), height, kRowsLeft);
   if (shows_threshold(options, extent)) {
     panel.shade_left(options.metrics.variance_ratio_threshold, "passing");
     panel.vertical(options.metrics.variance_ratio_threshold, "threshold");
@@ -112,8 +110,8 @@ std::string lag_panel(const Options& options, const AnalysisResult& result, std:
     panel.svg().text({4, y + 14}, Anchor::kStart, "row-name", condition);
     y += kHeadingRow;
     for (const SplitLook& look : {kTrainLook, kEvalLook}) {
-      draw_row(panel, select(result, condition, lag, slice, look.name), look, y + kRow / 2);
-      y += kRow;
+      draw_row(panel, select(result, condition, lag, slice, look.name), look, y + kSpeakersRow / 2);
+      y += kSpeakersRow;
     }
   }
   return panel.finish();

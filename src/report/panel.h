@@ -12,6 +12,12 @@ namespace phase0::report {
 inline constexpr double kPanelWidth = 360;
 inline constexpr double kPanelHeight = 236;
 
+/// Of panels with rows: the height of a row that heads others, what stands above and below the rows, and the
+/// width of their labels.
+inline constexpr double kHeadingRow = 20;
+inline constexpr double kRowsFrame = 48;
+inline constexpr double kRowsLeft = 52;
+
 struct PanelText {
   std::string id;           ///< unique in the page
   std::string heading;      ///< shown above the chart

@@ -44,27 +44,41 @@ export ASAN_OPTIONS+=:allocator_may_return_null=1:max_allocation_size_mb=256
 export UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/fuzz/lsan.supp:print_suppressions=0
 
-status=0
-for name in "${harnesses[@]}"; do
-  work=build/fuzz/corpus/$name
+# One harness: a line of figures, and 1 for a finding.
+fuzz() {
+  local name=$1 work=build/fuzz/corpus/$1 log=build/fuzz/$1.log dictionary=tests/fuzz/$1.dict status=0 result=clean
   mkdir -p "$work" "tests/fuzz/found/$name"
-  dictionary=tests/fuzz/$name.dict
-  options=(-timeout=20 -rss_limit_mb=256 -malloc_limit_mb=512 -detect_leaks="${leaks[$name]}"
-           -max_len="${max_len[$name]}" -print_final_stats=1 -verbosity=1
-           -artifact_prefix="tests/fuzz/found/$name/" -seed="${PHASE0_FUZZ_SEED:-0}" "${limit[@]}")
+  local options=(-timeout=20 -rss_limit_mb=256 -malloc_limit_mb=512 -detect_leaks="${leaks[$name]}"
+                 -max_len="${max_len[$name]}" -print_final_stats=1 -verbosity=1
+                 -artifact_prefix="tests/fuzz/found/$name/" -seed="${PHASE0_FUZZ_SEED:-0}" "${limit[@]}")
   [[ ! -f $dictionary ]] || options+=(-dict="$dictionary")
-  log=build/fuzz/$name.log
-  if build/fuzz/tests/fuzz/phase0_fuzz_"$name" "${options[@]}" "$work" "tests/fuzz/corpus/$name" \
+  if ! build/fuzz/tests/fuzz/phase0_fuzz_"$name" "${options[@]}" "$work" "tests/fuzz/corpus/$name" \
       "tests/fuzz/found/$name" >"$log" 2>&1; then
-    result=clean
-  else
     result="FINDING, see $log"
     status=1
     grep -E 'ERROR|SUMMARY|finding:|runtime error|Test unit written' "$log" | head -8 >&2 || true
   fi
   stat() { sed -n "s/^stat::$1: *//p" "$log"; }
+  local coverage
   coverage=$(grep -oE 'cov: [0-9]+ ft: [0-9]+' "$log" | tail -1 || true)
   echo "$name: $(stat number_of_executed_units) inputs, $(stat average_exec_per_sec) a second, slowest" \
        "$(stat slowest_unit_time_sec) s, peak $(stat peak_rss_mb) MiB, ${coverage:-no coverage}: $result"
+  return "$status"
+}
+
+# As many at a time as there are processors.
+status=0
+running=0
+for name in "${harnesses[@]}"; do
+  if ((running == $(nproc))); then
+    wait -n || status=1
+    running=$((running - 1))
+  fi
+  fuzz "$name" &
+  running=$((running + 1))
+done
+while ((running > 0)); do
+  wait -n || status=1
+  running=$((running - 1))
 done
 exit "$status"

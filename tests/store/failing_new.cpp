@@ -17,6 +17,7 @@ void fail_allocation(int n) {
 
 }  // namespace phase0::store::testing
 
+#ifndef __SANITIZE_THREAD__
 void* operator new(std::size_t size) {
   if (countdown > 0 && --countdown == 0) throw std::bad_alloc();
   void* memory = std::malloc(size > 0 ? size : 1);
@@ -32,3 +33,4 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t /*size*/) noexcept {
   std::free(memory);
 }
+#endif

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/sanitizers.h"
+
 namespace phase0::test {
 
 /// The thread sanitizer keeps shadows of all memory, so a resident set says nothing under it.

@@ -125,7 +125,8 @@ def test_stdin_environment_and_folder_pass_through(tmp_path):
     result = guard("sh", "-c", "cat; pwd; env", input="from stdin\n", cwd=tmp_path, env={"ONLY": "this", "PATH": os.environ["PATH"]})
     lines = result.out.splitlines()
     assert lines[:2] == ["from stdin", str(tmp_path)], str(result)
-    assert {line.split("=")[0] for line in lines[2:]} <= {"ONLY", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
+    names = {line.split("=")[0] for line in lines[2:]} - {"__LLVM_PROFILE_RT_INIT_ONCE"}  # of a build that counts lines
+    assert names <= {"ONLY", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
 @pytest.mark.parametrize("close", ["", "<&-", ">&-", "2>&-", "<&- 2>&-"])
