@@ -44,19 +44,19 @@ std::int64_t runs_in_lockstep(const data::SourceShape& rows, std::int64_t k, std
 }
 
 /// A part of a fit: runs that share its scans, and its memory.
-struct Step {
+struct StepPlan {
   std::int64_t together = 1;
   std::int64_t planned_bytes = 0;
 };
 
-Step restarts_step(const data::SourceShape& rows, std::int64_t k, std::int64_t n_init, const Room& room) {
+StepPlan restarts_step(const data::SourceShape& rows, std::int64_t k, std::int64_t n_init, const Room& room) {
   const std::int64_t together = runs_in_lockstep(rows, k, n_init, room.threads, room.free_bytes);
   return {together, std::max({room.planned(moments_need(rows), rows),
                               room.planned(seeding_need(rows, k, together), rows),
                               room.planned(lloyd_need(rows, k, together), rows)})};
 }
 
-Step refine_step(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, const Room& room) {
+StepPlan refine_step(const data::SourceShape& rows, std::int64_t k, std::int64_t runs, const Room& room) {
   const std::int64_t together = lloyd_in_lockstep(rows, k, runs, room.threads, room.free_bytes);
   return {together, std::max(room.planned(moments_need(rows), rows),
                              room.planned(lloyd_need(rows, k, together), rows))};
@@ -79,7 +79,7 @@ void join_fits(const std::vector<data::SourceShape>& lanes, std::int64_t k, std:
     const std::int64_t kept = kmeans_lanes_bytes(n, k, rows.frame_dim);
     room.free_bytes = free_bytes - kept;
     if (plan.planned_bytes > room.free_bytes) continue;
-    const Step step = step_of(rows, n * runs_of_fit, room);
+    const StepPlan step = step_of(rows, n * runs_of_fit, room);
     if (step.together < n * runs_of_fit) continue;
     plan.fits_together = n;
     plan.planned_bytes = kept + std::max(plan.planned_bytes, step.planned_bytes);
@@ -131,7 +131,7 @@ KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t
   const std::int64_t restart_copy_bytes = kept_bytes(restart_copy);
   const std::int64_t restart_copying = room.planned(copying_need(rows, restart_copy.n_rows), rows);
 
-  Step restarts = restarts_step(restart_copy, k, options.n_init, room);
+  StepPlan restarts = restarts_step(restart_copy, k, options.n_init, room);
   plan.restart_rows_kept =
       restarts.together == options.n_init && restart_copy_bytes <= kMostCopyBytes &&
       restart_copy_bytes + std::max(restarts.planned_bytes, restart_copying) <= free_bytes;
@@ -161,7 +161,7 @@ KMeansPlan plan_kmeans(const std::vector<data::SourceShape>& lanes, std::int64_t
     return plan;
   }
 
-  Step refined = refine_step(copy, k, scheme.refined_runs, room);
+  StepPlan refined = refine_step(copy, k, scheme.refined_runs, room);
   const std::int64_t copying = room.planned(copying_need(rows, rows.n_rows), rows);
   const std::int64_t with_copy =
       kept_bytes(copy) + std::max({refined.planned_bytes, restarts.planned_bytes, copying});
