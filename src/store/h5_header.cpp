@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "store/h5_members.h"
+
 namespace phase0::store {
 namespace {
 
-constexpr std::uint64_t kMostChunkBytes = std::uint64_t{16} << 20;
 /// The front of a header, as far as it can be long.
 constexpr std::uint64_t kFrontBytes = 64;
-constexpr std::size_t kChecksumBytes = 4;
-
 /// The front of a version 2 header, behind its version; its chunk's bytes.
 std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
   flags = front.byte();
@@ -21,7 +20,7 @@ std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
 }  // namespace
 
 void H5HeaderCheck::check(std::uint64_t address, const std::string& object) const {
-  Walk walk{.object = object, .parts = {{address}, {}}, .chunks = {}, .seen = {}};
+  Walk walk{.object = object, .parts = {{address}, {}, {}}, .chunks = {}, .seen = {}};
   while (!walk.parts.headers.empty()) {
     const std::uint64_t next = walk.parts.headers.back();
     walk.parts.headers.pop_back();
@@ -29,24 +28,11 @@ void H5HeaderCheck::check(std::uint64_t address, const std::string& object) cons
     if (walk.seen.insert(next).second) check_header(walk, next);
   }
   for (const H5Parts::Tree& tree : walk.parts.trees) check_tree(walk, tree);
-}
-
-std::vector<std::byte> H5HeaderCheck::read(Walk& walk, const Chunk& chunk) const {
-  const auto file_bytes = static_cast<std::uint64_t>(file_bytes_) - superblock_.base_address;
-  if (chunk.address > file_bytes || chunk.bytes > file_bytes - chunk.address ||
-      chunk.bytes > kMostChunkBytes) {
-    H5Fields({}, subject(walk)).fail("a part of impossible size or outside the file");
-  }
-  std::vector<std::byte> bytes(static_cast<std::size_t>(chunk.bytes));
-  read_exactly(file_, static_cast<std::int64_t>(superblock_.base_address + chunk.address), std::ssize(bytes),
-               bytes.data(), path_, damage_);
-  return bytes;
+  for (const H5Parts::Members& members : walk.parts.members) check_members(file_, object, members);
 }
 
 void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
-  const auto file_bytes = static_cast<std::uint64_t>(file_bytes_) - superblock_.base_address;
-  const std::uint64_t there = address < file_bytes ? file_bytes - address : 0;
-  const std::vector<std::byte> front_bytes = read(walk, {address, std::min(kFrontBytes, there)});
+  const std::vector<std::byte> front_bytes = read(walk, address, std::min(kFrontBytes, file_.left(address)));
   H5Fields front(front_bytes, subject(walk));
   const unsigned version = front.starts_with("OHDR\x02", 5) ? 2 : 1;
   unsigned flags = 0;
@@ -60,18 +46,19 @@ void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
     n = front.number(4);
     front.skip(4);
   }
-  const std::vector<std::byte> first = read(walk, {address + (front_bytes.size() - front.left()), n});
+  const std::vector<std::byte> first = read(walk, address + (front_bytes.size() - front.left()), n);
   check_messages(walk, {first, subject(walk)}, version, flags);
   while (!walk.chunks.empty()) {
     const Chunk chunk = walk.chunks.back();
     walk.chunks.pop_back();
-    const std::vector<std::byte> bytes = read(walk, chunk);
+    const std::vector<std::byte> bytes = read(walk, chunk.address, chunk.bytes);
     H5Fields fields(bytes, subject(walk));
     fields.expect(walk.seen.insert(chunk.address).second, "a part that is its own continuation");
     if (version == 2) {
-      fields.expect(fields.starts_with("OCHK", 4) && fields.left() >= 4 + kChecksumBytes, "no continuation");
+      fields.expect(fields.starts_with("OCHK", 4) && fields.left() >= 4 + H5Bytes::kChecksumBytes,
+                    "no continuation");
       fields.skip(4);
-      fields = fields.take(fields.left() - kChecksumBytes);
+      fields = fields.take(fields.left() - H5Bytes::kChecksumBytes);
     }
     check_messages(walk, fields, version, flags);
   }
@@ -111,7 +98,7 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
     const Node node = nodes.back();
     nodes.pop_back();
     const std::uint64_t head_bytes = 8 + 2 * address_bytes;
-    const std::vector<std::byte> head = read(walk, {node.address, head_bytes});
+    const std::vector<std::byte> head = read(walk, node.address, head_bytes);
     H5Fields fields(head, subject(walk));
     fields.expect(walk.seen.insert(node.address).second, "an index that leads to a part twice");
     fields.expect(fields.starts_with(tree.of_chunks ? "TREE\x01" : "TREE\x00", 5), "no index");
@@ -121,7 +108,7 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
     const std::uint64_t n = fields.number(2);
     if (level == 0 && tree.of_chunks) continue;  // leads to values
     const std::uint64_t step = tree.key_bytes + address_bytes;
-    const std::vector<std::byte> entries = read(walk, {node.address + head_bytes, n * step});
+    const std::vector<std::byte> entries = read(walk, node.address + head_bytes, n * step);
     H5Fields children(entries, subject(walk));
     for (std::uint64_t i = 0; i < n; ++i) {
       children.skip(tree.key_bytes);
@@ -140,14 +127,14 @@ void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64
   const std::size_t width = superblock_.address_bytes;
   constexpr std::uint64_t kHeadBytes = 8;
   const std::uint64_t entry_bytes = superblock_.length_bytes + width + 24;
-  const std::vector<std::byte> head = read(walk, {address, kHeadBytes});
+  const std::vector<std::byte> head = read(walk, address, kHeadBytes);
   H5Fields fields(head, subject(walk));
   fields.expect(walk.seen.insert(address).second, "an index that leads to a part twice");
   fields.expect(fields.starts_with("SNOD\x01", 5), "no members");
   fields.skip(6);
   const std::uint64_t n = fields.number(2);
   fields.expect(n <= superblock_.most_symbols, "more members than fit");
-  const std::vector<std::byte> symbols = read(walk, {address + kHeadBytes, n * entry_bytes});
+  const std::vector<std::byte> symbols = read(walk, address + kHeadBytes, n * entry_bytes);
   H5Fields entries(symbols, subject(walk));
   for (std::uint64_t i = 0; i < n; ++i) {
     const std::uint64_t name = entries.number(superblock_.length_bytes);
@@ -164,7 +151,7 @@ void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64
 /// Where the last zero of a heap of names is: texts that begin up to there end inside of it.
 std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
   const std::uint64_t head_bytes = 8 + 2 * superblock_.length_bytes + superblock_.address_bytes;
-  const std::vector<std::byte> head = read(walk, {heap, head_bytes});
+  const std::vector<std::byte> head = read(walk, heap, head_bytes);
   H5Fields fields(head, subject(walk));
   fields.expect(fields.starts_with("HEAP\x00", 5), "no heap of names");
   fields.skip(8);
@@ -174,7 +161,7 @@ std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
   constexpr std::uint64_t kTailBytes = std::uint64_t{64} << 10;  // no name is as long
   const std::uint64_t tail = std::min(n, kTailBytes);
   fields.expect(address <= address + n, "a heap of names outside the file");
-  const std::vector<std::byte> bytes = read(walk, {address + (n - tail), tail});
+  const std::vector<std::byte> bytes = read(walk, address + (n - tail), tail);
   const auto zero = std::find(bytes.rbegin(), bytes.rend(), std::byte{0});
   fields.expect(zero != bytes.rend(), "names without an end");
   return n - 1 - static_cast<std::uint64_t>(zero - bytes.rbegin());

@@ -5,24 +5,22 @@
 #include <string>
 #include <vector>
 
-#include "store/h5_fields.h"
+#include "store/h5_bytes.h"
 #include "store/h5_messages.h"
-#include "store/h5_superblock.h"
-#include "store/posix_file.h"
 
 namespace phase0::store {
 
 /// Checks the headers of objects before HDF5 decodes them (HDF5 File Format Specification 3.0, section IV).
 /// HDF5 1.10 takes the counts, lengths and texts in a header's messages as they are, and one changed byte
 /// lets it read outside its buffers. This one checks that every message keeps to its place and every chunk to
-/// the file, and that indexes of version 1 (section III.A) do not lead back to themselves, so that HDF5 only
-/// decodes what is whole. Attributes in a heap of their own are refused; links in one, and indexes of version
-/// 2, are left to HDF5 and their checksums.
+/// the file, and that indexes of a group's members, and of chunks in version 1 (section III.A), do not lead
+/// back to themselves, so that HDF5 only decodes what is whole. Attributes in a heap of their own are
+/// refused; newer indexes of chunks are left to HDF5 and their checksums.
 class H5HeaderCheck {
  public:
   H5HeaderCheck(const FileDescriptor& file, std::int64_t file_bytes, const H5Superblock& superblock,
                 const std::string& path, ErrorKind damage)
-      : file_(file), file_bytes_(file_bytes), superblock_(superblock), path_(path), damage_(damage) {}
+      : file_(file, file_bytes, superblock, path, damage), superblock_(superblock) {}
 
   /// The header at `address`, those of the types that are kept elsewhere, and their indexes.
   void check(std::uint64_t address, const std::string& object) const;
@@ -39,19 +37,18 @@ class H5HeaderCheck {
     std::set<std::uint64_t> seen;  ///< addresses of all
   };
 
-  H5Fields::Subject subject(const Walk& walk) const { return {path_, walk.object, damage_}; }
-  std::vector<std::byte> read(Walk& walk, const Chunk& chunk) const;
+  H5Fields::Subject subject(const Walk& walk) const { return file_.subject(walk.object); }
+  std::vector<std::byte> read(const Walk& walk, std::uint64_t address, std::uint64_t n) const {
+    return file_.read(walk.object, address, n);
+  }
   void check_header(Walk& walk, std::uint64_t address) const;
   void check_tree(Walk& walk, const H5Parts::Tree& tree) const;
   void check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) const;
   std::uint64_t last_name(Walk& walk, std::uint64_t heap) const;
   void check_messages(Walk& walk, H5Fields fields, unsigned version, unsigned flags) const;
 
-  const FileDescriptor& file_;
-  std::int64_t file_bytes_;
+  H5Bytes file_;
   const H5Superblock& superblock_;
-  const std::string& path_;
-  ErrorKind damage_;
 };
 
 }  // namespace phase0::store

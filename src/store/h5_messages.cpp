@@ -26,8 +26,7 @@ class MessageCheck {
         check_dataspace(body_, length_);
         return;
       case 0x02:
-        index_info(8);
-        return;
+        return link_info();
       case 0x03:
         check_datatype(body_, address_);
         return;
@@ -86,20 +85,25 @@ class MessageCheck {
     parts_.headers.push_back(fields.number(address_));
   }
 
-  /// Of links or attributes: behind the flags, the largest number if they are numbered, and addresses. That
-  /// of the heap.
-  std::uint64_t index_info(std::size_t number_bytes) {
+  /// Of links or attributes: behind the flags, the largest number if they are numbered, and addresses.
+  H5Parts::Members index_info(std::size_t number_bytes) {
     body_.skip(1);
     const unsigned flags = body_.byte();
     if ((flags & 1U) != 0) body_.skip(number_bytes);
     const std::uint64_t heap = body_.number(address_);
-    body_.skip(address_ * ((flags & 2U) != 0 ? 2 : 1));
-    return heap;
+    const std::uint64_t index = body_.number(address_);
+    if ((flags & 2U) != 0) body_.skip(address_);
+    return {heap, index};
+  }
+
+  void link_info() {
+    const H5Parts::Members members = index_info(8);
+    if (is_defined_address(members.heap, address_)) parts_.members.push_back(members);
   }
 
   /// HDF5 would decode attributes in a heap of their own unchecked.
   void attribute_info() {
-    if (is_defined_address(index_info(2), address_)) {
+    if (is_defined_address(index_info(2).heap, address_)) {
       body_.unsupported(
           "an object with so many attributes (more than 8) that they stand outside of its header");
     }

@@ -24,8 +24,14 @@ struct H5Parts {
     bool of_chunks = false;
     std::uint64_t heap = 0;
   };
+  /// The members of a group of the newer formats that has more than fit its header.
+  struct Members {
+    std::uint64_t heap = 0;
+    std::uint64_t index = 0;  ///< by name
+  };
   std::vector<std::uint64_t> headers;  ///< of types that are kept elsewhere in the file
   std::vector<Tree> trees;
+  std::vector<Members> members;
 };
 
 /// Checks that a message's counts, lengths and texts keep to its `body`, and that sizes which belong together

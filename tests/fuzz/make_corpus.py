@@ -58,6 +58,18 @@ def compact(path):
         f["utterances/offset"] = np.array([0, 2, 6])
 
 
+def chunked_new(path, maxshape=None):
+    """Chunks found through the newer indexes: a fixed array, for a dataset that may grow an extensible one, or a tree."""
+    with h5py.File(path, "w", libver=("v110", "v110")) as f:
+        f.attrs["format"] = np.bytes_(b"phase0-latents")
+        f.attrs["version"] = 1
+        f.attrs["frame_rate_hz"] = 12.5
+        f.create_dataset("x", data=np.arange(12, dtype="f4").reshape(6, 2), chunks=(2, 1), maxshape=maxshape, compression="gzip")
+        f["utterances/id"] = np.array([b"a", b"b"])
+        f["utterances/speaker"] = np.array([3, 4])
+        f["utterances/offset"] = np.array([0, 2, 6])
+
+
 def old_fixed(path, **storage):
     """The smallest file that is read in full, of the format without checksums: the mutations of it reach deepest."""
     with h5py.File(path, "w", libver="earliest") as f:
@@ -97,6 +109,25 @@ def own_file(path, kind):
             f["lag1/c/kmeans/centroids"] = np.zeros((2, 2), "f4")
 
 
+def dense_members(path, n):
+    """Members in a heap and an index with checksums, as HDF5 keeps them from nine on; more than fit a block and a node of either."""
+    with h5py.File(path, "w", libver="latest") as f:
+        f.attrs["frame_rate_hz"] = 12.5
+        for i in range(n):
+            g = f.create_group(f"u{i}")
+            g.attrs["speaker_id"] = 5
+            g["x"] = np.arange(4, dtype="f2").reshape(2, 2)
+
+
+def dense_links(path):
+    with h5py.File(path, "w", libver="latest") as f:
+        f.attrs["format"] = np.bytes_(b"phase0-models")
+        f.attrs["version"] = 1
+        f["lag1/norm/mu"] = np.zeros(2)
+        for i in range(60):
+            f[f"link{i}"] = f["lag1/norm/mu"]
+
+
 def cyclic(f):
     f.attrs["format"] = "phase0-models"
     f["round"] = f["/"]
@@ -105,6 +136,10 @@ def cyclic(f):
 def latents_seeds(out):
     gzip = {"chunks": (4, 2), "compression": "gzip", "shuffle": True, "fletcher32": True}
     compact(out / "compact_new")
+    for name, maxshape in (("chunks_fixed", None), ("chunks_extensible", (None, 2)), ("chunks_tree", (None, None))):
+        chunked_new(out / name, maxshape)
+    dense_members(out / "b_dense", 10)
+    dense_links(out / "dense_links")
     old_fixed(out / "a_contiguous")
     old_fixed(out / "a_chunked", chunks=(4, 2))
     old_fixed(out / "a_narrow_chunks", chunks=(4, 1), compression="gzip")

@@ -27,7 +27,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ ${#harnesses[@]} -gt 0 ]] || harnesses=(latents chunks yaml journal)
-declare -A max_len=([latents]=32768 [chunks]=8192 [yaml]=8192 [journal]=16384)
+declare -A max_len=([latents]=49152 [chunks]=8192 [yaml]=8192 [journal]=16384)
 
 # HDF5 keeps lists of its own, so that every input would be searched for leaks; the replays look for them at their end.
 declare -A leaks=([latents]=0 [chunks]=1 [yaml]=1 [journal]=1)

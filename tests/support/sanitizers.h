@@ -9,3 +9,15 @@
 #define __SANITIZE_THREAD__ 1
 #endif
 #endif
+
+namespace phase0::test {
+
+/// Under a sanitizer, where everything takes ten times as long, tests of the same thing in many ways try
+/// fewer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace phase0::test
