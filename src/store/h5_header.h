@@ -15,7 +15,7 @@ namespace phase0::store {
 /// lets it read outside its buffers. This one checks that every message keeps to its place and every chunk to
 /// the file, and that indexes of a group's members, and of chunks in version 1 (section III.A), do not lead
 /// back to themselves, so that HDF5 only decodes what is whole. Attributes in a heap of their own are
-/// refused; newer indexes of chunks are left to HDF5 and their checksums.
+/// refused, and so are the indexes of chunks since HDF5 1.10.
 class H5HeaderCheck {
  public:
   H5HeaderCheck(const FileDescriptor& file, std::int64_t file_bytes, const H5Superblock& superblock,

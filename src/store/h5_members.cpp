@@ -19,14 +19,34 @@ std::size_t width_of(std::uint64_t most) {
   return log2_of(most) / 8 + 1;
 }
 
+/// Reads the parts of a group. They do not overlap in a sound file, so that together they are no larger than
+/// it: a forged one may not have the same bytes read again and again.
+class Parts {
+ public:
+  Parts(const H5Bytes& file, std::string_view object) : file_(file), object_(object), left_(file.left(0)) {}
+
+  const H5Bytes& file() const { return file_; }
+  H5Fields::Subject subject() const { return file_.subject(object_); }
+  std::vector<std::byte> read(std::uint64_t address, std::uint64_t n) {
+    H5Fields({}, subject()).expect(n <= left_, "members whose parts overlap");
+    left_ -= n;
+    return file_.read(object_, address, n);
+  }
+
+ private:
+  const H5Bytes& file_;
+  std::string_view object_;
+  std::uint64_t left_;
+};
+
 /// The heap that the links are in: blocks of a doubling table, the first two rows of one size, each other of
 /// twice the size before.
 class LinkHeap {
  public:
-  LinkHeap(const H5Bytes& file, std::string_view object, std::uint64_t address)
-      : file_(file), object_(object), address_bytes_(file.superblock().address_bytes) {
-    const std::size_t length = file.superblock().length_bytes;
-    const std::vector<std::byte> bytes = file.read(object, address, 26 + 12 * length + 3 * address_bytes_);
+  LinkHeap(Parts& parts, std::uint64_t address)
+      : parts_(parts), address_bytes_(parts.file().superblock().address_bytes) {
+    const std::size_t length = parts.file().superblock().length_bytes;
+    const std::vector<std::byte> bytes = parts.read(address, 26 + 12 * length + 3 * address_bytes_);
     H5Fields header = fields(bytes);
     read_objects(header, length);
     read_table(header, length);
@@ -56,7 +76,7 @@ class LinkHeap {
     const std::uint64_t inside = offset - block.offset;
     id.expect(inside >= direct_front_bytes_ && inside < block.bytes && n <= block.bytes - inside,
               "a member outside of its heap");
-    return file_.read(object_, block.address + inside, n);
+    return parts_.read(block.address + inside, n);
   }
 
  private:
@@ -103,13 +123,13 @@ class LinkHeap {
     direct_front_bytes_ += front_bytes_;
   }
 
-  H5Fields fields(const std::vector<std::byte>& bytes) const { return {bytes, file_.subject(object_)}; }
+  H5Fields fields(const std::vector<std::byte>& bytes) const { return {bytes, parts_.subject()}; }
 
   void add_block(std::uint64_t address, std::uint64_t offset, std::uint64_t n) {
-    const std::vector<std::byte> bytes = file_.read(object_, address, direct_front_bytes_);
+    const std::vector<std::byte> bytes = parts_.read(address, direct_front_bytes_);
     H5Fields front = fields(bytes);
     front.expect(front.starts_with("FHDB\x00", 5), "no block of a heap");
-    front.expect(n <= file_.left(address), "a heap outside the file");
+    front.expect(n <= parts_.file().left(address), "a heap outside the file");
     front.expect(seen_.insert(address).second, "a heap that leads to a block twice");
     blocks_.push_back({offset, n, address});
   }
@@ -118,8 +138,7 @@ class LinkHeap {
   void add_blocks(std::uint64_t address, std::uint64_t offset, std::uint64_t rows) {
     fields({}).expect(rows <= most_rows_, "a heap of too many rows");
     const std::uint64_t n_entries = rows * columns_;
-    const std::vector<std::byte> bytes =
-        file_.read(object_, address, front_bytes_ + n_entries * address_bytes_);
+    const std::vector<std::byte> bytes = parts_.read(address, front_bytes_ + n_entries * address_bytes_);
     H5Fields entries = fields(bytes);
     entries.expect(entries.starts_with("FHIB\x00", 5), "no block of a heap");
     entries.expect(seen_.insert(address).second, "a heap that leads to a block twice");
@@ -139,8 +158,7 @@ class LinkHeap {
     }
   }
 
-  const H5Bytes& file_;
-  std::string_view object_;
+  Parts& parts_;
   std::size_t address_bytes_;
   std::size_t id_bytes_ = 0;
   std::uint64_t most_object_bytes_ = 0;
@@ -160,13 +178,13 @@ class LinkHeap {
 /// The index of version 2 by the names' hashes.
 class NameIndex {
  public:
-  NameIndex(const H5Bytes& file, std::string_view object, const LinkHeap& heap)
-      : file_(file), object_(object), heap_(heap), address_bytes_(file.superblock().address_bytes) {}
+  NameIndex(Parts& parts, const LinkHeap& heap)
+      : parts_(parts), heap_(heap), address_bytes_(parts.file().superblock().address_bytes) {}
 
   void check(std::uint64_t address) {
-    const std::size_t length = file_.superblock().length_bytes;
-    const std::vector<std::byte> bytes = file_.read(object_, address, 18 + address_bytes_ + length);
-    H5Fields fields(bytes, file_.subject(object_));
+    const std::size_t length = parts_.file().superblock().length_bytes;
+    const std::vector<std::byte> bytes = parts_.read(address, 18 + address_bytes_ + length);
+    H5Fields fields(bytes, parts_.subject());
     fields.expect(fields.starts_with("BTHD\x00\x05", 6), "no index of members");
     fields.skip(6);
     node_bytes_ = fields.number(4);
@@ -219,8 +237,8 @@ class NameIndex {
 
   /// How many records it and all below it have.
   std::uint64_t check_node(std::uint64_t address, std::uint64_t n, std::size_t level) {
-    const std::vector<std::byte> bytes = file_.read(object_, address, node_bytes_);
-    H5Fields fields(bytes, file_.subject(object_));
+    const std::vector<std::byte> bytes = parts_.read(address, node_bytes_);
+    H5Fields fields(bytes, parts_.subject());
     fields.expect(seen_.insert(address).second, "an index that leads to a part twice");
     fields.expect(fields.starts_with(level > 0 ? "BTIN\x00\x05" : "BTLF\x00\x05", kFrontBytes),
                   "no part of an index");
@@ -247,11 +265,10 @@ class NameIndex {
     constexpr unsigned kLink = 0x06;
     const std::vector<std::byte> link = heap_.read(id);
     H5Parts none;
-    check_message({.type = kLink, .flags = 0}, {link, file_.subject(object_)}, file_.superblock(), none);
+    check_message({.type = kLink, .flags = 0}, {link, parts_.subject()}, parts_.file().superblock(), none);
   }
 
-  const H5Bytes& file_;
-  std::string_view object_;
+  Parts& parts_;
   const LinkHeap& heap_;
   std::size_t address_bytes_;
   std::uint64_t node_bytes_ = 0;
@@ -263,8 +280,9 @@ class NameIndex {
 }  // namespace
 
 void check_members(const H5Bytes& file, std::string_view object, const H5Parts::Members& members) {
-  const LinkHeap heap(file, object, members.heap);
-  NameIndex(file, object, heap).check(members.index);
+  Parts parts(file, object);
+  const LinkHeap heap(parts, members.heap);
+  NameIndex(parts, heap).check(members.index);
 }
 
 }  // namespace phase0::store

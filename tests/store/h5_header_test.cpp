@@ -70,12 +70,15 @@ void write_attributes(hid_t file) {
 }
 
 /// Datasets of every layout, more members than are kept in a header, and attributes.
-void write_objects(RawH5File& file, int n_attributes) {
+void write_objects(RawH5File& file, int n_attributes, bool latest) {
   const std::vector<float> values(64);
   file.dataset("/contiguous", H5T_IEEE_F32LE, {64}, values.data());
   file.dataset("/compact", H5T_IEEE_F32LE, {64}, values.data(), {.compact = true});
+  // The latest format has other indexes for several chunks.
+  const std::vector<std::int64_t> chunk =
+      latest ? std::vector<std::int64_t>{16, 4} : std::vector<std::int64_t>{2, 3};
   file.dataset("/chunked", H5T_IEEE_F32LE, {16, 4}, values.data(),
-               {.chunk = {2, 3}, .shuffle = true, .gzip = 1});
+               {.chunk = chunk, .shuffle = true, .gzip = 1});
   file.dataset("/one_chunk", H5T_IEEE_F32LE, {64}, values.data(), {.chunk = {64}, .fletcher32 = true});
   file.group("/group");
   for (int i = 0; i < 100; ++i) {
@@ -101,7 +104,7 @@ TEST(H5HeaderCheck, LetsThroughWhatHdf5Writes) {
     const int n_attributes = latest ? 8 : 100;  // the latest format keeps more of them elsewhere
     {
       RawH5File file(id);
-      write_objects(file, n_attributes);
+      write_objects(file, n_attributes, latest);
       write_attributes(id);
     }
     const H5Reader file(path);
@@ -127,6 +130,20 @@ TEST(H5HeaderCheck, AttributesOutsideOfTheHeaderAreNotSupported) {
     for (int i = 0; i < 9; ++i) file.attribute("/", "attribute" + std::to_string(i), 1.5 * i);
   }
   expect_error(ErrorKind::kData, "so many attributes", [&] { H5Reader(path).attribute_names("/"); });
+}
+
+/// HDF5 1.10 read through what such an index said, wherever it led.
+TEST(H5HeaderCheck, NewerIndexesOfChunksAreNotSupported) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("chunks.h5");
+  const hid_t id = create(path, true);
+  const std::vector<float> values(64);
+  {
+    RawH5File file(id);
+    file.dataset("/x", H5T_IEEE_F32LE, {16, 4}, values.data(), {.chunk = {2, 3}});
+  }
+  expect_error(ErrorKind::kData, "an index of chunks in the formats since HDF5 1.10 is not supported",
+               [&] { H5Reader(path).info("/x"); });
 }
 
 /// A file in the early format with bytes changed at a place that follows a marker.

@@ -112,6 +112,12 @@ TEST_F(DamagedMembers, Nodes) {
   expect_damaged("BTLF", {{6 + 9, 9}}, "it ends too early");
 }
 
+/// Large nodes a byte apart, or records of one large object, would be read again and again.
+TEST_F(DamagedMembers, AreReadOnce) {
+  const std::size_t most = sound_.size() - place_of("BTIN");
+  expect_damaged("BTHD", {{6, most & 0xffU}, {7, most >> 8U}}, "members whose parts overlap");
+}
+
 TEST_F(DamagedMembers, Heap) {
   expect_damaged("FRHP", {{5, 6}}, "cannot be named");
   expect_damaged("FRHP", {{7, 1}}, "compressed is not supported");
