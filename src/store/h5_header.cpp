@@ -28,6 +28,7 @@ void H5HeaderCheck::check(std::uint64_t address, const std::string& object) cons
     if (walk.seen.insert(next).second) check_header(walk, next);
   }
   for (const H5Parts::Tree& tree : walk.parts.trees) check_tree(walk, tree);
+  H5Fields({}, subject(walk)).expect(walk.parts.members.size() <= 1, "more than one index of members");
   for (const H5Parts::Members& members : walk.parts.members) check_members(file_, object, members);
 }
 

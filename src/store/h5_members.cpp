@@ -8,8 +8,22 @@
 namespace phase0::store {
 namespace {
 
-/// An object too large for the heap's blocks, for which there is an index of its own.
-constexpr const char* kLongName = "a group with a member whose name has thousands of bytes";
+// HDF5 has made every heap of links and every index of their names in this way since 1.8 (H5Gdense.c), and
+// what it does with another is not to be relied upon.
+constexpr std::uint64_t kIdBytes = 7;    // a mark, where in the heap (4) and how long (2)
+constexpr std::uint64_t kHeapFlags = 2;  // blocks have checksums
+constexpr std::uint64_t kMostLinkBytes = 4096;
+constexpr std::uint64_t kColumns = 4;
+constexpr std::uint64_t kFirstBlockBytes = 512;
+constexpr std::uint64_t kMostBlockBytes = std::uint64_t{64} << 10;
+constexpr std::uint64_t kHeapBits = 32;
+constexpr std::size_t kOffsetBytes = 4;
+constexpr std::size_t kLengthBytes = 2;
+constexpr unsigned kRowBits = 11;  // of a row of the smallest blocks
+constexpr std::uint64_t kMostRows = kHeapBits - kRowBits + 1;
+constexpr std::uint64_t kNodeBytes = 512;
+constexpr std::uint64_t kHashBytes = 4;
+constexpr std::uint64_t kRecordBytes = kHashBytes + kIdBytes;
 
 unsigned log2_of(std::uint64_t n) {
   return static_cast<unsigned>(std::bit_width(n)) - 1;
@@ -48,33 +62,31 @@ class LinkHeap {
     const std::size_t length = parts.file().superblock().length_bytes;
     const std::vector<std::byte> bytes = parts.read(address, 26 + 12 * length + 3 * address_bytes_);
     H5Fields header = fields(bytes);
-    read_objects(header, length);
-    read_table(header, length);
+    check_constants(header, length);
     const std::uint64_t root = header.number(address_bytes_);
     const std::uint64_t rows = header.number(2);
     if (!is_defined_address(root, address_bytes_)) return;
     if (rows == 0) {
-      add_block(root, 0, first_bytes_);
+      add_block(root, 0, kFirstBlockBytes);
     } else {
       add_blocks(root, 0, rows);
     }
   }
 
-  std::size_t id_bytes() const { return id_bytes_; }
-
   /// The bytes of the object that `id` names.
   std::vector<std::byte> read(H5Fields id) const {
     const unsigned kind = id.byte() >> 4U;
     id.expect(kind == 0, "a member that is no object of the heap");
-    const std::uint64_t offset = id.number(offset_bytes_);
-    const std::uint64_t n = id.number(length_bytes_);
+    const std::uint64_t offset = id.number(kOffsetBytes);
+    const std::uint64_t n = id.number(kLengthBytes);
     const auto behind =
         std::upper_bound(blocks_.begin(), blocks_.end(), offset,
                          [](std::uint64_t at, const Block& block) { return at < block.offset; });
     id.expect(behind != blocks_.begin(), "a member outside of its heap");
     const Block& block = behind[-1];
     const std::uint64_t inside = offset - block.offset;
-    id.expect(inside >= direct_front_bytes_ && inside < block.bytes && n <= block.bytes - inside,
+    id.expect(inside >= front_bytes() + H5Bytes::kChecksumBytes && inside < block.bytes &&
+                  n <= std::min(block.bytes - inside, kMostLinkBytes),
               "a member outside of its heap");
     return parts_.read(block.address + inside, n);
   }
@@ -86,47 +98,34 @@ class LinkHeap {
     std::uint64_t address = 0;
   };
 
-  /// The front of the header.
-  void read_objects(H5Fields& header, std::size_t length) {
+  /// That every block begins with.
+  std::size_t front_bytes() const { return 5 + address_bytes_ + kOffsetBytes; }
+
+  /// The header up to the root's address.
+  void check_constants(H5Fields& header, std::size_t length) const {
     header.expect(header.starts_with("FRHP\x00", 5), "no heap of members");
     header.skip(5);
-    id_bytes_ = static_cast<std::size_t>(header.number(2));
-    if (header.number(2) != 0) header.unsupported("a group whose members are compressed");
-    const bool summed = (header.byte() & 2U) != 0;
-    direct_front_bytes_ = summed ? H5Bytes::kChecksumBytes : 0;
-    most_object_bytes_ = header.number(4);
+    bool known = header.number(2) == kIdBytes;
+    known &= header.number(2) == 0;  // filters
+    known &= header.byte() == kHeapFlags;
+    known &= header.number(4) == kMostLinkBytes;
     header.skip(length);
-    if (is_defined_address(header.number(address_bytes_), address_bytes_)) header.unsupported(kLongName);
+    const std::uint64_t large = header.number(address_bytes_);
     header.skip(9 * length + address_bytes_);
-  }
-
-  /// Behind it, the sizes of the blocks.
-  void read_table(H5Fields& header, std::size_t length) {
-    columns_ = header.number(2);
-    first_bytes_ = header.number(length);
-    most_direct_bytes_ = header.number(length);
-    const std::uint64_t bits = header.number(2);
+    known &= header.number(2) == kColumns;
+    known &= header.number(length) == kFirstBlockBytes;
+    known &= header.number(length) == kMostBlockBytes;
+    known &= header.number(2) == kHeapBits;
     header.skip(2);
-    const bool powers = std::has_single_bit(columns_) && std::has_single_bit(first_bytes_) &&
-                        std::has_single_bit(most_direct_bytes_);
-    header.expect(powers && first_bytes_ <= most_direct_bytes_ && most_direct_bytes_ <= H5Bytes::kMostBytes &&
-                      most_object_bytes_ > 0,
-                  "a heap with blocks of impossible size");
-    row_bits_ = log2_of(first_bytes_) + log2_of(columns_);
-    header.expect(bits >= row_bits_ && bits < 64, "a heap of impossible size");
-    most_rows_ = bits - row_bits_ + 1;
-    offset_bytes_ = static_cast<std::size_t>(bits + 7) / 8;
-    length_bytes_ =
-        std::min<std::size_t>((log2_of(most_direct_bytes_) + 7) / 8, width_of(most_object_bytes_));
-    header.expect(id_bytes_ >= 1 + offset_bytes_ + length_bytes_, "a heap whose objects cannot be named");
-    front_bytes_ = 5 + address_bytes_ + offset_bytes_;
-    direct_front_bytes_ += front_bytes_;
+    header.expect(known, "a heap of members as HDF5 makes none");
+    header.expect(!is_defined_address(large, address_bytes_),
+                  "a member whose name has thousands of bytes, which is not supported");
   }
 
   H5Fields fields(const std::vector<std::byte>& bytes) const { return {bytes, parts_.subject()}; }
 
   void add_block(std::uint64_t address, std::uint64_t offset, std::uint64_t n) {
-    const std::vector<std::byte> bytes = parts_.read(address, direct_front_bytes_);
+    const std::vector<std::byte> bytes = parts_.read(address, front_bytes());
     H5Fields front = fields(bytes);
     front.expect(front.starts_with("FHDB\x00", 5), "no block of a heap");
     front.expect(n <= parts_.file().left(address), "a heap outside the file");
@@ -136,23 +135,22 @@ class LinkHeap {
 
   /// A block that leads to others, row by row.
   void add_blocks(std::uint64_t address, std::uint64_t offset, std::uint64_t rows) {
-    fields({}).expect(rows <= most_rows_, "a heap of too many rows");
-    const std::uint64_t n_entries = rows * columns_;
-    const std::vector<std::byte> bytes = parts_.read(address, front_bytes_ + n_entries * address_bytes_);
+    fields({}).expect(rows <= kMostRows, "a heap of too many rows");
+    const std::uint64_t n_entries = rows * kColumns;
+    const std::vector<std::byte> bytes = parts_.read(address, front_bytes() + n_entries * address_bytes_);
     H5Fields entries = fields(bytes);
     entries.expect(entries.starts_with("FHIB\x00", 5), "no block of a heap");
     entries.expect(seen_.insert(address).second, "a heap that leads to a block twice");
-    entries.skip(front_bytes_);
+    entries.skip(front_bytes());
     for (std::uint64_t row = 0; row < rows; ++row) {
-      const std::uint64_t n = first_bytes_ << (row > 1 ? row - 1 : 0);
-      for (std::uint64_t i = 0; i < columns_; ++i, offset += n) {
+      const std::uint64_t n = kFirstBlockBytes << (row > 1 ? row - 1 : 0);
+      for (std::uint64_t i = 0; i < kColumns; ++i, offset += n) {
         const std::uint64_t child = entries.number(address_bytes_);
         if (!is_defined_address(child, address_bytes_)) continue;
-        if (n <= most_direct_bytes_) {
+        if (n <= kMostBlockBytes) {
           add_block(child, offset, n);
         } else {
-          entries.expect(log2_of(n) >= row_bits_, "a heap with blocks of impossible size");
-          add_blocks(child, offset, log2_of(n) - row_bits_ + 1);
+          add_blocks(child, offset, log2_of(n) - kRowBits + 1);
         }
       }
     }
@@ -160,17 +158,6 @@ class LinkHeap {
 
   Parts& parts_;
   std::size_t address_bytes_;
-  std::size_t id_bytes_ = 0;
-  std::uint64_t most_object_bytes_ = 0;
-  std::uint64_t columns_ = 0;
-  std::uint64_t first_bytes_ = 0;        ///< of a block of the first row
-  std::uint64_t most_direct_bytes_ = 0;  ///< larger ones lead to others
-  unsigned row_bits_ = 0;
-  std::uint64_t most_rows_ = 0;
-  std::size_t offset_bytes_ = 0;  ///< widths of the numbers in an object's name
-  std::size_t length_bytes_ = 0;
-  std::size_t front_bytes_ = 0;  ///< that every block begins with
-  std::size_t direct_front_bytes_ = 0;
   std::vector<Block> blocks_;  ///< with objects, by offset
   std::set<std::uint64_t> seen_;
 };
@@ -187,9 +174,8 @@ class NameIndex {
     H5Fields fields(bytes, parts_.subject());
     fields.expect(fields.starts_with("BTHD\x00\x05", 6), "no index of members");
     fields.skip(6);
-    node_bytes_ = fields.number(4);
-    fields.expect(fields.number(2) == kHashBytes + heap_.id_bytes(),
-                  "an index of members with other records");
+    const bool known = fields.number(4) == kNodeBytes && fields.number(2) == kRecordBytes;
+    fields.expect(known, "an index of members as HDF5 makes none");
     const std::uint64_t depth = fields.number(2);
     fields.skip(2);
     const std::uint64_t root = fields.number(address_bytes_);
@@ -197,12 +183,12 @@ class NameIndex {
     const std::uint64_t total = fields.number(length);
     set_levels(fields, depth);
     const bool empty = !is_defined_address(root, address_bytes_);
+    fields.expect(empty || n > 0, "an index whose root is empty");
     const std::uint64_t found = empty ? 0 : check_node(root, n, static_cast<std::size_t>(depth));
     fields.expect(found == total, "an index that has not as many members as it states");
   }
 
  private:
-  static constexpr std::size_t kHashBytes = 4;
   static constexpr std::size_t kFrontBytes = 6;
   /// The nodes that many steps above the leaves.
   struct Level {
@@ -214,22 +200,19 @@ class NameIndex {
   void set_levels(const H5Fields& fields, std::uint64_t depth) {
     constexpr std::uint64_t kMostDepth = 16;
     constexpr std::uint64_t kAround = kFrontBytes + H5Bytes::kChecksumBytes;
-    const std::uint64_t record = kHashBytes + heap_.id_bytes();
-    fields.expect(
-        depth <= kMostDepth && node_bytes_ >= kAround + record && node_bytes_ <= H5Bytes::kMostBytes,
-        "an index with nodes of impossible size");
-    const std::uint64_t leaf = (node_bytes_ - kAround) / record;
+    fields.expect(depth <= kMostDepth, "an index of impossible depth");
+    const std::uint64_t leaf = (kNodeBytes - kAround) / kRecordBytes;
     count_bytes_ = width_of(leaf);
     levels_ = {{leaf, leaf, 0}};
     for (std::uint64_t i = 1; i <= depth; ++i) {
       const Level& below = levels_.back();
       const std::uint64_t pointer = address_bytes_ + count_bytes_ + below.total_bytes;
-      const std::uint64_t room = node_bytes_ - std::min(node_bytes_, kAround + pointer);
-      Level level{.most = room / (record + pointer), .most_below = 0, .total_bytes = 0};
-      fields.expect(level.most > 0 &&
-                        !__builtin_mul_overflow(level.most + 1, below.most_below, &level.most_below) &&
+      Level level{.most = (kNodeBytes - kAround - pointer) / (kRecordBytes + pointer),
+                  .most_below = 0,
+                  .total_bytes = 0};
+      fields.expect(!__builtin_mul_overflow(level.most + 1, below.most_below, &level.most_below) &&
                         !__builtin_add_overflow(level.most_below, level.most, &level.most_below),
-                    "an index with nodes of impossible size");
+                    "an index of impossible depth");
       level.total_bytes = width_of(level.most_below);
       levels_.push_back(level);
     }
@@ -237,7 +220,7 @@ class NameIndex {
 
   /// How many records it and all below it have.
   std::uint64_t check_node(std::uint64_t address, std::uint64_t n, std::size_t level) {
-    const std::vector<std::byte> bytes = parts_.read(address, node_bytes_);
+    const std::vector<std::byte> bytes = parts_.read(address, kNodeBytes);
     H5Fields fields(bytes, parts_.subject());
     fields.expect(seen_.insert(address).second, "an index that leads to a part twice");
     fields.expect(fields.starts_with(level > 0 ? "BTIN\x00\x05" : "BTLF\x00\x05", kFrontBytes),
@@ -246,7 +229,7 @@ class NameIndex {
     fields.skip(kFrontBytes);
     for (std::uint64_t i = 0; i < n; ++i) {
       fields.skip(kHashBytes);
-      check_link(fields.take(heap_.id_bytes()));
+      check_link(fields.take(kIdBytes));
     }
     std::uint64_t total = n;
     for (std::uint64_t i = 0; level > 0 && i <= n; ++i) {
@@ -271,7 +254,6 @@ class NameIndex {
   Parts& parts_;
   const LinkHeap& heap_;
   std::size_t address_bytes_;
-  std::uint64_t node_bytes_ = 0;
   std::size_t count_bytes_ = 0;
   std::vector<Level> levels_;
   std::set<std::uint64_t> seen_;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "phase0/error.h"
@@ -66,8 +67,8 @@ class H5Source {
   H5Channel channel_;
   H5Superblock superblock_;
   H5HeaderCheck headers_;
-  /// The header that was checked last: an object is looked up several times in a row.
-  mutable std::optional<std::uint64_t> checked_address_;
+  /// Headers that were checked: an object is looked up several times, and may have several names.
+  mutable std::unordered_set<std::uint64_t> checked_;
   H5File file_;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;
