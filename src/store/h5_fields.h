@@ -53,9 +53,12 @@ class H5Fields {
                 ErrorPlace{.path = std::string(subject_.path), .dataset = std::string(subject_.object)});
   }
   /// For what may be sound, but is not read here.
-  [[noreturn]] void unsupported(const std::string& feature) const {
-    throw Error(subject_.damage, feature + " is not supported; a copy made by h5repack has none",
+  [[noreturn]] void refuse(const std::string& message) const {
+    throw Error(subject_.damage, message,
                 ErrorPlace{.path = std::string(subject_.path), .dataset = std::string(subject_.object)});
+  }
+  [[noreturn]] void unsupported(const std::string& feature) const {
+    refuse(feature + " is not supported; a copy made by h5repack has none");
   }
   void expect(bool holds, const char* problem) const {
     if (!holds) fail(problem);

@@ -118,8 +118,8 @@ class LinkHeap {
     known &= header.number(2) == kHeapBits;
     header.skip(2);
     header.expect(known, "a heap of members as HDF5 makes none");
-    header.expect(!is_defined_address(large, address_bytes_),
-                  "a member whose name has thousands of bytes, which is not supported");
+    if (is_defined_address(large, address_bytes_))
+      header.refuse("has a member whose name has thousands of bytes");
   }
 
   H5Fields fields(const std::vector<std::byte>& bytes) const { return {bytes, parts_.subject()}; }

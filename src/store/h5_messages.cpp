@@ -37,7 +37,7 @@ class MessageCheck {
       case 0x06:
         return link();
       case 0x07:
-        return external_files();
+        body_.refuse("has external raw storage; only data inside the file is read");
       case 0x08:
         return layout();
       case 0x0a:
@@ -135,15 +135,6 @@ class MessageCheck {
     body_.expect(n > 0, "a link without a name");
     body_.skip(n);
     body_.skip(type == 0 ? address_ : body_.number(2));
-  }
-
-  void external_files() {
-    body_.skip(4);
-    const std::uint64_t room = body_.number(2);
-    const std::uint64_t used = body_.number(2);
-    body_.expect(used <= room, "more external files than it has room for");
-    body_.skip(address_);
-    body_.skip(used * 3 * length_);
   }
 
   void dimensions(unsigned n, std::size_t width) {
