@@ -77,11 +77,11 @@ void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version
     fields.skip(head_bytes - (version == 1 ? 5 : 4));
     H5Fields body = fields.take(n);
     if (message.type == H5Message::kContinuation) {
-      const std::uint64_t address = body.number(superblock_.address_bytes);
-      walk.chunks.push_back({address, body.number(superblock_.length_bytes)});
+      const std::uint64_t address = body.number(file_.superblock().address_bytes);
+      walk.chunks.push_back({address, body.number(file_.superblock().length_bytes)});
       continue;
     }
-    check_message(message, body, superblock_, walk.parts);
+    check_message(message, body, file_.superblock(), walk.parts);
   }
 }
 
@@ -92,7 +92,7 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
     unsigned level = 0;
   };
   const std::uint64_t names_end = tree.of_chunks ? 0 : last_name(walk, tree.heap);
-  const std::size_t address_bytes = superblock_.address_bytes;
+  const std::size_t address_bytes = file_.superblock().address_bytes;
   constexpr unsigned kAnyLevel = 256;
   std::vector<Node> nodes = {{tree.address, kAnyLevel}};
   while (!nodes.empty()) {
@@ -125,20 +125,20 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
 
 /// A node of members: no more than HDF5 makes room for, with names that end inside of the heap.
 void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) const {
-  const std::size_t width = superblock_.address_bytes;
+  const std::size_t width = file_.superblock().address_bytes;
   constexpr std::uint64_t kHeadBytes = 8;
-  const std::uint64_t entry_bytes = superblock_.length_bytes + width + 24;
+  const std::uint64_t entry_bytes = file_.superblock().length_bytes + width + 24;
   const std::vector<std::byte> head = read(walk, address, kHeadBytes);
   H5Fields fields(head, subject(walk));
   fields.expect(walk.seen.insert(address).second, "an index that leads to a part twice");
   fields.expect(fields.starts_with("SNOD\x01", 5), "no members");
   fields.skip(6);
   const std::uint64_t n = fields.number(2);
-  fields.expect(n <= superblock_.most_symbols, "more members than fit");
+  fields.expect(n <= file_.superblock().most_symbols, "more members than fit");
   const std::vector<std::byte> symbols = read(walk, address + kHeadBytes, n * entry_bytes);
   H5Fields entries(symbols, subject(walk));
   for (std::uint64_t i = 0; i < n; ++i) {
-    const std::uint64_t name = entries.number(superblock_.length_bytes);
+    const std::uint64_t name = entries.number(file_.superblock().length_bytes);
     entries.skip(width);
     constexpr unsigned kSoftLink = 2;
     const bool soft = entries.number(4) == kSoftLink;
@@ -151,14 +151,14 @@ void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64
 
 /// Where the last zero of a heap of names is: texts that begin up to there end inside of it.
 std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
-  const std::uint64_t head_bytes = 8 + 2 * superblock_.length_bytes + superblock_.address_bytes;
+  const std::uint64_t head_bytes = 8 + 2 * file_.superblock().length_bytes + file_.superblock().address_bytes;
   const std::vector<std::byte> head = read(walk, heap, head_bytes);
   H5Fields fields(head, subject(walk));
   fields.expect(fields.starts_with("HEAP\x00", 5), "no heap of names");
   fields.skip(8);
-  const std::uint64_t n = fields.number(superblock_.length_bytes);
-  fields.skip(superblock_.length_bytes);
-  const std::uint64_t address = fields.number(superblock_.address_bytes);
+  const std::uint64_t n = fields.number(file_.superblock().length_bytes);
+  fields.skip(file_.superblock().length_bytes);
+  const std::uint64_t address = fields.number(file_.superblock().address_bytes);
   constexpr std::uint64_t kTailBytes = std::uint64_t{64} << 10;  // no name is as long
   const std::uint64_t tail = std::min(n, kTailBytes);
   fields.expect(address <= address + n, "a heap of names outside the file");

@@ -20,7 +20,7 @@ class H5HeaderCheck {
  public:
   H5HeaderCheck(const FileDescriptor& file, std::int64_t file_bytes, const H5Superblock& superblock,
                 const std::string& path, ErrorKind damage)
-      : file_(file, file_bytes, superblock, path, damage), superblock_(superblock) {}
+      : file_(file, file_bytes, superblock, path, damage) {}
 
   /// The header at `address`, those of the types that are kept elsewhere, and their indexes.
   void check(std::uint64_t address, const std::string& object) const;
@@ -48,7 +48,6 @@ class H5HeaderCheck {
   void check_messages(Walk& walk, H5Fields fields, unsigned version, unsigned flags) const;
 
   H5Bytes file_;
-  const H5Superblock& superblock_;
 };
 
 }  // namespace phase0::store
