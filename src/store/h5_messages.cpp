@@ -125,16 +125,25 @@ class MessageCheck {
     if (n != kUndefined) body_.skip(n);
   }
 
+  /// Of a link that HDF5 refuses to decode it frees the neighbours, which it has not read yet.
   void link() {
+    constexpr unsigned kHard = 0;
+    constexpr unsigned kSoft = 1;
+    constexpr unsigned kFirstOfUsers = 64;
     body_.expect(body_.byte() == 1, "a link that is not known");
     const unsigned flags = body_.byte();
-    const unsigned type = (flags & 8U) != 0 ? body_.byte() : 0;
+    const unsigned type = (flags & 8U) != 0 ? body_.byte() : kHard;
+    body_.expect((flags & ~0x1fU) == 0 && (type <= kSoft || type >= kFirstOfUsers),
+                 "a link that is not known");
     if ((flags & 4U) != 0) body_.skip(8);
-    if ((flags & 0x10U) != 0) body_.skip(1);
+    if ((flags & 0x10U) != 0) body_.expect(body_.byte() <= 1, "a link's name in an unknown character set");
     const std::uint64_t n = body_.number(std::size_t{1} << (flags & 3U));
     body_.expect(n > 0, "a link without a name");
     body_.skip(n);
-    body_.skip(type == 0 ? address_ : body_.number(2));
+    if (type == kHard) return body_.skip(address_);
+    const std::uint64_t target = body_.number(2);
+    body_.expect(type != kSoft || target > 0, "a link to nothing");
+    body_.skip(target);
   }
 
   void dimensions(unsigned n, std::size_t width) {

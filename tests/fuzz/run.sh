@@ -8,7 +8,7 @@ usage() {
   cat <<'TEXT'
 usage: tests/fuzz/run.sh [SECONDS | --runs N] [HARNESS...]
   SECONDS   time for each harness (default 60)
-  --runs N  instead: N inputs for each, those of latents with HDF5's checksums made right
+  --runs N  instead: N inputs for each
   HARNESS   of latents chunks yaml journal (default: all)
 An input that takes over 1 s of the processor, 20 s of the clock or 256 MiB is a finding, as a crash is. Environment: PHASE0_FUZZ_SEED.
 TEXT
@@ -19,7 +19,7 @@ harnesses=()
 while [[ $# -gt 0 ]]; do
   case "$1" in
     -h | --help) usage; exit 0 ;;
-    --runs) export PHASE0_FUZZ_MEND=1; limit=(-runs="${2:?--runs needs a number}"); shift ;;
+    --runs) limit=(-runs="${2:?--runs needs a number}"); shift ;;
     [0-9]*) limit=(-max_total_time="$1") ;;
     latents | chunks | yaml | journal) harnesses+=("$1") ;;
     *) echo "run.sh: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
