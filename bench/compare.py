@@ -38,8 +38,11 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def limit_threads(threads):
-    """Of this process and all that it starts; before any library starts its threads."""
+def set_environment(threads):
+    """Of this process and all that it starts, before any library is loaded: how many threads, and kernels of BLAS
+    that it chooses by itself."""
+    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        os.environ.pop(variable, None)
     cpus = sorted(os.sched_getaffinity(0))
     if threads > len(cpus):
         sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPU(s)")
@@ -50,7 +53,7 @@ def limit_threads(threads):
 
 def main():
     arguments = parse_arguments()
-    limit_threads(arguments.threads)
+    set_environment(arguments.threads)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         if part in arguments.parts:

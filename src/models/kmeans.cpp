@@ -87,6 +87,8 @@ const char* to_string(KMeansStop stop) {
       return "max_iter";
     case KMeansStop::kBehind:
       return "behind";
+    case KMeansStop::kRefined:
+      return "refined";
   }
   return "";
 }

@@ -14,8 +14,9 @@
 
 namespace phase0::models {
 
-/// Why a run made no further iteration; kBehind: another run that was refined on all rows did better.
-enum class KMeansStop { kTol, kNoChange, kMaxIter, kBehind };
+/// Why a run made no further iteration; kBehind: other runs did better; kRefined: on the sample, it goes on on
+/// all rows.
+enum class KMeansStop { kTol, kNoChange, kMaxIter, kBehind, kRefined };
 const char* to_string(KMeansStop stop);
 
 struct KMeansModel {
@@ -47,8 +48,8 @@ struct KMeansTask {
 /// the same seeding distances.
 ///
 /// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
-/// the restarts see a seeded sample. The best three go on on all rows for kRaceIterations iterations,
-/// and the one with the least objective then to the same rule. Throws Error (kData) when there are fewer rows
+/// the restarts see a seeded sample for kSampleIterations iterations. The best three go on on all rows for
+/// kRaceIterations, and the one with the least objective then to the same rule. Throws Error (kData) when there are fewer rows
 /// than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
@@ -75,6 +76,9 @@ void fit_kmeans(std::span<const KMeansFit> fits, const KMeansJoin& join, core::E
 /// Rows of the sample for k clusters: max(16384, 128 k).
 std::int64_t kmeans_sample_size(std::int64_t k);
 
+/// Iterations of the restarts on a sample, if they do not end before: the three that are best then are as
+/// good as the three that are best in the end (bench/README.md).
+inline constexpr std::int64_t kSampleIterations = 45;
 /// Iterations on all rows after which the runs of a sample that are behind are given up: after 20 the order
 /// is that of the end (bench/README.md), after 10 it often is not.
 inline constexpr std::int64_t kRaceIterations = 20;

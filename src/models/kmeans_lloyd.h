@@ -23,6 +23,8 @@ struct LloydRun {
   std::int64_t n_iter = 0;
   std::vector<KMeansIteration> history;
 
+  /// The last that is known: of the result, or of the centroids before the last move.
+  double objective() const { return ended() || history.empty() ? inertia : history.back().inertia; }
   bool ended() const { return !history.empty() && !history.back().stopped.empty(); }
   /// Ended, and its counts and inertia are known.
   bool complete() const { return ended() && !counts.empty(); }

@@ -15,11 +15,8 @@ constexpr const char* kDoing = "refining on all rows";
 /// Of runs after as many iterations the one with the least objective in the last, or in the end where one has
 /// come to it. The others are behind.
 std::int64_t leader_of(std::vector<LloydRun>& runs) {
-  const auto objective = [](const LloydRun& run) {
-    return run.ended() ? run.inertia : run.history.back().inertia;
-  };
-  const auto ahead = [&](const LloydRun& a, const LloydRun& b) {
-    const double by = objective(a) - objective(b);
+  const auto ahead = [](const LloydRun& a, const LloydRun& b) {
+    const double by = a.objective() - b.objective();
     return by != 0 ? by < 0 : a.restart < b.restart;
   };
   const auto leader = std::min_element(runs.begin(), runs.end(), ahead);
@@ -29,8 +26,22 @@ std::int64_t leader_of(std::vector<LloydRun>& runs) {
   return leader - runs.begin();
 }
 
+/// Says in the history what becomes of the restarts that have not come to an end on the sample.
+void end_restarts(KMeansProgress& progress) {
+  std::vector<KMeansIteration>& history = progress.history;
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    const std::int64_t restart = history[i].restart;
+    const bool last = i + 1 == history.size() || history[i + 1].restart != restart;
+    if (!last || !history[i].stopped.empty()) continue;
+    const bool goes_on = std::any_of(progress.done.begin(), progress.done.end(),
+                                     [&](const LloydRun& run) { return run.restart == restart; });
+    history[i].stopped = to_string(goes_on ? KMeansStop::kRefined : KMeansStop::kBehind);
+  }
+}
+
 /// The best restarts go on on all rows, from their centroids.
 void begin_race(KMeansProgress& progress) {
+  end_restarts(progress);
   for (LloydRun& run : progress.done) {
     LloydRun& start = progress.waiting.emplace_back();
     start.restart = run.restart;

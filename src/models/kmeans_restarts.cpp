@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t kFarIterations = 3;
 
 bool better(const LloydRun& a, const LloydRun& b) {
-  return a.inertia != b.inertia ? a.inertia < b.inertia : a.restart < b.restart;
+  return a.objective() != b.objective() ? a.objective() < b.objective() : a.restart < b.restart;
 }
 
 /// Begins the next restarts of those lanes of which none waits: they wait at their start centroids.
@@ -42,7 +42,7 @@ void begin_restarts(const KMeansLanes& lanes, const KMeansTogether& together, co
   }
 }
 
-/// The restarts of the group have ended: the best of all go on.
+/// The restarts of the group have ended or pause: the best of all go on.
 void end_group(KMeansProgress& progress, std::size_t n_best) {
   for (LloydRun& run : progress.group) {
     progress.history.insert(progress.history.end(), run.history.begin(), run.history.end());
@@ -66,8 +66,9 @@ void run_restarts(const KMeansLanes& lanes, const KMeansTogether& together, core
       going.push_back(lane);
     }
     if (going.empty()) return;
-    iterate(going, {.phase = "restart", .unbounded_iterations = kFarIterations}, "restarts", together,
-            execution);
+    LloydTask task{.phase = "restart", .unbounded_iterations = kFarIterations};
+    if (together.plan.scheme.sampled) task.pause_after = kSampleIterations;
+    iterate(going, task, "restarts", together, execution);
     for (KMeansLane* lane : going) end_group(lane->progress, n_best);
   }
 }
