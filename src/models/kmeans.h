@@ -14,8 +14,8 @@
 
 namespace phase0::models {
 
-/// Why a run made no further iteration; kBehind: other runs did better; kRefined: on the sample, it goes on on
-/// all rows.
+/// Why a run made no further iteration; kBehind: other runs did better; kRefined: on the sample, it goes on
+/// on all rows.
 enum class KMeansStop { kTol, kNoChange, kMaxIter, kBehind, kRefined };
 const char* to_string(KMeansStop stop);
 
@@ -49,8 +49,8 @@ struct KMeansTask {
 ///
 /// With restarts on a sample (RestartsOn::kSample, or kAuto when there are more than 2 x sample_size rows),
 /// the restarts see a seeded sample for kSampleIterations iterations. The best three go on on all rows for
-/// kRaceIterations, and the one with the least objective then to the same rule. Throws Error (kData) when there are fewer rows
-/// than clusters.
+/// kRaceIterations, and the one with the least objective then to the same rule. Throws Error (kData) when
+/// there are fewer rows than clusters.
 KMeansModel fit_kmeans(const data::FeatureSource& rows, const KMeansTask& task, core::Execution& execution);
 
 /// One of several fits of the same samples, alike in all but rows, seed and names.

@@ -5,6 +5,8 @@
 #include <set>
 #include <vector>
 
+#include "store/lookup3.h"
+
 namespace phase0::store {
 namespace {
 
@@ -227,28 +229,36 @@ class NameIndex {
                   "no part of an index");
     fields.expect(n <= levels_[level].most, "more members than fit");
     fields.skip(kFrontBytes);
-    for (std::uint64_t i = 0; i < n; ++i) {
-      fields.skip(kHashBytes);
-      check_link(fields.take(kIdBytes));
-    }
+    H5Fields records = fields.take(n * kRecordBytes);
     std::uint64_t total = n;
-    for (std::uint64_t i = 0; level > 0 && i <= n; ++i) {
-      const std::uint64_t child = fields.number(address_bytes_);
-      const std::uint64_t n_child = fields.number(count_bytes_);
-      const std::size_t total_bytes = levels_[level - 1].total_bytes;
-      const std::uint64_t stated = total_bytes > 0 ? fields.number(total_bytes) : n_child;
-      const std::uint64_t found = check_node(child, n_child, level - 1);
-      fields.expect(found == stated, "an index that has not as many members as it states");
-      total += found;
+    for (std::uint64_t i = 0; i <= n; ++i) {
+      if (level > 0) total += check_child(fields, level - 1);
+      if (i < n) check_record(records);
     }
     return total;
   }
 
-  void check_link(H5Fields id) const {
+  /// What a node leads to.
+  std::uint64_t check_child(H5Fields& pointers, std::size_t level) {
+    const std::uint64_t child = pointers.number(address_bytes_);
+    const std::uint64_t n = pointers.number(count_bytes_);
+    const std::size_t total_bytes = levels_[level].total_bytes;
+    const std::uint64_t stated = total_bytes > 0 ? pointers.number(total_bytes) : n;
+    const std::uint64_t found = check_node(child, n, level);
+    pointers.expect(found == stated, "an index that has not as many members as it states");
+    return found;
+  }
+
+  /// HDF5 looks names up by their hashes, which ascend: one that does not fit hides its member.
+  void check_record(H5Fields& records) {
+    const auto hash = static_cast<std::uint32_t>(records.number(kHashBytes));
+    records.expect(hash >= last_hash_, "an index of members that is out of order");
+    last_hash_ = hash;
     constexpr unsigned kLink = 0x06;
-    const std::vector<std::byte> link = heap_.read(id);
+    const std::vector<std::byte> link = heap_.read(records.take(kIdBytes));
     H5Parts none;
     check_message({.type = kLink, .flags = 0}, {link, parts_.subject()}, parts_.file().superblock(), none);
+    records.expect(lookup3(link_name(link)) == hash, "an index with a hash that is not its member's");
   }
 
   Parts& parts_;
@@ -257,6 +267,7 @@ class NameIndex {
   std::size_t count_bytes_ = 0;
   std::vector<Level> levels_;
   std::set<std::uint64_t> seen_;
+  std::uint32_t last_hash_ = 0;
 };
 
 }  // namespace

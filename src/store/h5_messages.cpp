@@ -286,4 +286,16 @@ void check_message(const H5Message& message, H5Fields body, const H5Superblock& 
   MessageCheck(body, superblock, parts).run(message);
 }
 
+std::span<const std::byte> link_name(std::span<const std::byte> link) {
+  const auto flags = std::to_integer<unsigned>(link[1]);
+  std::size_t at = 2;
+  if ((flags & 8U) != 0) at += 1;     // type
+  if ((flags & 4U) != 0) at += 8;     // number
+  if ((flags & 0x10U) != 0) at += 1;  // character set
+  const std::size_t width = std::size_t{1} << (flags & 3U);
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < width; ++i) n |= std::to_integer<std::size_t>(link[at + i]) << (8 * i);
+  return link.subspan(at + width, n);
+}
+
 }  // namespace phase0::store

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "store/h5_fields.h"
@@ -37,5 +38,8 @@ struct H5Parts {
 /// Checks that a message's counts, lengths and texts keep to its `body`, and that sizes which belong together
 /// agree, and adds to `parts`. Messages of types that HDF5 does not know either are let through.
 void check_message(const H5Message& message, H5Fields body, const H5Superblock& superblock, H5Parts& parts);
+
+/// The name in the body of a link that check_message has let through.
+std::span<const std::byte> link_name(std::span<const std::byte> link);
 
 }  // namespace phase0::store

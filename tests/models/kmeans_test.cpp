@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "models/assign.h"
 #include "models/kmeans_cases.h"
@@ -124,6 +125,33 @@ TEST(KMeans, RestartsOnASampleAreRefinedOnAllRows) {
   const auto scheme = [](std::int64_t rows) { return kmeans_scheme(data::matrix_shape(rows, 3), 8, {}); };
   EXPECT_FALSE(scheme(2 * kmeans_sample_size(8)).sampled);
   EXPECT_TRUE(scheme(2 * kmeans_sample_size(8) + 1).sampled);
+}
+
+/// Of those that have not come to an end by then.
+TEST(KMeans, RestartsOnASampleStopWhereTheBestAreKnown) {
+  const std::int64_t d = 16;
+  const std::int64_t n = 2 * kmeans_sample_size(24) + 1;
+  const auto source = data::matrix_source(testing::matrix(testing::normals(n * d, 51), d));
+  Machine machine(2);
+  const KMeansModel model = fit_kmeans(*source, task_for(24, RestartsOn::kSample, 5), machine.execution);
+  std::map<std::int64_t, KMeansIteration> last;  // of the restarts on the sample
+  std::set<std::int64_t> refined;
+  for (const auto& iteration : model.history) {
+    if (iteration.phase == "restart") last[iteration.restart] = iteration;
+    if (iteration.phase == "refine") refined.insert(iteration.restart);
+  }
+  ASSERT_EQ(last.size(), 5u);
+  ASSERT_EQ(refined.size(), 3u);
+  double worst_refined = 0;
+  double best_behind = std::numeric_limits<double>::infinity();
+  for (const auto& [restart, iteration] : last) {
+    const bool goes_on = refined.contains(restart);
+    EXPECT_EQ(iteration.iteration, kSampleIterations);
+    EXPECT_EQ(iteration.stopped, goes_on ? "refined" : "behind");
+    if (goes_on) worst_refined = std::max(worst_refined, iteration.inertia);
+    if (!goes_on) best_behind = std::min(best_behind, iteration.inertia);
+  }
+  EXPECT_LT(worst_refined, best_behind);
 }
 
 TEST(KMeans, TheBestOfASampleRaceAndTheOthersAreBehind) {

@@ -104,13 +104,27 @@ TEST_F(DamagedMembers, Nodes) {
   for (std::size_t i = 0; i < 9; ++i) {
     twice.emplace_back(child + i, static_cast<std::uint8_t>(sound_[root + second + i]));
   }
-  expect_damaged("BTIN", twice, "leads to a part twice");
+  expect_damaged("BTIN", twice, "out of order");
   expect_damaged("BTIN", {{6 + 4, 0x20}}, "no object of the heap");
   expect_damaged("BTLF", {{6 + 4, 0x10}}, "no object of the heap");
   expect_damaged("BTLF", {{6 + 5, 0}, {6 + 6, 0}}, "outside of its heap");
   expect_damaged("BTLF", {{6 + 8, 1}}, "outside of its heap");
   expect_damaged("BTLF", {{6 + 9, 255}, {6 + 10, 255}}, "outside of its heap");
   expect_damaged("BTLF", {{6 + 9, 9}}, "it ends too early");
+}
+
+/// They hid the member from HDF5's search.
+TEST_F(DamagedMembers, Hashes) {
+  const std::size_t leaf = place_of("BTLF");
+  const auto low = static_cast<std::uint8_t>(sound_[leaf + 6]);
+  expect_damaged("BTLF", {{6, low ^ 1U}}, "a hash that is not its member's");
+  expect_damaged("BTLF", {{6, 255}, {7, 255}, {8, 255}, {9, 255}}, "a hash that is not its member's");
+  Changes swapped;
+  for (std::size_t i = 0; i < 11; ++i) {
+    swapped.emplace_back(6 + i, static_cast<std::uint8_t>(sound_[leaf + 17 + i]));
+    swapped.emplace_back(17 + i, static_cast<std::uint8_t>(sound_[leaf + 6 + i]));
+  }
+  expect_damaged("BTLF", swapped, "out of order");
 }
 
 /// Names of objects in a heap of other widths were longer than HDF5 keeps: it read behind them.
