@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/random.h"
 #include "data/scan.h"
@@ -19,6 +20,10 @@ namespace {
 std::int64_t local_trials(std::int64_t k) {
   return 2 + static_cast<std::int64_t>(std::log(static_cast<double>(k)));
 }
+
+/// Of candidates' distances that are kept until one of them is chosen. Longer ones are computed again, to the
+/// same bits.
+constexpr std::int64_t kMostKeptBytes = std::int64_t{16} << 20;
 
 /// Rows that are skipped at once on the way to a drawn one.
 constexpr std::int64_t kStride = 256;
@@ -69,6 +74,7 @@ class Seeding {
       }
     }
     room_.emplace(execution, need(rows.shape(), k, n_runs()), "k-means seeding", rows.shape());
+    kept_.resize(kept_bytes(n_rows_, columns()) / 4);
     workspaces_.resize(static_cast<std::size_t>(room_->workers()));
     nearest_ = store::scratch_matrix(scratch_folder, store::ElementType::kFloat32, n_rows_, n_runs());
     centroids_.resize(static_cast<std::size_t>(n_runs() * k * d_));
@@ -82,9 +88,10 @@ class Seeding {
     core::ScanNeed need = data::scan_need(rows);
     need.fixed_bytes += 4 * (restarts + 1) * k * d;                                             // centroids
     need.fixed_bytes += 4 * columns * d + rows.lanes * linalg::FoldNearest::bytes(columns, d);  // points
-    need.fixed_bytes += 8 * rows.n_blocks() * restarts;      // sums of a scan
-    need.block_bytes += 8 * columns + 4 * block * restarts;  // partial sums; mapped distances
-    need.worker_bytes += linalg::FoldNearest::workspace_bytes(columns, d, restarts);
+    need.fixed_bytes += 8 * rows.n_blocks() * restarts;  // sums of a scan
+    need.block_bytes += 4 * block * restarts;            // mapped distances
+    need.fixed_bytes += kept_bytes(rows.n_rows / rows.lanes, columns) + 8 * rows.n_blocks() * columns;
+    need.worker_bytes += linalg::FoldNearest::workspace_bytes(columns, d, columns);
     return need;
   }
 
@@ -95,8 +102,13 @@ class Seeding {
     choose(0, first);
     execution_.observer.task_advance(1, 0);
     for (std::int64_t c = 1; c < k_; ++c) {
-      update_nearest(c - 1);
-      choose(c, best_trials(sample_candidates()));
+      if (c == 1 || !keeps()) update_nearest(c - 1);
+      const std::vector<std::int64_t> candidates = sample_candidates();
+      const std::vector<std::int64_t> best = best_trials(candidates);
+      if (keeps()) take_over(best);
+      std::vector<std::int64_t> chosen;
+      for (const std::int64_t column : best) chosen.push_back(candidates[static_cast<std::size_t>(column)]);
+      choose(c, chosen);
       execution_.observer.task_advance(1, n_rows_ * d_ * 4);
     }
     return std::move(centroids_);
@@ -114,7 +126,13 @@ class Seeding {
     std::int64_t n_runs = 0;
   };
 
+  static std::int64_t kept_bytes(std::int64_t n_rows, std::int64_t columns) {
+    const std::int64_t bytes = 4 * n_rows * columns;
+    return bytes <= kMostKeptBytes ? bytes : 0;
+  }
+  bool keeps() const { return kept_.size() > 0; }
   std::int64_t n_runs() const { return std::ssize(runs_); }
+  std::int64_t columns() const { return n_runs() * trials_; }
   Run& run_of(std::int64_t r) { return runs_[static_cast<std::size_t>(r)]; }
   std::int64_t any_row(Run& run) const {
     return static_cast<std::int64_t>(run.random.below(static_cast<std::uint64_t>(n_rows_)));
@@ -141,25 +159,28 @@ class Seeding {
     }
   }
 
-  /// Of each lane, for points [runs, n, d].
-  std::vector<linalg::FoldNearest> folds(std::span<const float> points, std::int64_t n) const {
+  /// Of each lane, for points [runs, n, d]: `sets` of them for each run.
+  std::vector<linalg::FoldNearest> folds(std::span<const float> points, std::int64_t n,
+                                         std::int64_t sets) const {
     std::vector<linalg::FoldNearest> folds;
     for (const Lane& lane : lanes_) {
       const auto of_lane = static_cast<std::size_t>(lane.n_runs * n * d_);
-      folds.emplace_back(points.first(of_lane), lane.n_runs, lane.data->shift);
+      folds.emplace_back(points.first(of_lane), lane.n_runs * sets, lane.data->shift);
       points = points.subspan(of_lane);
     }
     return folds;
   }
 
-  /// Folds every lane of a block into its distances. Of each run n sums are added at `sums`.
+  /// Folds every lane of a block into the distances [runs, sets, rows] at `nearest`. Of each run n sums are
+  /// added at `sums`.
   void fold_block(const std::vector<linalg::FoldNearest>& folds, std::int64_t n, std::int64_t b, int worker,
-                  const data::FeatureBlock& block, linalg::FoldNearest::Keep keep, double* sums) {
+                  const data::FeatureBlock& block, float* nearest, std::int64_t sets,
+                  linalg::FoldNearest::Keep keep, double* sums) {
     const std::int64_t rows = rows_.lane_size(b);
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       const Lane& lane = lanes_[i];
       folds[i].fold(block.matrix() + static_cast<std::int64_t>(i) * rows * d_, rows,
-                    nearest_of(b) + lane.first_run * rows, keep,
+                    nearest + lane.first_run * sets * rows, keep,
                     workspaces_[static_cast<std::size_t>(worker)], sums + lane.first_run * n);
     }
   }
@@ -171,7 +192,7 @@ class Seeding {
       const auto from = centroids_.begin() + (r * k_ + c) * d_;
       points.insert(points.end(), from, from + d_);
     }
-    const auto fold = folds(points, 1);
+    const auto fold = folds(points, 1, 1);
     block_sums_.assign(static_cast<std::size_t>(rows_.n_blocks() * n_runs()), 0.0);
     data::scan(
         rows_, *room_, "",
@@ -179,7 +200,7 @@ class Seeding {
           if (c == 0) {
             std::fill_n(nearest_of(b), n_runs() * rows_.lane_size(b), std::numeric_limits<float>::infinity());
           }
-          fold_block(fold, 1, b, worker, block, linalg::FoldNearest::Keep::kLeast,
+          fold_block(fold, 1, b, worker, block, nearest_of(b), 1, linalg::FoldNearest::Keep::kLeast,
                      block_sums_.data() + b * n_runs());
         },
         [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
@@ -221,32 +242,52 @@ class Seeding {
     return rows_.lane_first(block) + found;
   }
 
-  /// Of each run's candidates the one that leaves the least sum of squared distances.
+  /// Of each run's candidates the one that leaves the least sum of squared distances, by its column.
   std::vector<std::int64_t> best_trials(const std::vector<std::int64_t>& candidates) {
-    const auto fold = folds(values_of(candidates), trials_);
-    const std::int64_t columns = n_runs() * trials_;
-    std::vector<double> partial(static_cast<std::size_t>(room_->slots() * columns));
-    std::vector<double> potential(static_cast<std::size_t>(columns), 0.0);
+    using Keep = linalg::FoldNearest::Keep;
+    const std::int64_t sets = keeps() ? trials_ : 1;
+    const auto fold = folds(values_of(candidates), trials_, sets);
+    trial_sums_.resize(static_cast<std::size_t>(rows_.n_blocks() * columns()));
     data::scan(
         rows_, *room_, "",
-        [&](std::int64_t b, std::int64_t slot, int worker, const data::FeatureBlock& block) {
-          fold_block(fold, trials_, b, worker, block, linalg::FoldNearest::Keep::kNone,
-                     partial.data() + slot * columns);
+        [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
+          float* nearest = keeps() ? copies_of(b) : nearest_of(b);
+          fold_block(fold, trials_, b, worker, block, nearest, sets, keeps() ? Keep::kLeast : Keep::kNone,
+                     trial_sums_.data() + b * columns());
         },
-        [&](std::int64_t first, std::int64_t n) {
-          for (std::int64_t slot = 0; slot < n; ++slot) {
-            for (std::int64_t t = 0; t < columns; ++t)
-              potential[static_cast<std::size_t>(t)] += partial[static_cast<std::size_t>(slot * columns + t)];
-          }
-          release_nearest(first, n);
-        });
+        [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
+    std::vector<double> potential(static_cast<std::size_t>(columns()), 0.0);
+    for (std::size_t i = 0; i < trial_sums_.size(); ++i) potential[i % potential.size()] += trial_sums_[i];
     std::vector<std::int64_t> best;
     for (std::int64_t r = 0; r < n_runs(); ++r) {
       const auto begin = potential.begin() + r * trials_;
-      best.push_back(
-          candidates[static_cast<std::size_t>(std::min_element(begin, begin + trials_) - potential.begin())]);
+      best.push_back(std::min_element(begin, begin + trials_) - potential.begin());
     }
     return best;
+  }
+
+  /// [columns, rows] of a block in kept_, each with its run's distances.
+  float* copies_of(std::int64_t block) {
+    const std::int64_t rows = rows_.lane_size(block);
+    float* const kept = kept_.data() + rows_.lane_first(block) * columns();
+    for (std::int64_t column = 0; column < columns(); ++column) {
+      std::copy_n(nearest_of(block) + column / trials_ * rows, rows, kept + column * rows);
+    }
+    return kept;
+  }
+
+  /// The distances, and their sums, that the chosen candidates have left.
+  void take_over(const std::vector<std::int64_t>& chosen) {
+    for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) {
+      const std::int64_t rows = rows_.lane_size(b);
+      const float* kept = kept_.data() + rows_.lane_first(b) * columns();
+      for (std::int64_t r = 0; r < n_runs(); ++r) {
+        const std::int64_t column = chosen[static_cast<std::size_t>(r)];
+        std::copy_n(kept + column * rows, rows, nearest_of(b) + r * rows);
+        block_sums_[static_cast<std::size_t>(b * n_runs() + r)] =
+            trial_sums_[static_cast<std::size_t>(b * columns() + column)];
+      }
+    }
   }
 
   /// [runs, rows] of a block.
@@ -272,7 +313,9 @@ class Seeding {
       nearest_;  ///< squared distances to the nearest centroid so far, block by block [runs, rows]
   std::vector<linalg::FoldNearest::Workspace> workspaces_;
   std::vector<float> centroids_;
-  std::vector<double> block_sums_;  ///< [n_blocks, runs]
+  std::vector<double> block_sums_;   ///< [n_blocks, runs]
+  std::vector<double> trial_sums_;   ///< [n_blocks, columns]
+  core::AlignedBuffer<float> kept_;  ///< block by block [columns, rows], or empty
 };
 
 }  // namespace
