@@ -45,7 +45,7 @@ class Analysis {
     if (plan.minimum_memory_bytes > session_.memory().bytes()) refuse_memory(workload);
     run::require_disk(session_, "analyze", plan.disk_bytes, run::replaced_bytes(session_, "analyze"));
     session_.announce(plan.peak_memory_bytes);
-    run::Journal(session_.directory()).begin("analyze");
+    run::Journal(session_.directory()).begin("analyze", flags_.fresh);
     session_.keep_units(flags_);
     AnalysisResult result = analysis.run();
     for (const auto& condition : options_.clustering.conditions) {

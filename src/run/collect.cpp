@@ -103,7 +103,7 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
   const core::Reservation output(session.execution().memory, plan.output_in_memory_bytes, "output on tmpfs");
   session.announce(plan.peak_memory_bytes);
   if (!exists) keep_units(session, flags);
-  run::Journal(session.directory()).begin("collect");
+  run::Journal(session.directory()).begin("collect", flags.fresh);
   non_finite.keep(*session.execution().units);
   run::record_input(session, input_facts(latents));
   data::write_features(session.directory().features(), options, latents, splits, session.execution(), key);

@@ -60,11 +60,11 @@ data::SampleIndex fitted_index(const data::SampleIndex& index) {
 /// for what an earlier start has kept.
 class Fitting {
  public:
-  Fitting(run::Session& session, const std::string& collect_key)
+  explicit Fitting(run::Session& session)
       : session_(session),
         options_(session.options()),
         samples_(session.directory().features(), options_.data.latents),
-        units_(options_, collect_key, session.kernels()),
+        units_(options_, run::rows_key(options_), session.kernels()),
         pca_(session, samples_, units_),
         assignments_(session.directory().assignments()),
         models_(session.directory().models()) {}
@@ -313,8 +313,8 @@ class Fitting {
   std::int64_t n_kept_ = 0;
 };
 
-run::StageReport fit_models(run::Session& session, const RunFlags& flags, const std::string& collect_key) {
-  Fitting fitting(session, collect_key);
+run::StageReport fit_models(run::Session& session, const RunFlags& flags) {
+  Fitting fitting(session);
   const run::Workload workload =
       run::measure(session.options(), fitting.samples(), fitting.samples().file_bytes());
   const StagePlan plan = run::plan_fit(session, workload);
@@ -327,7 +327,7 @@ run::StageReport fit_models(run::Session& session, const RunFlags& flags, const 
   const core::Reservation held(session.execution().memory,
                                run::index_bytes(workload) + run::models_bytes(session.options(), workload),
                                "the row index and the models");
-  run::Journal(session.directory()).begin("fit");
+  run::Journal(session.directory()).begin("fit", flags.fresh);
   session.keep_units(flags);
   fitting.run();
   return {plan, {{"n_cells_kept", fitting.n_kept()}}};
@@ -341,7 +341,7 @@ StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observ
   run::require_stage(session, "collect", collected);
   session.lock_directory();
   return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()), flags.fresh,
-                        [&] { return fit_models(session, flags, collected); });
+                        [&] { return fit_models(session, flags); });
 }
 
 }  // namespace phase0

@@ -41,8 +41,8 @@ void get(core::ByteSource& source, store::MappedDataset& rows) {
 
 }  // namespace
 
-FitUnits::FitUnits(const Options& options, const std::string& collect_key, const std::string& kernels)
-    : options_(options), base_(collect_key + " " + kernels + "\n") {}
+FitUnits::FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels)
+    : options_(options), base_(rows_key + " " + kernels + "\n") {}
 
 core::UnitId FitUnits::normaliser() const {
   return {"normaliser", core::fingerprint("normaliser " + base_)};

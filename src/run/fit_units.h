@@ -14,15 +14,16 @@ namespace phase0::run {
 /// another setting of one, leaves the units of the others as they are.
 class FitUnits {
  public:
-  /// `collect_key` stands for the rows, `kernels` for what the last bits of products depend on.
-  FitUnits(const Options& options, const std::string& collect_key, const std::string& kernels);
+  /// `rows_key` stands for the rows, `kernels` for what the last bits of products depend on.
+  FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels);
 
   core::UnitId normaliser() const;
   /// Models of all lags of a group, with the most components that any condition wants.
   core::UnitId pca(const LagGroup& group) const;
   /// Of a PCA's scan under way.
   core::UnitId pca_progress(const LagGroup& group) const;
-  /// Model, ids and distances of a condition at a lag. `group` is that of the lag, for conditions with a PCA.
+  /// Model, ids and distances of a condition at a lag. `group` is that of the lag: the last bits of its PCA
+  /// depend on all lags of it.
   core::UnitId cell(std::int64_t lag, const ConditionOptions& condition, const LagGroup& group) const;
   /// Of its k-means under way.
   core::UnitId kmeans_progress(std::int64_t lag, const ConditionOptions& condition,

@@ -98,7 +98,7 @@ std::optional<std::string> Journal::key(const std::string& stage) const {
   return std::nullopt;
 }
 
-void Journal::begin(const std::string& stage) {
+void Journal::begin(const std::string& stage, bool fresh) {
   const std::size_t first = rank(stage);
   const auto stale = [&](const Entry& entry) { return rank(entry.stage) >= first; };
   if (std::any_of(entries_.begin(), entries_.end(), stale)) {
@@ -106,9 +106,10 @@ void Journal::begin(const std::string& stage) {
     save();
   }
   for (const std::string& file : files_from(stage)) store::remove_file(directory_.file(file));
-  // Its own may be what this start goes on from.
+  // Its own may be what this start goes on from, and parts of a fit may be of the same rows.
   for (std::size_t later = first + 1; later < stages().size(); ++later) {
-    discard_cache(directory_, stages()[later].stage);
+    const std::string& name = stages()[later].stage;
+    if (fresh || name != "fit") discard_cache(directory_, name);
   }
 }
 
@@ -152,6 +153,12 @@ std::string collect_key(const Options& options) {
   return core::fingerprint(std::string("collect ") + version() + "\n" + config::dump(relevant) +
                            identity(options.data.latents) + identity(options.splits.train_speakers_file) +
                            identity(options.splits.eval_speakers_file));
+}
+
+std::string rows_key(const Options& options) {
+  Options same_rows = options;
+  same_rows.context.lags = {*std::max_element(options.context.lags.begin(), options.context.lags.end())};
+  return collect_key(same_rows);
 }
 
 std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels) {

@@ -23,8 +23,8 @@ class Journal {
   /// Records a stage whose files are on disk.
   void finish(const std::string& stage, const std::string& key);
   /// Forgets a stage and those that build on it and removes their files, so that old results never lie beside
-  /// new ones.
-  void begin(const std::string& stage);
+  /// new ones. What fit has kept stays, unless `fresh`: it says by itself what rows it is of.
+  void begin(const std::string& stage, bool fresh);
 
  private:
   struct File {
@@ -46,6 +46,8 @@ std::vector<std::string> files_from(const std::string& stage);
 /// Fingerprints of all that a stage's results depend on: the input's identity, the options that matter, the
 /// program's version, and the key of the stage before.
 std::string collect_key(const Options& options);
+/// Of the rows that samples are: all that collect_key is of but the lags below the largest.
+std::string rows_key(const Options& options);
 std::string fit_key(const Options& options, const std::string& collect_key, const std::string& kernels);
 std::string analyze_key(const Options& options, const std::string& fit_key);
 

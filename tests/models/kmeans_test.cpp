@@ -99,9 +99,8 @@ TEST(KMeans, FailedAllocationsChangeNothing) {
   Machine machine(3, core::MemoryBudget::kBaseBytes + kept - 1);  // no room for a copy: every scan loads
   const KMeansModel reference = fit_kmeans(*source, task_for(30), machine.execution);
   // In the middle of chunks, of which other blocks were worked on already.
-  const test::FailingSource failing(*source, [](std::int64_t load) {
-    return load == 1 || load == 20 || load == 130 || load == 250;
-  });
+  const test::FailingSource failing(
+      *source, [](std::int64_t load) { return load == 1 || load == 20 || load == 130 || load == 250; });
   const KMeansModel model = fit_kmeans(failing, task_for(30), machine.execution);
   EXPECT_GT(failing.n_loads(), 250);
   EXPECT_EQ(model.centroids, reference.centroids);

@@ -60,7 +60,7 @@ TEST_F(RunDirectoryTest, BeginningAStageRemovesWhatBuildsOnIt) {
     write(name, "x");
   Journal(directory_).finish("collect", "c");
   Journal(directory_).finish("fit", "f");
-  Journal(directory_).begin("fit");
+  Journal(directory_).begin("fit", false);
   EXPECT_TRUE(Journal(directory_).done("collect", "c"));
   EXPECT_FALSE(Journal(directory_).key("fit").has_value());
   EXPECT_TRUE(exists("features.h5"));
@@ -135,7 +135,8 @@ TEST_F(RunDirectoryTest, AFileThatChangedSinceItsStageIsNamed) {
 
 TEST_F(RunDirectoryTest, WhatCannotBeRemovedStopsAStage) {
   std::filesystem::create_directories(directory_.file("tables.csv/in the way"));
-  test::expect_error(ErrorKind::kStorage, "cannot remove", [&] { Journal(directory_).begin("collect"); });
+  test::expect_error(ErrorKind::kStorage, "cannot remove",
+                     [&] { Journal(directory_).begin("collect", false); });
 }
 
 }  // namespace

@@ -56,6 +56,23 @@ def test_what_depends_on_a_change_is_done_again(used, tmp_path, change):
     assert differing(harness.fingerprint(run_dir), clean_run(cfg, tmp_path / "clean")) == []
 
 
+@pytest.mark.parametrize("lags, kept", [([3, 1], 6), ([1, 2, 3], 2), ([3], 1), ([1], 0)], ids=str)
+def test_other_lags_leave_cells_of_the_same_rows_as_they_are(used, tmp_path, lags, kept):
+    """Rows begin behind the largest lag: 1 alone has more of them. The last bits of a PCA depend on all its lags."""
+    cfg, run_dir = used
+    cfg = harness.merged(cfg, {"context.lags": lags})
+    assert harness.run_config(cfg, tmp_path).code == 0
+    assert kept_cells(run_dir) == kept
+    assert differing(harness.fingerprint(run_dir), clean_run(cfg, tmp_path / "clean")) == []
+
+
+def test_fresh_collect_leaves_nothing_for_fit(used, tmp_path):
+    cfg, run_dir = used
+    assert harness.run_config(cfg, tmp_path, "--fresh", command="collect").code == 0
+    assert harness.run_config(cfg, tmp_path, command="fit").code == 0
+    assert kept_cells(run_dir) == 0
+
+
 def test_fresh_does_everything_again(used, tmp_path):
     cfg, run_dir = used
     assert harness.run_config(cfg, tmp_path, "--fresh").code == 0
