@@ -24,9 +24,14 @@ void run_restarts_alone(KMeansLane& lane, const KMeansTogether& together, core::
   std::unique_ptr<data::FeatureSource> some;
   if (together.plan.restart_rows_kept)
     some = keep_rows(lane.all_rows(), scheme.restart_rows, task, execution);
-  if (!some && scheme.gathered) some = gather_rows(lane.all_rows(), scheme.restart_rows, task, execution);
+  store::MappedDataset gathered;
+  if (!some && scheme.gathered) {
+    gathered = gather_rows(lane.all_rows(), scheme.restart_rows, task, execution);
+    some = data::matrix_source(gathered);
+  }
   prepare(lane, some ? *some : lane.fit.rows, execution);
   run_restarts({&lane}, together, execution);
+  gathered.check_write_back();
 }
 
 /// All restarts of the lanes that an earlier start has not brought to their end.

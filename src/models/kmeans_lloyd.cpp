@@ -107,6 +107,7 @@ class Lloyd {
       execution_.observer.task_advance(1, rows_.lane_rows() * d_ * 4);
       if (task_.iterated) task_.iterated();
     }
+    bounds_.check_write_back();
   }
 
  private:

@@ -64,14 +64,14 @@ std::unique_ptr<data::FeatureSource> keep_rows(const data::FeatureSource& source
   return data::memory_source(std::move(rows), d, std::move(reserved));
 }
 
-std::unique_ptr<data::FeatureSource> gather_rows(const data::FeatureSource& source, std::int64_t n,
-                                                 const KMeansTask& task, core::Execution& execution) {
+store::MappedDataset gather_rows(const data::FeatureSource& source, std::int64_t n, const KMeansTask& task,
+                                 core::Execution& execution) {
   store::MappedDataset rows =
       store::scratch_matrix(task.scratch_folder, store::ElementType::kFloat32, n, source.frame_dim());
   // The pages stay in the page cache; here they would count as the process's own.
   copy_rows(source, sample_rows(source.n_rows(), n, task.seed), task, execution, rows.mutable_data<float>(),
             [&](std::int64_t first, std::int64_t count) { rows.release(first, count); });
-  return data::matrix_source(std::move(rows));
+  return rows;
 }
 
 core::ScanNeed copying_need(const data::SourceShape& rows, std::int64_t n) {

@@ -111,6 +111,7 @@ class Seeding {
       choose(c, chosen);
       execution_.observer.task_advance(1, n_rows_ * d_ * 4);
     }
+    nearest_.check_write_back();
     return std::move(centroids_);
   }
 

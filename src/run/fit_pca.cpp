@@ -47,6 +47,13 @@ const Components& FitPca::components(std::int64_t lag, std::int64_t k) {
   return components_.at(lag).at(k);
 }
 
+void FitPca::forget(std::int64_t lag) {
+  for (const auto& [k, components] : components_[lag]) {
+    for (const store::MappedDataset& scratch : components.scratch) scratch.check_write_back();
+  }
+  components_.erase(lag);
+}
+
 void FitPca::fit(const LagGroup& group) {
   PHASE0_CHECK(!group.empty());
   models::PcaTask task =
@@ -88,7 +95,9 @@ void FitPca::score(const LagGroup& group, const models::PcaTask& task, std::int6
   models::pca_scores(scores, task.window, rows, session_.execution(),
                      fmt::format("{} scores", split == Split::kTrain ? "train" : "eval"));
   for (std::size_t i = 0; i < group.size(); ++i) {
-    Features& features = components_[group[i]][k].scores;
+    Components& components = components_[group[i]][k];
+    components.scratch.push_back(scores[i].out);
+    Features& features = components.scores;
     (split == Split::kTrain ? features.train : features.eval) = data::matrix_source(std::move(scores[i].out));
   }
 }

@@ -25,6 +25,7 @@ struct Features {
 struct Components {
   models::PcaModel model;
   Features scores;
+  std::vector<store::MappedDataset> scratch;  ///< what the scores lie in
 };
 
 /// The PCAs of a fit. One covariance serves all numbers of components of the lags of a group; it is computed
@@ -37,8 +38,8 @@ class FitPca {
   /// Empty for a lag of a fit without PCA.
   const LagGroup& group_of(std::int64_t lag) const;
   const Components& components(std::int64_t lag, std::int64_t k);
-  /// When all conditions of a lag are fitted.
-  void forget(std::int64_t lag) { components_.erase(lag); }
+  /// When all conditions of a lag are fitted. Throws Error (kStorage) when scores could not be kept on disk.
+  void forget(std::int64_t lag);
 
  private:
   void fit(const LagGroup& group);

@@ -168,6 +168,14 @@ void MappedRegion::flush(std::int64_t offset, std::int64_t size) const {
   ::posix_fadvise(impl_->file.get(), first, bytes, POSIX_FADV_DONTNEED);
 }
 
+void MappedRegion::check_write_back() const {
+  if (impl_ == nullptr) return;
+  // Waits for what is on its way alone, and tells of all that has failed (file_check_and_advance_wb_err).
+  const int result =
+      uninterrupted([&] { return ::sync_file_range(impl_->file.get(), 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE); });
+  if (result != 0 && errno != ENOSYS) throw_errno("write back", impl_->path);
+}
+
 MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,
                              std::int64_t columns) {
   const std::int64_t elements = core::checked_mul(rows, columns, "scratch matrix", ErrorKind::kStorage);

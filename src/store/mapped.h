@@ -50,6 +50,9 @@ class MappedRegion {
   /// of the resident set and the page cache. Written back are whole 64 KiB. Throws Error (kStorage) when they
   /// cannot be written; the kernel also tells the fsync of whoever commits the file.
   void flush(std::int64_t offset, std::int64_t size) const;
+  /// For what was written and never flushed: throws Error (kStorage) when the kernel could not write back
+  /// some of it, and so may have given back what was there before.
+  void check_write_back() const;
 
  private:
   friend MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,
@@ -105,6 +108,7 @@ class MappedDataset {
   void flush(std::int64_t first, std::int64_t n) const {
     region_.flush(first * row_bytes(), n * row_bytes());
   }
+  void check_write_back() const { region_.check_write_back(); }
 
  private:
   MappedRegion region_;
