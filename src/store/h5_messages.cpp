@@ -142,7 +142,7 @@ class MessageCheck {
     body_.skip(n);
     if (type == kHard) return body_.skip(address_);
     const std::uint64_t target = body_.number(2);
-    body_.expect(type != kSoft || target > 0, "a link to nothing");
+    body_.expect(target > 0, "a link to nothing");
     body_.skip(target);
   }
 

@@ -43,6 +43,7 @@ TEST(H5Messages, LinksThatHdf5DoesNotDecode) {
   refused("unknown character set", "\1\x10\2\2id"s + kAddress);
   refused("a link without a name", "\1\0\0"s + kAddress);
   refused("a link to nothing", "\1\x8\1\2id\0\0"s);
+  refused("a link to nothing", "\1\x8\x40\2id\0\0"s);  // HDF5 looked for the version of it
   refused("it ends too early", "\1\0\2id"s + kAddress.substr(1));
 }
 
