@@ -49,7 +49,7 @@ void read_journal(const std::string& bytes) {
       expect(!journal.done(stage, "another key") || key == "another key", "a stage done for another key");
     }
     const auto kept = journal.key("collect");
-    journal.begin("fit");
+    journal.begin("fit", false);
     journal.finish("fit", "a key");
     const run::Journal again(directory());
     expect(again.key("collect") == kept && again.key("fit") == "a key",
