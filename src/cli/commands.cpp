@@ -7,6 +7,7 @@
 #include "config/text.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "phase0/convert.h"
 #include "phase0/error.h"
 #include "phase0/pipeline.h"
 
@@ -45,6 +46,23 @@ void execute_plan(const CommandLine& line, const Options& options, Observer& obs
   }
 }
 
+std::string describe(const std::string& output, const ConvertReport& report) {
+  return config::printable(fmt::format("{}: {} utterances, {} frames of {} {} values at {} Hz, energy {}",
+                                       output, report.n_utterances, report.n_frames, report.dim, report.type,
+                                       report.frame_rate_hz, report.energy ? "yes" : "no")) +
+         '\n';
+}
+
+void execute_import(const CommandLine& line, Observer& observer) {
+  const ImportOptions options = import_options(line);
+  write_stdout(describe(options.output, import_latents(options, observer)));
+}
+
+void execute_export(const CommandLine& line, Observer& observer) {
+  const ExportOptions options = export_options(line);
+  write_stdout(describe(options.output, export_latents(options, observer)));
+}
+
 /// Once per command; every stage takes its own measure of what is available when it starts.
 void log_limits(const Options& options, Observer& observer) {
   const core::MemoryBudget budget = core::MemoryBudget::from_options(options.memory);
@@ -64,6 +82,8 @@ void execute(const CommandLine& line, Observer& observer) {
     write_stdout(config::printable(text, "\n\t"));
     return;
   }
+  if (line.command == Command::kImport) return execute_import(line, observer);
+  if (line.command == Command::kExport) return execute_export(line, observer);
   const Options options = load_options(line);
   log_limits(options, observer);
   if (line.command == Command::kPlan) {

@@ -108,6 +108,73 @@ void add_guard(CLI::App& app, CommandLine& line) {
   });
 }
 
+double parse_frame_rate(const std::string& text) {
+  if (const auto rate = config::parse_real(text); rate && *rate > 0) return *rate;
+  ErrorPlace place;
+  place.path = "--frame-rate";
+  throw Error(ErrorKind::kConfig, "expected a number of frames a second above 0, got " + config::quote(text),
+              place);
+}
+
+CLI::App* add_conversion(CLI::App& app, CommandLine& line, Command which, const char* name,
+                         const char* description) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->add_option("--memory", line.memory, "Memory budget: auto, 1GiB, 25%")->type_name("SIZE");
+  add_output_flags(*command, line);
+  command->footer(kFooter);
+  command->callback([&line, which, name] {
+    line.command = which;
+    line.command_name = name;
+  });
+  return command;
+}
+
+void add_import(CLI::App& app, CommandLine& line) {
+  CLI::App* command = add_conversion(app, line, Command::kImport, "import",
+                                     "Convert .npy, .npz or Kaldi files into latents of layout A");
+  ImportOptions& options = line.importing;
+  command->add_option("input", options.input, "Folder of ID.npy, NAME.npy with NAME.len, .npz, .ark or .scp")
+      ->type_name("INPUT")
+      ->required();
+  command->add_option("output", options.output, "Latents file to write")->type_name("OUT.h5")->required();
+  command->add_option("--frame-rate", line.frame_rate, "Frames a second")->type_name("HZ")->required();
+  command->add_option("--speakers", options.speakers_file, "File of lines ID SPEAKER")->type_name("FILE");
+  command
+      ->add_option("--speaker-separator", options.speaker_separator,
+                   "The speaker is the text of the id up to the first SEP")
+      ->type_name("SEP");
+  const std::map<std::string, SourceKind> kinds = {{"npy", SourceKind::kNpyFolder},
+                                                   {"npy-len", SourceKind::kNpyLengths},
+                                                   {"npz", SourceKind::kNpz},
+                                                   {"kaldi", SourceKind::kKaldi}};
+  command
+      ->add_option_function<std::string>(
+          "--from", [&options, kinds](const std::string& word) { options.kind = kinds.at(word); },
+          "npy (a folder), npy-len, npz or kaldi, where the name does not show it")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"npy", "npy-len", "npz", "kaldi"}));
+  command->add_option("--lengths", options.lengths_file, "Of npy-len: file of lengths, instead of NAME.len")
+      ->type_name("FILE");
+  command->add_option("--ids", options.ids_file, "Of npy-len: file of ids, instead of NAME-0, NAME-1, ...")
+      ->type_name("FILE");
+  command->add_option("--energy", options.energy, "Energies: a folder of ID.npy, or one .npy of all frames")
+      ->type_name("PATH");
+  command->add_flag("--force", options.replace, "Replace an output that exists");
+}
+
+void add_export(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      add_conversion(app, line, Command::kExport, "export", "Write latents as .npy files, one per utterance");
+  ExportOptions& options = line.exporting;
+  command->add_option("input", options.input, "Latents, layout A or B")->type_name("IN.h5")->required();
+  command->add_option("output", options.output, "New folder; with --single a file NAME.npy")
+      ->type_name("OUT")
+      ->required();
+  command->add_flag("--single", options.single,
+                    "One NAME.npy of all frames, with NAME.len, .ids and .speakers");
+  command->add_flag("--force", options.replace, "With --single: replace files that exist");
+}
+
 void add_command(CLI::App& app, CommandLine& line, Command which, const char* name, const char* description) {
   CLI::App* command = app.add_subcommand(name, description);
   if (which == Command::kInspect) {
@@ -175,6 +242,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_command(app, line, Command::kRun, "run", "collect, fit and analyze");
   add_command(app, line, Command::kPlan, "plan", "Say what a run would take: memory, bytes, disk, time");
   add_command(app, line, Command::kInspect, "inspect", "Describe and check an HDF5 file or a run directory");
+  add_import(app, line);
+  add_export(app, line);
   add_guard(app, line);
   const int own_argc = split_off_command(argc, argv, line.guard);
   try {
@@ -200,6 +269,21 @@ MemoryOptions parse_memory_flag(const char* flag, const std::string& text) {
     place.path = flag;
     throw Error(error.kind(), error.message(), place);
   }
+}
+
+ImportOptions import_options(const CommandLine& line) {
+  ImportOptions options = line.importing;
+  options.frame_rate_hz = parse_frame_rate(line.frame_rate);
+  if (line.memory) options.memory = parse_memory_flag("--memory", *line.memory);
+  options.validate();
+  return options;
+}
+
+ExportOptions export_options(const CommandLine& line) {
+  ExportOptions options = line.exporting;
+  if (line.memory) options.memory = parse_memory_flag("--memory", *line.memory);
+  options.validate();
+  return options;
 }
 
 Options load_options(const CommandLine& line) {

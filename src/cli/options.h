@@ -4,12 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "phase0/convert.h"
 #include "phase0/options.h"
 #include "phase0/pipeline.h"
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard };
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kImport, kExport, kGuard };
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
 
 /// The flags of `guard`, as given.
@@ -39,6 +40,9 @@ struct CommandLine {
   std::string log_json;
   bool json = false;         ///< of `plan`
   std::string inspect_path;  ///< of `inspect`
+  std::string frame_rate;    ///< `--frame-rate`
+  ImportOptions importing;   ///< of `import`, but for its memory
+  ExportOptions exporting;   ///< of `export`, but for its memory
   GuardFlags guard;          ///< of `guard`
 };
 
@@ -53,6 +57,10 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv);
 
 /// The value of a flag that takes a memory size. Throws Error (kConfig) that names the flag.
 MemoryOptions parse_memory_flag(const char* flag, const std::string& text);
+
+/// The options of `import` and `export`. Throw Error (kConfig).
+ImportOptions import_options(const CommandLine& line);
+ExportOptions export_options(const CommandLine& line);
 
 /// Loads the configuration and applies the flags to it. Throws Error (kConfig).
 Options load_options(const CommandLine& line);

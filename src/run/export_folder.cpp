@@ -1,0 +1,87 @@
+#include "run/export_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "phase0/error.h"
+#include "store/posix_file.h"
+
+namespace phase0::run {
+namespace {
+
+/// In a folder that is not finished: nobody else's is ever removed.
+constexpr const char* kMark = "/.phase0-export";
+
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+void refuse_in_the_way(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return;
+  std::error_code ignored;
+  if (S_ISDIR(status.st_mode) && std::filesystem::is_empty(path, ignored)) return;
+  throw Error(ErrorKind::kConfig, "is there already; an export goes to a new or an empty folder",
+              {.path = path});
+}
+
+/// What an export that was killed left.
+void remove_leftover(const std::string& partial) {
+  struct stat status {};
+  if (::lstat(partial.c_str(), &status) != 0) return;
+  if (::lstat((partial + kMark).c_str(), &status) != 0) {
+    throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
+  }
+  std::error_code error;
+  std::filesystem::remove_all(partial, error);
+  if (error) store::throw_errno("remove", partial, error.value());
+}
+
+}  // namespace
+
+ExportFolder::ExportFolder(const std::string& path)
+    : path_(without_slash(path)), partial_(path_ + ".partial") {
+  refuse_in_the_way(path_);
+  remove_leftover(partial_);
+  if (::mkdir(partial_.c_str(), 0777) != 0) store::throw_errno("create folder", partial_);
+  try {
+    store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
+  } catch (...) {
+    ::rmdir(partial_.c_str());
+    throw;
+  }
+}
+
+ExportFolder::~ExportFolder() {
+  if (committed_) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(partial_, ignored);
+}
+
+void ExportFolder::make(const std::string& subfolder) {
+  const std::string folder = partial_ + "/" + subfolder;
+  if (::mkdir(folder.c_str(), 0777) != 0) store::throw_errno("create folder", folder);
+}
+
+void ExportFolder::write(const std::string& name, const store::WriteFile& fill) {
+  const std::string path = partial_ + "/" + name;
+  store::FileDescriptor file = store::open_file(path, O_WRONLY | O_CREAT | O_EXCL);
+  fill(file, path);
+  store::close_file(file, path);
+}
+
+void ExportFolder::commit() {
+  const store::FileDescriptor folder = store::open_file(partial_, O_RDONLY | O_DIRECTORY);
+  // One for all files: an fsync of each takes a second for every hundred or two.
+  if (::syncfs(folder.get()) != 0) store::throw_errno("sync", partial_);
+  store::rename_durably(partial_, path_);
+  committed_ = true;
+  store::remove_file(path_ + kMark);
+}
+
+}  // namespace phase0::run

@@ -1,0 +1,123 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "sources/kaldi_matrix.h"
+#include "sources/kaldi_scp.h"
+#include "sources/open_source.h"
+#include "sources/text_lines.h"
+
+namespace phase0::sources {
+namespace {
+
+/// Matrices of one or many archives.
+class KaldiSource : public SequenceReader {
+ public:
+  const std::vector<Sequence>& sequences() const override { return sequences_; }
+
+  void read(std::int64_t sequence, std::int64_t first, std::int64_t n, void* out) override {
+    const Entry& entry = entries_[static_cast<std::size_t>(sequence)];
+    read_kaldi_rows(entry.matrix, open(entry.archive), first, n, static_cast<std::byte*>(out));
+  }
+  std::string path_of(std::int64_t sequence) const override {
+    return sequence < 0 ? path_ : archives_[entries_[static_cast<std::size_t>(sequence)].archive];
+  }
+  std::int64_t read_bytes() const override { return kKaldiReadBytes; }
+  std::string warning() const override {
+    if (n_cut_ == 0) return {};
+    return fmt::format("{}: {} range(s) reach 1 to 3 frames past the end of their matrix and are cut there",
+                       path_, n_cut_);
+  }
+
+ protected:
+  explicit KaldiSource(const std::string& path) : path_(path) {}
+
+  const InputFile& open(std::size_t archive) {
+    if (!file_ || archive != opened_) {
+      file_ = InputFile(archives_[archive]);
+      opened_ = archive;
+    }
+    return file_;
+  }
+  std::size_t add_archive(const std::string& path) {
+    archives_.push_back(path);
+    return archives_.size() - 1;
+  }
+  void add(const std::string& id, std::size_t archive, const KaldiMatrix& matrix) {
+    sequences_.push_back({id, matrix.n_rows, matrix.n_columns, matrix.type()});
+    entries_.push_back({archive, matrix});
+  }
+  void count_cut() { ++n_cut_; }
+
+ private:
+  struct Entry {
+    std::size_t archive = 0;
+    KaldiMatrix matrix;
+  };
+  std::string path_;
+  std::vector<std::string> archives_;
+  std::vector<Sequence> sequences_;
+  std::vector<Entry> entries_;
+  std::size_t opened_ = 0;
+  std::int64_t n_cut_ = 0;
+  InputFile file_;
+};
+
+/// The id that stands before a matrix, and where that begins.
+std::string take_id(const InputFile& file, std::int64_t& at) {
+  constexpr std::int64_t kLongest = 4096;
+  std::string text(static_cast<std::size_t>(std::min(kLongest, file.size() - at)), '\0');
+  file.read(at, std::ssize(text), text.data());
+  const std::size_t end = text.find_first_of(std::string_view(" \t\n\r\0", 5));
+  if (end == std::string::npos || end == 0 || text[end] != ' ') {
+    file.fail("is not a Kaldi archive: an id and a blank were expected", at);
+  }
+  at += static_cast<std::int64_t>(end) + 1;
+  return text.substr(0, end);
+}
+
+class KaldiArk final : public KaldiSource {
+ public:
+  explicit KaldiArk(const std::string& path) : KaldiSource(path) {
+    const std::size_t archive = add_archive(path);
+    const InputFile& file = open(archive);
+    for (std::int64_t at = 0; at < file.size();) {
+      const std::string id = take_id(file, at);
+      const KaldiMatrix matrix = read_kaldi_header(file, at, id);
+      add(id, archive, matrix);
+      at = matrix.data + matrix.bytes();
+    }
+  }
+};
+
+class KaldiScp final : public KaldiSource {
+ public:
+  explicit KaldiScp(const std::string& path) : KaldiSource(path) {
+    std::unordered_map<std::string, std::size_t> known;
+    for_lines(path, [&](std::string_view line, std::int64_t number) {
+      if (trimmed(line).empty()) return;
+      const KaldiPointer pointer = parse_scp_line(line, path, number);
+      const auto [found, is_new] = known.emplace(pointer.path, known.size());
+      if (is_new) add_archive(pointer.path);
+      const InputFile& file = open(found->second);
+      KaldiMatrix matrix = read_kaldi_header(file, pointer.offset, pointer.id);
+      if (pointer.has_range && select_range(matrix, pointer.rows, pointer.columns, file, pointer.id)) {
+        count_cut();
+      }
+      add(pointer.id, found->second, matrix);
+    });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<SequenceReader> open_kaldi_ark(const std::string& path) {
+  return std::make_unique<KaldiArk>(path);
+}
+
+std::unique_ptr<SequenceReader> open_kaldi_scp(const std::string& path) {
+  return std::make_unique<KaldiScp>(path);
+}
+
+}  // namespace phase0::sources
