@@ -4,6 +4,7 @@
 
 #include "cli/console.h"
 #include "cli/plan_table.h"
+#include "cli/quantize.h"
 #include "config/text.h"
 #include "core/memory.h"
 #include "core/threads.h"
@@ -64,6 +65,7 @@ void execute(const CommandLine& line, Observer& observer) {
     write_stdout(config::printable(text, "\n\t"));
     return;
   }
+  if (line.command == Command::kQuantize) return execute_quantize(line, observer);
   const Options options = load_options(line);
   log_limits(options, observer);
   if (line.command == Command::kPlan) {

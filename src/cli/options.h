@@ -9,7 +9,7 @@
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard };
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard, kQuantize };
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
 
 /// The flags of `guard`, as given.
@@ -20,6 +20,14 @@ struct GuardFlags {
   std::string log;
   bool no_wait = false;
   std::vector<std::string> command;  ///< all that stands behind the first `--`
+};
+
+/// The arguments and flags of `quantize`, as given. `--check` is CommandLine::config_path.
+struct QuantizeFlags {
+  std::string input, output;
+  std::string to;
+  std::int64_t group = 1;
+  std::string dataset;
 };
 
 /// The command line, as given.
@@ -40,6 +48,7 @@ struct CommandLine {
   bool json = false;         ///< of `plan`
   std::string inspect_path;  ///< of `inspect`
   GuardFlags guard;          ///< of `guard`
+  QuantizeFlags quantize;    ///< of `quantize`
 };
 
 /// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.
@@ -53,6 +62,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv);
 
 /// The value of a flag that takes a memory size. Throws Error (kConfig) that names the flag.
 MemoryOptions parse_memory_flag(const char* flag, const std::string& text);
+
+/// The value of `--threads`; 0 is `auto`. Throws Error (kConfig).
+std::int64_t parse_threads(const std::string& text);
 
 /// Loads the configuration and applies the flags to it. Throws Error (kConfig).
 Options load_options(const CommandLine& line);
