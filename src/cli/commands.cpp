@@ -4,6 +4,7 @@
 
 #include "cli/console.h"
 #include "cli/plan_table.h"
+#include "cli/quantize.h"
 #include "config/text.h"
 #include "core/memory.h"
 #include "core/threads.h"
@@ -84,6 +85,7 @@ void execute(const CommandLine& line, Observer& observer) {
   }
   if (line.command == Command::kImport) return execute_import(line, observer);
   if (line.command == Command::kExport) return execute_export(line, observer);
+  if (line.command == Command::kQuantize) return execute_quantize(line, observer);
   const Options options = load_options(line);
   log_limits(options, observer);
   if (line.command == Command::kPlan) {

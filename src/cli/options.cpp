@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -193,13 +194,37 @@ void add_command(CLI::App& app, CommandLine& line, Command which, const char* na
   });
 }
 
-std::int64_t parse_threads(const std::string& text) {
-  if (text == "auto") return 0;
-  if (const auto number = config::parse_integer<std::int64_t>(text)) return *number;
-  ErrorPlace place;
-  place.path = "--threads";
-  throw Error(ErrorKind::kConfig,
-              "expected auto or an integer from 0 (auto) to 1024, got " + config::quote(text), place);
+void add_quantize(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      app.add_subcommand("quantize", "Write latents, or any 2-d dataset of floats, in fewer bits");
+  QuantizeFlags& flags = line.quantize;
+  command->add_option("input", flags.input, "File to read")->type_name("IN")->required();
+  command->add_option("output", flags.output, "File to write")->type_name("OUT")->required();
+  command->add_option("--to", flags.to, "f16, int8 (even steps) or int4 (a palette of 16 values)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f16", "int8", "int4"}))
+      ->required();
+  command->add_option("--group", flags.group, "Columns that share steps or palette (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
+  auto* dataset = command->add_option("--dataset", flags.dataset, "A 2-d dataset instead of a latents file")
+                      ->type_name("NAME");
+  auto* check =
+      command->add_option("--check", line.config_path, "Run this configuration on both files and compare")
+          ->type_name("CONFIG")
+          ->excludes(dataset);
+  command->add_option("--set", line.overrides, "Override one key of the configuration; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->needs(check);
+  command->add_option("--memory", line.memory, "Memory budget: auto, 1GiB, 25%")->type_name("SIZE");
+  command->add_option("--threads", line.threads, "Worker threads: auto or a number")->type_name("N");
+  add_output_flags(*command, line);
+  command->footer(kFooter);
+  command->callback([&line] {
+    line.command = Command::kQuantize;
+    line.command_name = "quantize";
+  });
 }
 
 /// Takes what stands behind the first `--` of `guard` as it is, for CLI11 reads options and further `--`
@@ -244,6 +269,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_command(app, line, Command::kInspect, "inspect", "Describe and check an HDF5 file or a run directory");
   add_import(app, line);
   add_export(app, line);
+  add_quantize(app, line);
   add_guard(app, line);
   const int own_argc = split_off_command(argc, argv, line.guard);
   try {
@@ -259,6 +285,15 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
     return {std::nullopt, out.str(), false};
   }
   return {line, {}, false};
+}
+
+std::int64_t parse_threads(const std::string& text) {
+  if (text == "auto") return 0;
+  if (const auto number = config::parse_integer<std::int64_t>(text)) return *number;
+  ErrorPlace place;
+  place.path = "--threads";
+  throw Error(ErrorKind::kConfig,
+              "expected auto or an integer from 0 (auto) to 1024, got " + config::quote(text), place);
 }
 
 MemoryOptions parse_memory_flag(const char* flag, const std::string& text) {

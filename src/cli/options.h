@@ -10,7 +10,7 @@
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kImport, kExport, kGuard };
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kImport, kExport, kQuantize, kGuard };
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
 
 /// The flags of `guard`, as given.
@@ -21,6 +21,14 @@ struct GuardFlags {
   std::string log;
   bool no_wait = false;
   std::vector<std::string> command;  ///< all that stands behind the first `--`
+};
+
+/// The arguments and flags of `quantize`, as given. `--check` is CommandLine::config_path.
+struct QuantizeFlags {
+  std::string input, output;
+  std::string to;
+  std::int64_t group = 1;
+  std::string dataset;
 };
 
 /// The command line, as given.
@@ -44,6 +52,7 @@ struct CommandLine {
   ImportOptions importing;   ///< of `import`, but for its memory
   ExportOptions exporting;   ///< of `export`, but for its memory
   GuardFlags guard;          ///< of `guard`
+  QuantizeFlags quantize;    ///< of `quantize`
 };
 
 /// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.
@@ -61,6 +70,8 @@ MemoryOptions parse_memory_flag(const char* flag, const std::string& text);
 /// The options of `import` and `export`. Throw Error (kConfig).
 ImportOptions import_options(const CommandLine& line);
 ExportOptions export_options(const CommandLine& line);
+/// The value of `--threads`; 0 is `auto`. Throws Error (kConfig).
+std::int64_t parse_threads(const std::string& text);
 
 /// Loads the configuration and applies the flags to it. Throws Error (kConfig).
 Options load_options(const CommandLine& line);

@@ -60,6 +60,8 @@ class Samples {
   std::int64_t dim() const { return dim_; }
   const std::vector<std::int64_t>& lags() const { return lags_; }
   Storage storage() const { return storage_; }
+  /// Memory of the tables of quantised frames.
+  std::int64_t table_bytes() const { return frames_.codec().table_bytes(); }
   const std::vector<std::string>& speaker_names() const { return speaker_names_; }
   /// Kept utterances of a split, those without rows included.
   std::int64_t n_utterances(Split split) const;

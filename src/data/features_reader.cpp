@@ -28,8 +28,13 @@ Samples::Samples(const std::string& features_path, const std::string& latents_pa
   eval_ = read_index(Split::kEval, first_row_t(context));
   if (storage_ == Storage::kDense) return;
   if (file_.exists("/frames")) {
-    const auto type = file_.info("/frames").type.value_or(store::ElementType::kFloat32);
-    frames_ = FrameMatrix(file_.map("/frames", type));
+    if (is_quantised(file_, "/frames")) {
+      RowCodec codec = read_quantised(file_, "/frames", ErrorKind::kStorage);
+      frames_ = FrameMatrix(file_.map("/frames", codec.stored_type()), codec);
+    } else {
+      const auto type = file_.info("/frames").type.value_or(store::ElementType::kFloat32);
+      frames_ = FrameMatrix(file_.map("/frames", type));
+    }
   } else {
     const Latents latents = Latents::open(latents_path);
     std::int64_t n_frames = 0;
@@ -39,7 +44,7 @@ Samples::Samples(const std::string& features_path, const std::string& latents_pa
                   "the input is not the one that the samples were collected from; run collect again",
                   {latents_path});
     }
-    frames_ = FrameMatrix(latents.map_frames());
+    frames_ = FrameMatrix(latents.map_frames(), latents.codec());
   }
 }
 

@@ -288,7 +288,7 @@ std::int64_t features_bytes(const Options& options, std::int64_t n_rows, std::in
   for (const auto& utterance : latents.utterances()) bytes += 64 + std::ssize(utterance.id);
   if (resolve_storage(options, n_rows, dim) == Storage::kDense) bytes += dense_bytes(options, n_rows, dim);
   if (!latents.mappable()) {
-    bytes += latents.n_frames() * dim * (latents.type() == store::ElementType::kFloat16 ? 2 : 4);
+    bytes += latents.n_frames() * staged_codec(latents).row_bytes();
   }
   return bytes;
 }
@@ -299,12 +299,11 @@ WriteMemory write_features_memory(const Options& options, const Latents& latents
   const SampleIndex train = plan.index(Split::kTrain, latents.utterances());
   const SampleIndex eval = plan.index(Split::kEval, latents.utterances());
   const Storage storage = resolve_storage(options, train.n_rows() + eval.n_rows(), latents.dim());
-  const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
+  const std::int64_t frame_bytes = staged_codec(latents).row_bytes();
   for (const SampleIndex* index : {&train, &eval}) {
     memory.rows_bytes = std::max(memory.rows_bytes, rows_bytes(*index, latents));
     if (storage != Storage::kDense) continue;
-    const core::ScanNeed need =
-        dense_need(*index, options.context.window_size, latents.dim(), value_bytes * latents.dim());
+    const core::ScanNeed need = dense_need(*index, options.context.window_size, latents.dim(), frame_bytes);
     if (need.minimum_bytes() > memory.dense.minimum_bytes()) memory.dense = need;
     memory.dense_blocks =
         std::max(memory.dense_blocks, core::ceil_div(index->n_rows(), canonical_block_rows(latents.dim())));
@@ -317,7 +316,7 @@ namespace {
 /// The frames where they lie, or staged in the features file.
 FrameMatrix frames_of(const Latents& latents, store::H5Writer& file, core::Execution& execution,
                       FeaturesProgress& progress) {
-  if (latents.mappable()) return FrameMatrix(latents.map_frames());
+  if (latents.mappable()) return {latents.map_frames(), latents.codec()};
   store::MappedDataset staged = file.map("/frames");
   const std::int64_t begin = progress.resume("/frames", "staging frames", staged.rows());
   if (begin < staged.rows()) {
@@ -326,7 +325,7 @@ FrameMatrix frames_of(const Latents& latents, store::H5Writer& file, core::Execu
       progress.save_when_due();
     });
   }
-  return FrameMatrix(staged);
+  return {staged, staged_codec(latents)};
 }
 
 }  // namespace
@@ -345,9 +344,7 @@ void write_features(const std::string& path, const Options& options, const Laten
   if (median) file.attribute("/", "energy_median", *median);
   SplitWriter train_writer(file, options, storage, Split::kTrain, train, latents.dim());
   SplitWriter eval_writer(file, options, storage, Split::kEval, eval, latents.dim());
-  const auto staged_type = latents.type() == store::ElementType::kFloat16 ? store::ElementType::kFloat16
-                                                                          : store::ElementType::kFloat32;
-  if (!latents.mappable()) file.declare("/frames", staged_type, {latents.n_frames(), latents.dim()});
+  if (!latents.mappable()) declare_rows(file, "/frames", staged_codec(latents), latents.n_frames());
   const bool resumed = file.begin_streaming();
   try {
     progress.begin(file, resumed);

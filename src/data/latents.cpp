@@ -64,8 +64,8 @@ std::int64_t Latents::n_frames() const {
 std::int64_t Latents::dim() const {
   return impl_->contents.dim;
 }
-store::ElementType Latents::type() const {
-  return impl_->contents.type;
+const RowCodec& Latents::codec() const {
+  return impl_->contents.codec;
 }
 bool Latents::has_energy() const {
   return impl_->contents.has_energy;
@@ -79,7 +79,7 @@ bool Latents::mappable() const {
 
 store::MappedDataset Latents::map_frames() const {
   PHASE0_CHECK(mappable());
-  return impl_->file.map("/x", type());
+  return impl_->file.map("/x", codec().stored_type());
 }
 
 std::string Latents::frames_name(std::int64_t utterance) const {
@@ -99,11 +99,11 @@ std::int64_t Latents::read_bytes() const {
 
 void Latents::read_frames(std::int64_t first, std::int64_t n, void* out) const {
   PHASE0_CHECK(first >= 0 && n >= 0 && first <= n_frames() && n <= n_frames() - first);
-  if (impl_->contents.flat) return impl_->file.read_rows("/x", type(), first, n, out);
-  const std::int64_t row_bytes = dim() * store::element_size(type());
+  if (impl_->contents.flat) return impl_->file.read_rows("/x", codec().stored_type(), first, n, out);
+  const std::int64_t row_bytes = codec().row_bytes();
   impl_->for_parts(first, n,
                    [&](std::int64_t u, std::int64_t inside, std::int64_t part, std::int64_t before) {
-                     impl_->file.read_rows(frames_name(u), type(), inside, part,
+                     impl_->file.read_rows(frames_name(u), codec().stored_type(), inside, part,
                                            static_cast<std::byte*>(out) + before * row_bytes);
                    });
 }

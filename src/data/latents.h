@@ -8,8 +8,8 @@
 
 #include "core/execution.h"
 #include "core/scan_need.h"
+#include "data/row_codec.h"
 #include "phase0/options.h"
-#include "store/element_type.h"
 #include "store/mapped.h"
 
 namespace phase0::data {
@@ -35,20 +35,20 @@ class Latents {
 
   const std::string& path() const;
   double frame_rate_hz() const;
-  std::int64_t n_frames() const;    ///< T
-  std::int64_t dim() const;         ///< D
-  store::ElementType type() const;  ///< float16, float32 or float64
+  std::int64_t n_frames() const;  ///< T
+  std::int64_t dim() const;       ///< D
+  /// How the frames are kept.
+  const RowCodec& codec() const;
   bool has_energy() const;
   /// File order in layout A, byte order of the id in layout B.
   const std::vector<Utterance>& utterances() const;
 
-  /// Whether the frames can be used in place: layout A, contiguous, float32 or float16, aligned to its
-  /// element.
+  /// Whether the frames can be used in place: layout A, contiguous, aligned to its element, not float64.
   bool mappable() const;
-  /// The mapped frames [T, D]; only when mappable().
+  /// The mapped frames, as codec() keeps them; only when mappable().
   store::MappedDataset map_frames() const;
 
-  /// Rows [first, first + n) of the frames, of type type(), into out [n, D] (of element_size(type()) each).
+  /// Rows [first, first + n) of the frames as codec() keeps them into `out`, codec().row_bytes() each.
   void read_frames(std::int64_t first, std::int64_t n, void* out) const;
   /// Energies [first, first + n) as float32; only with has_energy().
   void read_energy(std::int64_t first, std::int64_t n, float* out) const;
@@ -71,7 +71,8 @@ class Latents {
 /// One pass over every value. Returns per utterance 1 for those that hold a NaN or an infinity in frames or
 /// energy (all 0 under NonFinitePolicy::kError, which throws Error (kData) at the first one, naming dataset,
 /// utterance, frame). Every value must be finite as float32 too: a float64 that overflows counts as
-/// non-finite, and so does a frame's value beyond kLargestFrameValue (latents_values.h).
+/// non-finite, and so does a frame's value beyond kLargestFrameValue (latents_values.h). Quantised frames
+/// cannot hold such a value, as their tables do not, and are not gone through.
 std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolicy policy,
                                           core::Execution& execution);
 
@@ -79,8 +80,10 @@ std::vector<std::uint8_t> find_non_finite(const Latents& latents, NonFinitePolic
 core::ScanNeed check_need(const Latents& latents);
 std::int64_t check_blocks(const Latents& latents);
 
-/// Streams the frames from row `begin` on into `out` [T, D]: float16 and float32 as they are, float64 as
-/// float32. `finish(first, n)` follows every block of rows, for the caller to flush them.
+/// How frames are staged: as they are, but float64 as float32.
+RowCodec staged_codec(const Latents& latents);
+/// Streams the frames from row `begin` on into `out`, as staged_codec() keeps them. `finish(first, n)`
+/// follows every block of rows, for the caller to flush them.
 void stage_frames(const Latents& latents, std::int64_t begin, store::MappedDataset& out,
                   core::Execution& execution,
                   const std::function<void(std::int64_t first, std::int64_t n)>& finish);

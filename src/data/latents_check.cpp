@@ -18,7 +18,7 @@ constexpr std::int64_t kReadBytes = std::int64_t{2} << 20;
 
 /// Rows looked at together.
 std::int64_t check_rows(const Latents& latents) {
-  const std::int64_t row_bytes = latents.dim() * store::element_size(latents.type());
+  const std::int64_t row_bytes = latents.codec().row_bytes();
   return std::clamp<std::int64_t>(kReadBytes / row_bytes, 1, latents.n_frames());
 }
 
@@ -30,13 +30,16 @@ class NonFiniteScan {
       : latents_(latents),
         drop_(policy == NonFinitePolicy::kDropUtterance),
         execution_(execution),
-        row_bytes_(latents.dim() * store::element_size(latents.type())),
+        type_(latents.codec().stored_type()),
+        row_bytes_(latents.codec().row_bytes()),
         block_rows_(check_rows(latents)),
         marked_(latents.utterances().size(), 0),
         first_bad_row_(latents.n_frames()) {}
 
   std::vector<std::uint8_t> run() {
-    if (latents_.mappable()) {
+    if (latents_.codec().quantised()) {
+      execution_.observer.task_advance(latents_.n_frames(), 0);
+    } else if (latents_.mappable()) {
       scan_mapped(latents_.map_frames());
     } else {
       scan_read();
@@ -91,7 +94,7 @@ class NonFiniteScan {
       const std::int64_t rows = std::min(block_rows_, n - first);
       if (block == 0) frames.will_need(0, ahead);
       if (first + ahead < n) frames.will_need(first + ahead, std::min(block_rows_, n - first - ahead));
-      scan(latents_.type(), latents_.dim(), kLargestFrameValue, frames.row(first), first, rows);
+      scan(type_, latents_.dim(), kLargestFrameValue, frames.row(first), first, rows);
       frames.release(first, rows);
       execution_.observer.task_advance(rows, rows * row_bytes_);
     };
@@ -105,7 +108,7 @@ class NonFiniteScan {
       execution_.check_stop();
       const std::int64_t rows = std::min(block_rows_, latents_.n_frames() - first);
       latents_.read_frames(first, rows, buffer.data());
-      scan(latents_.type(), latents_.dim(), kLargestFrameValue, buffer.data(), first, rows);
+      scan(type_, latents_.dim(), kLargestFrameValue, buffer.data(), first, rows);
       execution_.observer.task_advance(rows, rows * row_bytes_);
     }
   }
@@ -138,13 +141,12 @@ class NonFiniteScan {
   [[noreturn]] void throw_frame(std::int64_t row) const {
     core::AlignedBuffer<std::byte> values(row_bytes_);
     latents_.read_frames(row, 1, values.data());
-    const std::int64_t column =
-        first_unusable(latents_.type(), values.data(), latents_.dim(), kLargestFrameValue);
-    const std::byte* value = values.data() + column * store::element_size(latents_.type());
+    const std::int64_t column = first_unusable(type_, values.data(), latents_.dim(), kLargestFrameValue);
+    const std::byte* value = values.data() + column * store::element_size(type_);
     const std::int64_t u = latents_.find(row);
-    fail(latents_.frames_name(u), u, row,
-         fmt::format("holds {} in dimension {}",
-                     describe_unusable(latents_.type(), value, kLargestFrameValue), column));
+    fail(
+        latents_.frames_name(u), u, row,
+        fmt::format("holds {} in dimension {}", describe_unusable(type_, value, kLargestFrameValue), column));
   }
 
   [[noreturn]] void throw_energy(std::int64_t row) const {
@@ -160,6 +162,7 @@ class NonFiniteScan {
   const Latents& latents_;
   const bool drop_;
   core::Execution& execution_;
+  const ElementType type_;  ///< of frames that are no codes
   const std::int64_t row_bytes_;
   const std::int64_t block_rows_;
   std::vector<std::uint8_t> marked_;         ///< per utterance, under kDropUtterance
@@ -170,8 +173,8 @@ class NonFiniteScan {
 
 core::ScanNeed check_need(const Latents& latents) {
   const std::int64_t rows = check_rows(latents);
-  const std::int64_t frames =
-      core::checked_mul(rows, latents.dim() * store::element_size(latents.type()), "frames");
+  const std::int64_t frames = core::checked_mul(rows, latents.codec().row_bytes(), "frames");
+  if (latents.codec().quantised()) return {};
   if (latents.mappable()) return {0, 0, frames};
   return {frames + latents.read_bytes(), 0, 0};
 }

@@ -32,14 +32,18 @@ bool is_flat(const store::H5Reader& file) {
   return false;
 }
 
+void check_storage(const store::H5Reader& file, const std::string& dataset, const store::DatasetInfo& info) {
+  if (info.contiguous && info.bytes > 0 && info.offset < 0) {
+    fail_data(file, dataset, "was never written: it has no storage");
+  }
+}
+
 void check_float(const store::H5Reader& file, const std::string& dataset, const store::DatasetInfo& info) {
   const bool is_float = info.type == ElementType::kFloat16 || info.type == ElementType::kFloat32 ||
                         info.type == ElementType::kFloat64;
   if (!is_float)
     fail_data(file, dataset, "has the wrong type: little-endian float16, float32 or float64 is read");
-  if (info.contiguous && info.bytes > 0 && info.offset < 0) {
-    fail_data(file, dataset, "was never written: it has no storage");
-  }
+  check_storage(file, dataset, info);
 }
 
 }  // namespace
@@ -73,13 +77,18 @@ void fail_data(const store::H5Reader& file, const std::string& dataset, const st
               ErrorPlace{.path = file.path(), .dataset = dataset, .utterance = utterance});
 }
 
-store::DatasetInfo check_frames(const store::H5Reader& file, const std::string& dataset) {
+store::DatasetInfo check_frames(const store::H5Reader& file, const std::string& dataset,
+                                bool may_be_quantised) {
   store::DatasetInfo info = file.info(dataset);
   if (info.shape.size() != 2) {
     fail_data(file, dataset,
               fmt::format("has {} dimensions; [frames, latent dimension] was expected", info.shape.size()));
   }
-  check_float(file, dataset, info);
+  if (may_be_quantised && is_quantised(file, dataset)) {
+    check_storage(file, dataset, info);
+  } else {
+    check_float(file, dataset, info);
+  }
   if (info.shape[0] == 0) fail_data(file, dataset, "has no frames");
   if (info.shape[1] == 0) fail_data(file, dataset, "has latent dimension 0");
   return info;

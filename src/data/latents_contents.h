@@ -14,10 +14,10 @@ struct LatentsContents {
   double frame_rate_hz = 0;
   std::int64_t n_frames = 0;
   std::int64_t dim = 0;
-  store::ElementType type = store::ElementType::kFloat32;
+  RowCodec codec;  ///< of the frames
   bool has_energy = false;
   bool flat = false;      ///< layout A
-  bool mappable = false;  ///< layout A, contiguous, float32 or float16, aligned
+  bool mappable = false;  ///< layout A, contiguous, not float64, aligned
   std::vector<Utterance> utterances;
   std::int64_t chunk_bytes =
       0;  ///< the largest row of chunks of the frames and that of the energies, added up
@@ -36,8 +36,9 @@ LatentsContents read_layout_b(const store::H5Reader& file);
 
 [[noreturn]] void fail_data(const store::H5Reader& file, const std::string& dataset,
                             const std::string& message, const std::string& utterance = "");
-/// Frames [T, D] of a float type, D >= 1, with storage.
-store::DatasetInfo check_frames(const store::H5Reader& file, const std::string& dataset);
+/// Frames [T, D] of a float type or quantised, D >= 1, with storage.
+store::DatasetInfo check_frames(const store::H5Reader& file, const std::string& dataset,
+                                bool may_be_quantised);
 /// Energies [T] of a float type, with storage.
 store::DatasetInfo check_energy(const store::H5Reader& file, const std::string& dataset,
                                 std::int64_t n_frames);

@@ -84,14 +84,15 @@ std::vector<Utterance> read_utterances(const store::H5Reader& file, std::int64_t
 
 LatentsContents read_layout_a(const store::H5Reader& file) {
   check_version(file);
-  const store::DatasetInfo frames = check_frames(file, "/x");
+  const store::DatasetInfo frames = check_frames(file, "/x", true);
   LatentsContents contents;
   contents.n_frames = frames.shape[0];
-  contents.dim = frames.shape[1];
-  contents.type = *frames.type;
+  contents.codec =
+      is_quantised(file, "/x") ? read_quantised(file, "/x") : RowCodec(*frames.type, frames.shape[1]);
+  contents.dim = contents.codec.dim();
   contents.chunk_bytes = frames.chunk_row_bytes;
-  contents.mappable = frames.contiguous && contents.type != store::ElementType::kFloat64 &&
-                      frames.offset % store::element_size(contents.type) == 0;
+  contents.mappable = frames.contiguous && frames.type != store::ElementType::kFloat64 &&
+                      frames.offset % store::element_size(*frames.type) == 0;
   contents.has_energy = file.exists("/energy");
   if (contents.has_energy) {
     contents.chunk_bytes += check_energy(file, "/energy", contents.n_frames).chunk_row_bytes;

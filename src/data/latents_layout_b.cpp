@@ -27,11 +27,10 @@ void check_like_first(const store::H5Reader& file, const LatentsContents& conten
         fmt::format("has latent dimension {}, utterance {} has {}", frames.shape[1], first, contents.dim),
         id);
   }
-  if (*frames.type != contents.type) {
-    fail_data(
-        file, name,
-        fmt::format("is {}, utterance {} is {}", to_string(*frames.type), first, to_string(contents.type)),
-        id);
+  const store::ElementType type = contents.codec.stored_type();
+  if (*frames.type != type) {
+    fail_data(file, name,
+              fmt::format("is {}, utterance {} is {}", to_string(*frames.type), first, to_string(type)), id);
   }
   if (has_energy != contents.has_energy) {
     fail_data(file, "/" + id + "/energy",
@@ -47,11 +46,11 @@ void add_utterance(const store::H5Reader& file, const std::string& id, LatentsCo
   if (!file.is_group(group))
     fail_data(file, group, "is not a group: layout B has one group per utterance", id);
   std::string speaker = read_speaker(file, id);
-  const store::DatasetInfo frames = check_frames(file, group + "/x");
+  const store::DatasetInfo frames = check_frames(file, group + "/x", false);
   const bool has_energy = file.exists(group + "/energy");
   if (contents.utterances.empty()) {
     contents.dim = frames.shape[1];
-    contents.type = *frames.type;
+    contents.codec = RowCodec(*frames.type, contents.dim);
     contents.has_energy = has_energy;
   } else {
     check_like_first(file, contents, id, frames, has_energy);
@@ -74,8 +73,7 @@ LatentsContents read_layout_b(const store::H5Reader& file) {
   LatentsContents contents;
   contents.utterances.reserve(ids.size());
   for (const std::string& id : ids) add_utterance(file, id, contents);
-  core::checked_mul(core::checked_mul(contents.n_frames, contents.dim), store::element_size(contents.type),
-                    file.path() + ": size of all frames");
+  core::checked_mul(contents.n_frames, contents.codec.row_bytes(), file.path() + ": size of all frames");
   return contents;
 }
 

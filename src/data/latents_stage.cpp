@@ -12,28 +12,34 @@ constexpr std::int64_t kStageBytes = std::int64_t{8} << 20;
 
 /// Rows staged at a time.
 std::int64_t stage_rows(const Latents& latents) {
-  const std::int64_t row_bytes = latents.dim() * store::element_size(latents.type());
-  return std::clamp<std::int64_t>(kStageBytes / row_bytes, 1, latents.n_frames());
+  return std::clamp<std::int64_t>(kStageBytes / latents.codec().row_bytes(), 1, latents.n_frames());
 }
 
 }  // namespace
 
+RowCodec staged_codec(const Latents& latents) {
+  const RowCodec& codec = latents.codec();
+  return codec.stored_type() == store::ElementType::kFloat64
+             ? RowCodec(store::ElementType::kFloat32, codec.dim())
+             : codec;
+}
+
 std::int64_t staging_bytes(const Latents& latents) {
   const std::int64_t rows = stage_rows(latents);
-  const std::int64_t values = core::checked_mul(rows, latents.dim());
-  const bool convert = latents.type() == store::ElementType::kFloat64;
-  const std::int64_t mapped = values * (convert ? 4 : store::element_size(latents.type()));
-  return mapped + (convert ? 8 * values : 0) + latents.read_bytes();
+  const bool convert = latents.codec().stored_type() == store::ElementType::kFloat64;
+  const std::int64_t mapped = core::checked_mul(rows, staged_codec(latents).row_bytes());
+  return mapped + (convert ? rows * latents.codec().row_bytes() : 0) + latents.read_bytes();
 }
 
 void stage_frames(const Latents& latents, std::int64_t begin, store::MappedDataset& out,
                   core::Execution& execution,
                   const std::function<void(std::int64_t first, std::int64_t n)>& finish) {
-  const store::ElementType type = latents.type();
+  const store::ElementType type = latents.codec().stored_type();
   const bool convert = type == store::ElementType::kFloat64;
-  PHASE0_CHECK(out.type() == (convert ? store::ElementType::kFloat32 : type));
-  PHASE0_CHECK(out.rows() == latents.n_frames() && out.columns() == latents.dim());
-  const std::int64_t row_bytes = latents.dim() * store::element_size(type);
+  const RowCodec staged = staged_codec(latents);
+  PHASE0_CHECK(out.type() == staged.stored_type() && out.columns() == staged.stored_columns());
+  PHASE0_CHECK(out.rows() == latents.n_frames());
+  const std::int64_t row_bytes = latents.codec().row_bytes();
   const std::int64_t block_rows = stage_rows(latents);
   const core::Reservation memory(execution.memory, staging_bytes(latents), "staging frames");
   core::AlignedBuffer<std::byte> buffer(convert ? block_rows * row_bytes : 0);

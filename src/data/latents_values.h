@@ -16,6 +16,8 @@ void to_float32(store::ElementType type, const std::byte* values, std::int64_t n
 /// Largest magnitude in frames: squared distances and products of contexts of such values, summed over as
 /// many dimensions and frames as there may be, stay within float32.
 inline constexpr float kLargestFrameValue = 1e15f;
+/// And of float16.
+inline constexpr float kLargestHalf = 65504.0F;
 /// Largest magnitude of energies, which are only compared.
 inline constexpr float kLargestEnergy = std::numeric_limits<float>::max();
 

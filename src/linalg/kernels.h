@@ -88,6 +88,12 @@ struct Kernels {
   const char* name;
   /// out[i] = float32 of the IEEE half in[i]; exact.
   void (*half_to_float)(const std::uint16_t* in, float* out, std::int64_t n);
+  /// out[i] = offset[i] + scale[i] * in[i] in float32, product and sum rounded: the same bits on all kernels.
+  void (*int8_to_float)(const std::int8_t* in, const float* scale, const float* offset, float* out,
+                        std::int64_t n);
+  /// out[i] = palettes[i, code i], palettes [n, 16]. The codes are 4 bits, two in a byte, the lower ones
+  /// first.
+  void (*int4_to_float)(const std::uint8_t* in, const float* palettes, float* out, std::int64_t n);
   /// out[r, j] = in[r, j] - shift[j], and norms[r] = sum_j out[r, j]^2 (float32). [n, d].
   void (*shift_and_norms)(const float* in, const float* shift, float* out, float* norms, std::int64_t n,
                           std::int64_t d);

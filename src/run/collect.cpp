@@ -25,7 +25,7 @@ run::InputFacts input_facts(const data::Latents& latents) {
     facts.mtime_ns = info.st_mtim.tv_sec * std::int64_t{1000000000} + info.st_mtim.tv_nsec;
   }
   facts.path = latents.path();
-  facts.dtype = store::to_string(latents.type());
+  facts.dtype = latents.codec().name();
   facts.n_frames = latents.n_frames();
   facts.dim = latents.dim();
   facts.n_utterances = std::ssize(latents.utterances());

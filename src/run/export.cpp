@@ -68,23 +68,29 @@ class TextFile {
   std::int64_t at_ = 0;
 };
 
+/// Quantised frames leave as what they stand for.
+ElementType exported_type(const Latents& latents) {
+  return latents.codec().quantised() ? ElementType::kFloat32 : latents.codec().stored_type();
+}
+
 /// Writes runs of rows as .npy files, and lists of utterances.
 class Export {
  public:
   Export(const Latents& latents, run::Conversion& conversion)
       : latents_(latents),
         conversion_(conversion),
-        row_bytes_(latents.dim() * store::element_size(latents.type())),
-        block_bytes_(conversion.block_bytes(std::max<std::int64_t>(row_bytes_, 4), latents.read_bytes())),
-        memory_(conversion.memory(), block_bytes_ + latents.read_bytes(), "exporting"),
+        row_bytes_(latents.dim() * store::element_size(exported_type(latents))),
+        block_bytes_(conversion.block_bytes(std::max<std::int64_t>(row_bytes_, 4), other_bytes(latents))),
+        memory_(conversion.memory(), block_bytes_ + other_bytes(latents), "exporting"),
         buffer_(block_bytes_) {}
 
   void frames(std::int64_t begin, std::int64_t n, const store::FileDescriptor& file,
               const std::string& path) {
-    array(latents_.type(), {n, latents_.dim()}, file, path, [&](std::int64_t first, std::int64_t rows) {
-      latents_.read_frames(begin + first, rows, buffer_.data());
-      conversion_.observer().task_advance(rows, rows * row_bytes_);
-    });
+    array(exported_type(latents_), {n, latents_.dim()}, file, path,
+          [&](std::int64_t first, std::int64_t rows) {
+            read(begin + first, rows);
+            conversion_.observer().task_advance(rows, rows * row_bytes_);
+          });
   }
 
   void energies(std::int64_t begin, std::int64_t n, const store::FileDescriptor& file,
@@ -103,6 +109,25 @@ class Export {
   }
 
  private:
+  static constexpr std::int64_t kCodesAtOnce = std::int64_t{64} << 10;
+  static std::int64_t other_bytes(const Latents& latents) {
+    return latents.read_bytes() +
+           (latents.codec().quantised() ? std::max(kCodesAtOnce, latents.codec().row_bytes()) : 0);
+  }
+
+  /// Frames into the buffer, as exported_type.
+  void read(std::int64_t first, std::int64_t n) {
+    const data::RowCodec& codec = latents_.codec();
+    if (!codec.quantised()) return latents_.read_frames(first, n, buffer_.data());
+    const std::int64_t together = std::max<std::int64_t>(kCodesAtOnce / codec.row_bytes(), 1);
+    codes_.resize(together * codec.row_bytes());
+    for (std::int64_t done = 0; done < n; done += together) {
+      const std::int64_t rows = std::min(together, n - done);
+      latents_.read_frames(first + done, rows, codes_.data());
+      codec.decode_rows(codes_.data(), rows, reinterpret_cast<float*>(buffer_.data() + done * row_bytes_));
+    }
+  }
+
   template <typename Read>
   void array(ElementType type, const std::vector<std::int64_t>& shape, const store::FileDescriptor& file,
              const std::string& path, const Read& read) {
@@ -124,6 +149,7 @@ class Export {
   std::int64_t block_bytes_;
   core::Reservation memory_;
   core::AlignedBuffer<std::byte> buffer_;
+  core::AlignedBuffer<std::byte> codes_;  ///< of quantised frames
 };
 
 std::string speaker_line(const Utterance& u) {
@@ -199,8 +225,8 @@ ConvertReport export_latents(const ExportOptions& options, Observer& observer) {
   } else {
     export_folder(latents, options.output, out);
   }
-  return {std::ssize(latents.utterances()), latents.n_frames(),      latents.dim(),
-          store::to_string(latents.type()), latents.frame_rate_hz(), latents.has_energy()};
+  return {std::ssize(latents.utterances()),         latents.n_frames(),      latents.dim(),
+          store::to_string(exported_type(latents)), latents.frame_rate_hz(), latents.has_energy()};
 }
 
 }  // namespace phase0

@@ -113,10 +113,10 @@ void check_assignments(const store::H5Reader& file) {
 
 std::string describe_latents(const std::string& path) {
   const data::Latents latents = data::Latents::open(path);
-  return fmt::format(
-      "latents: {} frames of {} {} values at {} Hz, {} utterances, energy {}, {}\n", latents.n_frames(),
-      latents.dim(), store::to_string(latents.type()), latents.frame_rate_hz(), latents.utterances().size(),
-      latents.has_energy() ? "yes" : "no", latents.mappable() ? "used in place" : "staged when collected");
+  return fmt::format("latents: {} frames of {} {} values at {} Hz, {} utterances, energy {}, {}\n",
+                     latents.n_frames(), latents.dim(), latents.codec().name(), latents.frame_rate_hz(),
+                     latents.utterances().size(), latents.has_energy() ? "yes" : "no",
+                     latents.mappable() ? "used in place" : "staged when collected");
 }
 
 /// What later starts of the stages may go on from.

@@ -171,9 +171,10 @@ Work collect_work(const Session& session, const Workload& workload) {
   const double energy = kValue * as_double(workload.n_frames);
   const bool dense = workload.storage == Storage::kDense;
   Work work;
-  work.bytes_input = frames + energy;
+  const double checked = as_double(workload.n_frames) * as_double(workload.checked_frame_bytes);
+  work.bytes_input = (workload.staged || dense ? frames : checked) + energy;
   // Values are checked, energies as well and then their median is taken in two passes; rows copy them.
-  work.bytes_read += (workload.staged ? 2 : 1) * frames + 4 * energy;
+  work.bytes_read += checked + (workload.staged ? frames : 0) + 4 * energy;
   if (dense) {
     work.bytes_read += as_double(workload.n_frames) * as_double(workload.frame_bytes);
     const double n = as_double(workload.n_train + workload.n_eval);

@@ -84,9 +84,10 @@ Workload measure(const Options& options, const data::Latents& latents, const dat
   workload.check = data::check_need(latents);
   workload.check_blocks = data::check_blocks(latents);
   workload.write = data::write_features_memory(options, latents, splits);
-  const std::int64_t value_bytes = latents.type() == store::ElementType::kFloat16 ? 2 : 4;
-  workload.frame_bytes = value_bytes * workload.dim;
-  workload.input_frame_bytes = store::element_size(latents.type()) * workload.dim;
+  workload.frame_bytes = data::staged_codec(latents).row_bytes();
+  workload.input_frame_bytes = latents.codec().row_bytes();
+  workload.checked_frame_bytes = latents.codec().quantised() ? 0 : workload.input_frame_bytes;
+  workload.table_bytes = latents.codec().table_bytes();
   set_shapes(workload, options, train, eval, workload.frame_bytes);
   return workload;
 }
@@ -101,6 +102,7 @@ Workload measure(const Options& options, const data::Samples& samples, std::int6
   workload.storage = samples.storage();
   workload.features_bytes = features_bytes;
   workload.frame_bytes = 4 * workload.dim;
+  workload.table_bytes = samples.table_bytes();
   set_shapes(workload, options, samples.index(data::Split::kTrain), samples.index(data::Split::kEval),
              workload.frame_bytes);
   return workload;
@@ -134,7 +136,7 @@ void check_against_input(const Options& options, const data::Latents& latents, c
 }
 
 std::int64_t index_bytes(const Workload& workload) {
-  return workload.n_utterances * kUtteranceBytes;
+  return workload.n_utterances * kUtteranceBytes + workload.table_bytes;
 }
 
 std::int64_t models_bytes(const Options& options, const Workload& workload) {

@@ -25,9 +25,11 @@ struct Workload {
   std::int64_t n_utterances = 0;                ///< of the whole input
   data::SourceShape delta, mean, flat;          ///< of the train rows, the same for every lag
   std::vector<data::SourceShape> joined_means;  ///< of the train rows; none where dense
-  data::SourceShape span;              ///< of train rows that hold the contexts of the widest group of lags
-  std::int64_t frame_bytes = 0;        ///< of a frame as the stages after collect read it
-  std::int64_t input_frame_bytes = 0;  ///< of a frame in the input; 0 after collect
+  data::SourceShape span;                ///< of train rows that hold the contexts of the widest group of lags
+  std::int64_t frame_bytes = 0;          ///< of a frame as the stages after collect read it
+  std::int64_t input_frame_bytes = 0;    ///< of a frame in the input; 0 after collect
+  std::int64_t checked_frame_bytes = 0;  ///< of that what the check of all values reads
+  std::int64_t table_bytes = 0;          ///< of quantised frames
   bool staged = false;
   Storage storage = Storage::kWindow;
   std::int64_t features_bytes = 0;  ///< of features.h5
@@ -45,7 +47,8 @@ Workload measure(const Options& options, const data::Samples& samples, std::int6
 /// Throws Error (kConfig).
 void check_against_input(const Options& options, const data::Latents& latents, const Workload& workload);
 
-/// Memory that every stage holds from its start to its end: names and rows of the utterances.
+/// Memory that every stage holds from its start to its end: names and rows of the utterances, tables of
+/// quantised frames.
 std::int64_t index_bytes(const Workload& workload);
 /// What fit holds besides: the PCA models of the lags, and the centroids of those on means.
 std::int64_t models_bytes(const Options& options, const Workload& workload);

@@ -7,6 +7,7 @@ namespace phase0::store {
 std::int64_t element_size(ElementType type) {
   switch (type) {
     case ElementType::kUInt8:
+    case ElementType::kInt8:
       return 1;
     case ElementType::kFloat16:
       return 2;
@@ -31,6 +32,8 @@ const char* to_string(ElementType type) {
       return "float64";
     case ElementType::kUInt8:
       return "uint8";
+    case ElementType::kInt8:
+      return "int8";
     case ElementType::kInt32:
       return "int32";
     case ElementType::kInt64:

@@ -30,6 +30,8 @@ H5Type h5_type(ElementType type) {
       return H5Type(H5Tcopy(H5T_IEEE_F64LE));
     case ElementType::kUInt8:
       return H5Type(H5Tcopy(H5T_STD_U8LE));
+    case ElementType::kInt8:
+      return H5Type(H5Tcopy(H5T_STD_I8LE));
     case ElementType::kInt32:
       return H5Type(H5Tcopy(H5T_STD_I32LE));
     case ElementType::kInt64:
@@ -40,7 +42,8 @@ H5Type h5_type(ElementType type) {
 
 std::optional<ElementType> element_type_of(hid_t type) {
   constexpr std::array kTypes = {ElementType::kFloat32, ElementType::kFloat16, ElementType::kFloat64,
-                                 ElementType::kUInt8,   ElementType::kInt32,   ElementType::kInt64};
+                                 ElementType::kUInt8,   ElementType::kInt8,    ElementType::kInt32,
+                                 ElementType::kInt64};
   for (const ElementType candidate : kTypes) {
     if (equal(type, h5_type(candidate).get())) return candidate;
   }

@@ -162,14 +162,15 @@ TEST_P(NonFinite, StopsWhenAsked) {
 TEST_P(NonFinite, StagedFramesAreTheFrames) {
   Machine machine(2);
   const Latents latents = Latents::open(write());
-  const bool narrow = latents.type() == store::ElementType::kFloat64;
-  store::MappedDataset out =
-      store::scratch_matrix(folder_.path(), narrow ? store::ElementType::kFloat32 : latents.type(), 17, 4);
+  const bool narrow = latents.codec().stored_type() == store::ElementType::kFloat64;
+  store::MappedDataset out = store::scratch_matrix(
+      folder_.path(), narrow ? store::ElementType::kFloat32 : latents.codec().stored_type(), 17, 4);
   stage_frames(latents, 0, out, machine.execution,
                [&](std::int64_t first, std::int64_t n) { out.flush(first, n); });
   EXPECT_EQ(machine.observer.done, 17);
   EXPECT_EQ(machine.memory.reserved_bytes(), 0);
-  std::vector<std::byte> stored(static_cast<std::size_t>(17 * 4 * store::element_size(latents.type())));
+  std::vector<std::byte> stored(
+      static_cast<std::size_t>(17 * 4 * store::element_size(latents.codec().stored_type())));
   latents.read_frames(0, 17, stored.data());
   if (!narrow) {
     EXPECT_EQ(std::memcmp(out.row(0), stored.data(), stored.size()), 0);

@@ -46,7 +46,7 @@ TEST_P(LatentsLayouts, ReadBack) {
   EXPECT_EQ(latents.n_frames(), 17);
   EXPECT_EQ(latents.dim(), 4);
   EXPECT_TRUE(latents.has_energy());
-  EXPECT_EQ(store::element_size(latents.type()), file.value_bytes());
+  EXPECT_EQ(store::element_size(latents.codec().stored_type()), file.value_bytes());
 
   std::vector<std::string> order = file.ids;
   if (!GetParam().flat) std::sort(order.begin(), order.end());
@@ -76,7 +76,7 @@ TEST_P(LatentsLayouts, ReadBack) {
                                     !GetParam().layout.compact && GetParam().type != LatentsType::kFloat64);
   if (latents.mappable()) {
     const store::MappedDataset frames = latents.map_frames();
-    EXPECT_EQ(frames.type(), latents.type());
+    EXPECT_EQ(frames.type(), latents.codec().stored_type());
     EXPECT_EQ(std::memcmp(frames.row(0), expected.data(), expected.size()), 0);
   }
   EXPECT_EQ(latents.read_bytes() > 0, !GetParam().layout.chunk.empty());

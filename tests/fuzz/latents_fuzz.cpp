@@ -1,5 +1,6 @@
 #include <hdf5.h>
 
+#include <cmath>
 #include <vector>
 
 #include "core/execution.h"
@@ -21,7 +22,7 @@ constexpr std::int64_t kMostValues = std::int64_t{32} << 20;
 constexpr std::int64_t kBlockBytes = std::int64_t{1} << 20;
 
 std::int64_t row_bytes(const data::Latents& latents) {
-  return latents.dim() * store::element_size(latents.type());
+  return latents.codec().row_bytes();
 }
 
 bool is_small(const data::Latents& latents) {
@@ -45,8 +46,10 @@ void read_metadata(const data::Latents& latents) {
 
 void read_values(const data::Latents& latents, core::MemoryBudget& memory) {
   const std::int64_t rows = std::clamp<std::int64_t>(kBlockBytes / row_bytes(latents), 1, latents.n_frames());
-  const core::Reservation reserved(memory, 2 * rows * (row_bytes(latents) + 4) + latents.read_bytes(),
-                                   "fuzz");
+  const std::int64_t decoded_bytes = latents.codec().quantised() ? 4 * rows * latents.dim() : 0;
+  const core::Reservation reserved(
+      memory, 2 * rows * (row_bytes(latents) + 4) + decoded_bytes + latents.read_bytes(), "fuzz");
+  std::vector<float> decoded(static_cast<std::size_t>(decoded_bytes / 4));
   std::vector<std::byte> block(static_cast<std::size_t>(rows * row_bytes(latents)));
   std::vector<std::byte> mapped(latents.mappable() ? block.size() : 0);
   std::vector<float> energy(static_cast<std::size_t>(rows));
@@ -54,6 +57,12 @@ void read_values(const data::Latents& latents, core::MemoryBudget& memory) {
   for (std::int64_t first = 0; first < end; first += rows) {
     const std::int64_t n = std::min(rows, end - first);
     latents.read_frames(first, n, block.data());
+    if (latents.codec().quantised()) {
+      latents.codec().decode_rows(block.data(), n, decoded.data());
+      for (std::int64_t i = 0; i < n * latents.dim(); ++i)
+        expect(std::abs(decoded[static_cast<std::size_t>(i)]) <= data::kLargestDecodedValue,
+               "a value beyond the tables");
+    }
     if (latents.has_energy()) latents.read_energy(first, n, energy.data());
     if (!latents.mappable()) continue;
     latents.map_frames().read(first, n, mapped.data());

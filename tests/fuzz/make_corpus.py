@@ -82,6 +82,25 @@ def old_fixed(path, **storage):
         f["utterances/offset"] = np.array([0, 2, 6])
 
 
+def quantised(path, kind):
+    """Codes and their tables; two groups of columns."""
+    with h5py.File(path, "w", libver="earliest") as f:
+        f.attrs["format"] = np.bytes_(b"phase0-latents")
+        f.attrs["version"] = 1
+        f.attrs["frame_rate_hz"] = 12.5
+        f["x"] = np.arange(18, dtype="i1" if kind == "int8" else "u1").reshape(6, 3)
+        f["x"].attrs.update({"quantization": np.bytes_(kind.encode()), "group_size": 2})
+        if kind == "int8":
+            f["x_quantization/scale"] = np.array([0.5, 0.25], "f4")
+            f["x_quantization/offset"] = np.array([1, -2], "f4")
+        else:
+            f["x"].attrs.update({"dim": 5, "group_size": 3})
+            f["x_quantization/palette"] = np.arange(32, dtype="f4").reshape(2, 16)
+        f["utterances/id"] = np.array([b"a", b"b"])
+        f["utterances/speaker"] = np.array([b"s", b"t"])
+        f["utterances/offset"] = np.array([0, 2, 6])
+
+
 def b_of_one(path):
     with h5py.File(path, "w", libver="earliest") as f:
         f.attrs["frame_rate_hz"] = 12.5
@@ -141,6 +160,8 @@ def latents_seeds(out):
     dense_members(out / "b_dense", 10)
     dense_links(out / "dense_links")
     old_fixed(out / "a_contiguous")
+    for kind in ("int8", "int4"):
+        quantised(out / f"a_{kind}", kind)
     old_fixed(out / "a_chunked", chunks=(4, 2))
     old_fixed(out / "a_narrow_chunks", chunks=(4, 1), compression="gzip")
     old_fixed(out / "a_gzip", **gzip)

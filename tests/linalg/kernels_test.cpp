@@ -38,6 +38,36 @@ TEST(Kernels, HalfToFloatIsExactForEveryHalf) {
   }
 }
 
+TEST(Kernels, CodesDecodeToTheSameBits) {
+  core::Random random(5);
+  for (const std::int64_t n : {1, 2, 7, 16, 100, 513}) {
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<std::int8_t> codes(size);
+    std::vector<std::uint8_t> pairs((size + 1) / 2);
+    std::vector<float> scale(size), offset(size), palettes(16 * size);
+    for (auto& code : codes) code = static_cast<std::int8_t>(static_cast<int>(random.below(256)) - 128);
+    for (auto& pair : pairs) pair = static_cast<std::uint8_t>(random.below(256));
+    for (auto* values : {&scale, &offset, &palettes}) {
+      for (float& value : *values) value = static_cast<float>(random.normal());
+    }
+    for (const Kernels* table : available_kernels()) {
+      std::vector<float> out(size + 1, 77.0F);
+      table->int8_to_float(codes.data(), scale.data(), offset.data(), out.data(), n);
+      for (std::size_t i = 0; i < size; ++i) {
+        const float product = scale[i] * static_cast<float>(codes[i]);
+        EXPECT_EQ(out[i], offset[i] + product) << table->name;
+      }
+      EXPECT_EQ(out[size], 77.0F);
+      table->int4_to_float(pairs.data(), palettes.data(), out.data(), n);
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::size_t code = i % 2 == 0 ? pairs[i / 2] & 15U : pairs[i / 2] >> 4U;
+        EXPECT_EQ(out[i], palettes[16 * i + code]) << table->name;
+      }
+      EXPECT_EQ(out[size], 77.0F);
+    }
+  }
+}
+
 TEST(Kernels, FixedPointSumsDoNotDependOnOrder) {
   core::Random random(11);
   const std::int64_t n = 1000;

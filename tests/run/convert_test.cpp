@@ -62,7 +62,7 @@ TEST_F(Convert, ThereAndBack) {
       EXPECT_TRUE(report.energy);
       const data::Latents before = data::Latents::open(out.input);
       const data::Latents after = data::Latents::open(in.output);
-      EXPECT_EQ(after.type(), before.type());
+      EXPECT_EQ(after.codec().stored_type(), before.codec().stored_type());
       EXPECT_EQ(after.mappable(), type != test::LatentsType::kFloat64);
       for (const data::Utterance& u : after.utterances()) {
         const auto same = [&](const data::Utterance& v) { return v.id == u.id; };
