@@ -171,7 +171,7 @@ Work collect_work(const Session& session, const Workload& workload) {
   const double energy = kValue * as_double(workload.n_frames);
   const bool dense = workload.storage == Storage::kDense;
   Work work;
-  const double checked = as_double(workload.n_frames) * as_double(workload.checked_frame_bytes);
+  const double checked = workload.quantised ? 0 : frames;
   work.bytes_input = (workload.staged || dense ? frames : checked) + energy;
   // Values are checked, energies as well and then their median is taken in two passes; rows copy them.
   work.bytes_read += checked + (workload.staged ? frames : 0) + 4 * energy;

@@ -86,7 +86,7 @@ Workload measure(const Options& options, const data::Latents& latents, const dat
   workload.write = data::write_features_memory(options, latents, splits);
   workload.frame_bytes = data::staged_codec(latents).row_bytes();
   workload.input_frame_bytes = latents.codec().row_bytes();
-  workload.checked_frame_bytes = latents.codec().quantised() ? 0 : workload.input_frame_bytes;
+  workload.quantised = latents.codec().quantised();
   workload.table_bytes = latents.codec().table_bytes();
   set_shapes(workload, options, train, eval, workload.frame_bytes);
   return workload;

@@ -25,11 +25,11 @@ struct Workload {
   std::int64_t n_utterances = 0;                ///< of the whole input
   data::SourceShape delta, mean, flat;          ///< of the train rows, the same for every lag
   std::vector<data::SourceShape> joined_means;  ///< of the train rows; none where dense
-  data::SourceShape span;                ///< of train rows that hold the contexts of the widest group of lags
-  std::int64_t frame_bytes = 0;          ///< of a frame as the stages after collect read it
-  std::int64_t input_frame_bytes = 0;    ///< of a frame in the input; 0 after collect
-  std::int64_t checked_frame_bytes = 0;  ///< of that what the check of all values reads
-  std::int64_t table_bytes = 0;          ///< of quantised frames
+  data::SourceShape span;              ///< of train rows that hold the contexts of the widest group of lags
+  std::int64_t frame_bytes = 0;        ///< of a frame as the stages after collect read it
+  std::int64_t input_frame_bytes = 0;  ///< of a frame in the input; 0 after collect
+  bool quantised = false;              ///< no check of all values goes through the frames of the input
+  std::int64_t table_bytes = 0;        ///< of quantised frames
   bool staged = false;
   Storage storage = Storage::kWindow;
   std::int64_t features_bytes = 0;  ///< of features.h5

@@ -55,6 +55,10 @@ TEST_F(PlanWorkTest, CollectReadsFramesOnceAndTwiceWhenTheyAreStaged) {
   workload.staged = true;
   workload.input_frame_bytes = 80;  // float64
   EXPECT_EQ(collect_work(session, workload).bytes_read.max, 2 * 2000 * 80 + 4 * 4 * 2000);
+  workload.quantised = true;
+  EXPECT_EQ(collect_work(session, workload).bytes_read.max, 2000 * 80 + 4 * 4 * 2000);
+  workload.staged = false;
+  EXPECT_EQ(collect_work(session, workload).bytes_read.max, 4 * 4 * 2000);
 }
 
 TEST_F(PlanWorkTest, KMeansIsCountedPassByPass) {
