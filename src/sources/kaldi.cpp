@@ -112,6 +112,15 @@ class KaldiScp final : public KaldiSource {
 
 }  // namespace
 
+bool is_kaldi_ark(const std::string& path) {
+  constexpr std::int64_t kLongest = 4096;
+  const InputFile file(path);
+  std::string text(static_cast<std::size_t>(std::min(kLongest, file.size())), '\0');
+  file.read(0, std::ssize(text), text.data());
+  const std::size_t blank = text.find(' ');
+  return blank != std::string::npos && text.compare(blank + 1, 2, std::string_view("\0B", 2)) == 0;
+}
+
 std::unique_ptr<SequenceReader> open_kaldi_ark(const std::string& path) {
   return std::make_unique<KaldiArk>(path);
 }

@@ -32,7 +32,8 @@ std::unique_ptr<SequenceReader> open_as(SourceKind kind, const ImportOptions& op
     case SourceKind::kNpz:
       return open_npz(input);
     case SourceKind::kKaldi:
-      return input.ends_with(".scp") ? open_kaldi_scp(input) : open_kaldi_ark(input);
+      if (input.ends_with(".ark")) return open_kaldi_ark(input);  // of text too, for its message
+      return is_kaldi_ark(input) ? open_kaldi_ark(input) : open_kaldi_scp(input);
     case SourceKind::kAuto:
       break;
   }

@@ -21,6 +21,8 @@ std::unique_ptr<SequenceReader> open_npy_lengths(const std::string& path, const 
                                                  const std::string& ids_path);
 /// A .npz of one array [T, D] per sequence, stored or deflated, in the archive's order.
 std::unique_ptr<SequenceReader> open_npz(const std::string& path);
+/// Whether a file begins as an archive of binary objects does: an id, a blank, and Kaldi's mark.
+bool is_kaldi_ark(const std::string& path);
 /// A Kaldi archive of binary matrices.
 std::unique_ptr<SequenceReader> open_kaldi_ark(const std::string& path);
 /// A Kaldi script file: `id ARK:OFFSET[ROWS,COLUMNS]` a line.

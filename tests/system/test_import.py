@@ -10,8 +10,10 @@ import zipfile
 
 import h5py
 import harness
+import io_faults
 import kaldi_native_io
 import kaldiio
+import latents
 import numpy as np
 import pytest
 
@@ -143,6 +145,9 @@ def test_kaldi(tmp_path, dtype, suffix):
     good_import(tmp_path / f"a.{suffix}", tmp_path / "o.h5", *BY_ID)
     check_same(tmp_path / "o.h5", dict(kaldiio.load_ark(str(tmp_path / "a.ark"))))
     check_same(tmp_path / "o.h5", xs)
+    (tmp_path / f"a.{suffix}").rename(tmp_path / "feats.1")  # told apart by what they hold
+    good_import(tmp_path / "feats.1", tmp_path / "p.h5", *BY_ID, "--from", "kaldi")
+    check_same(tmp_path / "p.h5", xs)
 
 
 METHODS = {"CM": "kSpeechFeature", "CM2": "kTwoByteAuto", "CM3": "kOneByteAuto"}
@@ -272,6 +277,15 @@ def test_lengths(tmp_path):
     refused(tmp_path / "a.npy", tmp_path / "o.h5", 3, "twice", flags=(*BY_ID, "--ids", tmp_path / "ids"))
 
 
+@pytest.mark.parametrize("command, flags", [
+    ("import", ("--from", "--frame-rate", "--speakers", "--speaker-separator", "--lengths", "--ids", "--energy", "--force")),
+    ("export", ("--single", "--force"))])
+def test_help(command, flags):
+    result = harness.run(command, "--help")
+    assert result.code == 0 and command in harness.run("--help").out, str(result)
+    assert all(flag in result.out for flag in (*flags, "--memory", "-q", "-v", "--progress", "--log-json")), str(result)
+
+
 def test_usage(tmp_path):
     folder = npy_folder(tmp_path / "in", arrays())
     out = tmp_path / "o.h5"
@@ -391,6 +405,15 @@ def test_a_budget_that_is_too_small_says_which_works(tmp_path):
     assert not (tmp_path / "o.h5").exists()
 
 
+def test_an_output_in_memory_counts_as_memory(tmp_path):
+    folder = npy_folder(tmp_path / "in", {"s_1": np.ones((100_000, 100), "f4")})
+    with io_faults.folder_in_memory() as memory:
+        if not str(memory).startswith("/dev/shm"):
+            pytest.skip("no folder in memory")
+        refused(folder, memory / "o.h5", 4, "output on tmpfs needs 38.1 MiB", flags=(*BY_ID, "--memory", "64MiB"))
+        good_import(folder, memory / "o.h5", *BY_ID, "--memory", "96MiB")
+
+
 def test_an_interrupted_import_leaves_nothing(large, tmp_path):
     where, _ = large
     process = subprocess.Popen([str(harness.BINARY), "import", where / "fortran", tmp_path / "o.h5", *BY_ID],
@@ -424,7 +447,6 @@ def test_export_writes_what_numpy_would(tmp_path, dtype):
 @pytest.mark.parametrize("layout", ["A", "B"])
 def test_there_and_back_with_energy(tmp_path, small_corpus, layout):
     """Speakers, energies and frames of both layouts come back the same, as a folder and as one array."""
-    import latents
     path = latents.write(tmp_path / "in.h5", small_corpus, layout=layout)
     assert harness.run("export", path, tmp_path / "e").code == 0
     good_import(tmp_path / "e", tmp_path / "a.h5", *RATE, "--speakers", tmp_path / "e" / "speakers.txt", "--energy",
