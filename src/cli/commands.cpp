@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/console.h"
+#include "cli/encoder_check.h"
 #include "cli/plan_table.h"
 #include "config/text.h"
 #include "core/memory.h"
@@ -64,6 +65,7 @@ void execute(const CommandLine& line, Observer& observer) {
     write_stdout(config::printable(text, "\n\t"));
     return;
   }
+  if (line.command == Command::kEncoderCheck) return check_encoder(line, observer);
   const Options options = load_options(line);
   log_limits(options, observer);
   if (line.command == Command::kPlan) {

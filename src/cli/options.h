@@ -9,7 +9,7 @@
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard };
+enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kGuard, kEncoderCheck };
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
 
 /// The flags of `guard`, as given.
@@ -19,6 +19,16 @@ struct GuardFlags {
   std::string interval = "100ms";
   std::string log;
   bool no_wait = false;
+  std::vector<std::string> command;  ///< all that stands behind the first `--`
+};
+
+/// The flags of `encoder-check`, as given.
+struct EncoderCheckFlags {
+  std::string hello_timeout = "60s";
+  std::string timeout = "60s";
+  std::string device = "cpu";
+  std::int64_t threads = 1;
+  std::vector<std::string> env;      ///< NAME=VALUE
   std::vector<std::string> command;  ///< all that stands behind the first `--`
 };
 
@@ -40,6 +50,7 @@ struct CommandLine {
   bool json = false;         ///< of `plan`
   std::string inspect_path;  ///< of `inspect`
   GuardFlags guard;          ///< of `guard`
+  EncoderCheckFlags encoder_check;
 };
 
 /// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.
