@@ -22,12 +22,15 @@ def arguments():
     parser.add_argument("mode")
     parser.add_argument("--limit", type=int, default=3, help="items that mode `oom` has memory for")
     parser.add_argument("--tag")
+    parser.add_argument("--seed", type=int, default=0, help="of the sequences at which mode `dies` dies")
+    parser.add_argument("--marks", help="folder where mode `dies` notes that it has died of a sequence")
+    parser.add_argument("--item-bytes", type=int, default=0, help="memory that mode `memory` takes for an item")
     return parser.parse_args()
 
 
-ARGUMENTS = arguments()
+ARGUMENTS = arguments() if __name__ == "__main__" else argparse.Namespace(mode="ok")
 MODE = ARGUMENTS.mode
-OUT = sys.stdout.buffer
+OUT = sys.stdout.buffer if __name__ == "__main__" else None
 
 
 def say(message, raw=b""):
@@ -113,7 +116,30 @@ def answer(message, items):
         print("done", flush=True)
 
 
-def misbehave_at_encode():
+def die_once(items):
+    """Of a third of the sequences (their first word), each once, by one signal or another."""
+    for item in items:
+        sequence = item.split(b" ")[0].decode()
+        seed = zlib.crc32(f"{ARGUMENTS.seed} {sequence}".encode())
+        mark = os.path.join(ARGUMENTS.marks, sequence)
+        if seed % 3 == 0 and not os.path.exists(mark):
+            open(mark, "x").close()
+            os.kill(os.getpid(), signal.SIGKILL if seed % 2 else signal.SIGSEGV)
+
+
+def misbehave_at_encode(items):
+    if MODE == "dies":
+        die_once(items)
+    if MODE == "memory":
+        block = bytearray(b"x") * (ARGUMENTS.item_bytes * len(items))
+        if len(items) > ARGUMENTS.limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.1 if ARGUMENTS.item_bytes > 1_000_000 else 0.002 + 0.0002 * len(items))
+        del block
+    if MODE == "slow":
+        time.sleep(0.02)
+    if MODE == "refuses" and any(item.startswith(b"s05 ") for item in items):
+        sys.exit("not that one")
     if MODE == "hang":
         hang()
     if MODE == "crash":
@@ -150,7 +176,7 @@ def main():
     if MODE == "garbage_hello":
         print("hello")
     hello = {"type": "hello", "protocol": 1, "name": "mock", "input": "text", "dim": DIM, "dtype": "float32",
-             "frame_rate_hz": 1, "max_items": 16, "max_item_bytes": 10_000, "max_item_frames": 10_000_000}
+             "frame_rate_hz": 1, "max_items": 200, "max_item_bytes": 10_000, "max_item_frames": 10_000_000}
     if MODE == "bad_hello":
         hello["dim"] = 0
     if MODE == "huge":
@@ -165,7 +191,7 @@ def main():
         for length in message["items"]:
             items.append(raw[:length])
             raw = raw[length:]
-        misbehave_at_encode()
+        misbehave_at_encode(items)
         answer(message, items)
     if MODE == "answers_bye":
         say({"type": "bye"})
