@@ -17,18 +17,12 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "encoders"))
+from log_mel import DIM, FRAME_SAMPLES, SAMPLE_RATE_HZ, log_mel, mel_filterbank  # noqa: E402
+
 DEMO_DIR = Path(__file__).resolve().parent.parent / "data" / "demo"
 
-SAMPLE_RATE_HZ = 22050  # what espeak-ng writes
-FRAME_SAMPLES = 1764  # 80 ms: 12.5 frames a second
-SUB_FRAMES = 8  # spectra per frame, 10 ms apart
-MEL_BANDS = 40
-DIM = SUB_FRAMES * MEL_BANDS
-WINDOW_SAMPLES = 512  # 23 ms
-FFT_SIZE = 1024
-MEL_LOW_HZ, MEL_HIGH_HZ = 40.0, 8000.0
 NOISE_RMS = 1e-3  # full scale is 1: -60 dB, a quiet room
-LOG_STEP = 1 / 4  # nats, 1.1 dB in power: finer steps mostly store noise
 ENERGY_STEP = 1 / 1024  # hides the last bits, in which processors may differ
 
 
@@ -73,32 +67,6 @@ def speak_utterance(speaker, sentences, rng):
             break
     samples = np.concatenate(parts)
     return samples + NOISE_RMS * rng.standard_normal(len(samples))
-
-
-def mel_filterbank():
-    """Returns triangles [FFT_SIZE / 2 + 1, MEL_BANDS] of sum 1, even on the scale 2595 log10(1 + f / 700)."""
-    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
-    mel = np.linspace(low, high, MEL_BANDS + 2)
-    edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    bins = np.arange(FFT_SIZE // 2 + 1)[:, None] * (SAMPLE_RATE_HZ / FFT_SIZE)
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    filters = np.maximum(0.0, np.minimum(rising, falling))
-    return filters / filters.sum(axis=0)
-
-
-def log_mel(samples, filters):
-    """Returns frames [T, DIM], sub-frame by sub-frame, as log power in steps of LOG_STEP."""
-    n_frames = len(samples) // FRAME_SAMPLES
-    n_spectra = n_frames * SUB_FRAMES
-    # A sub-frame is 220.5 samples: centres fall on every other half sample and are rounded down.
-    centres = (2 * np.arange(n_spectra) + 1) * FRAME_SAMPLES // (2 * SUB_FRAMES)
-    padded = np.pad(samples, WINDOW_SAMPLES // 2)
-    window = np.hanning(WINDOW_SAMPLES + 1)[:-1]
-    segments = padded[centres[:, None] + np.arange(WINDOW_SAMPLES)] * window
-    power = np.abs(np.fft.rfft(segments, FFT_SIZE)) ** 2 / np.sum(window**2)
-    frames = np.log(power @ filters)
-    return (np.round(frames / LOG_STEP) * LOG_STEP).reshape(n_frames, DIM)
 
 
 def log_energy(samples):

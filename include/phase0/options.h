@@ -10,9 +10,33 @@ namespace phase0 {
 /// What to do with an utterance that holds NaN, infinity or a value beyond 1e15 (data/FORMAT.md).
 enum class NonFinitePolicy { kError, kDropUtterance };
 
-/// Section `data`: the input file.
+/// What to do with a sequence that cannot be encoded.
+enum class EncoderErrorPolicy { kError, kSkip };
+
+/// A program that turns texts or sound files into frames (data/ENCODER.md).
+struct EncoderOptions {
+  std::string name;                  ///< [A-Za-z0-9_.-]+, unique
+  std::vector<std::string> command;  ///< program, looked up in PATH, and its arguments; no shell
+  std::vector<std::string> env;      ///< NAME=VALUE
+  std::string device = "cpu";        ///< what it is told to compute on
+  std::int64_t threads = 1;          ///< of each worker; >= 1
+  double hello_timeout_sec = 60;     ///< from its start to its hello; > 0
+  double timeout_sec = 60;           ///< for each further answer; > 0
+};
+
+/// Section `data.source`: sequences that are to be encoded first. None without a manifest.
+struct SourceOptions {
+  std::string manifest;                  ///< path of the manifest (data/ENCODER.md)
+  std::vector<EncoderOptions> encoders;  ///< the first that says hello is used
+  std::int64_t workers = 0;              ///< 0: as many as there are cores and memory for
+  std::int64_t batch = 0;                ///< items in a message; 0: tuned
+};
+
+/// Section `data`: the input, either a file or a source.
 struct DataOptions {
-  std::string latents;            ///< path of the latents file (data/FORMAT.md); required
+  std::string latents;  ///< path of the latents file (data/FORMAT.md)
+  SourceOptions source;
+  EncoderErrorPolicy on_encoder_error = EncoderErrorPolicy::kError;
   double min_duration_sec = 3.0;  ///< shorter utterances are left out; >= 0
   NonFinitePolicy non_finite = NonFinitePolicy::kError;
 };
@@ -148,6 +172,7 @@ const char* to_string(RestartsOn restarts);
 const char* to_string(PcaMethod method);
 const char* to_string(HoldoutPolicy policy);
 const char* to_string(NonFinitePolicy policy);
+const char* to_string(EncoderErrorPolicy policy);
 /// `null`, `energy_above_median` or `pos_frac_A_B`.
 std::string filter_name(const SliceOptions& slice);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/console.h"
+#include "cli/encoder_check.h"
 #include "cli/plan_table.h"
 #include "cli/quantize.h"
 #include "config/text.h"
@@ -86,6 +87,7 @@ void execute(const CommandLine& line, Observer& observer) {
   if (line.command == Command::kImport) return execute_import(line, observer);
   if (line.command == Command::kExport) return execute_export(line, observer);
   if (line.command == Command::kQuantize) return execute_quantize(line, observer);
+  if (line.command == Command::kEncoderCheck) return check_encoder(line, observer);
   const Options options = load_options(line);
   log_limits(options, observer);
   if (line.command == Command::kPlan) {

@@ -80,11 +80,15 @@ void add_run_flags(CLI::App& command, CommandLine& line) {
 }
 
 /// CLI11 knows nothing of what stands behind `--`.
-class GuardFormatter : public CLI::Formatter {
+class BeforeCommandFormatter : public CLI::Formatter {
  public:
+  explicit BeforeCommandFormatter(std::string flags) : flags_(std::move(flags)) {}
   std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
-    return "Usage: phase0 guard --limit SIZE [OPTIONS] -- COMMAND [ARG...]\n";
+    return "Usage: phase0 " + flags_ + " [OPTIONS] -- COMMAND [ARG...]\n";
   }
+
+ private:
+  std::string flags_;
 };
 
 void add_guard(CLI::App& app, CommandLine& line) {
@@ -102,10 +106,32 @@ void add_guard(CLI::App& app, CommandLine& line) {
                     "End with the command; descendants that outlive it go unwatched");
   command->add_flag("-v,--verbose", line.verbose, "Say at the end how long it took and its peak memory");
   command->footer(kGuardFooter);
-  command->formatter(std::make_shared<GuardFormatter>());
+  command->formatter(std::make_shared<BeforeCommandFormatter>("guard --limit SIZE"));
   command->callback([&line] {
     line.command = Command::kGuard;
     line.command_name = "guard";
+  });
+}
+
+void add_encoder_check(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      app.add_subcommand("encoder-check", "Try an encoder on every rule of its protocol (data/ENCODER.md)");
+  EncoderCheckFlags& flags = line.encoder_check;
+  command->add_option("--hello-timeout", flags.hello_timeout, "From its start to its hello (default 60s)")
+      ->type_name("TIME");
+  command->add_option("--timeout", flags.timeout, "For each further answer (default 60s)")->type_name("TIME");
+  command->add_option("--device", flags.device, "What the encoder is told to compute on (default cpu)");
+  command->add_option("--threads", flags.threads, "Threads that it is told to use (default 1)")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--env", flags.env, "Variable of the encoder's environment; repeatable")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  add_output_flags(*command, line);
+  command->footer(kFooter);
+  command->formatter(std::make_shared<BeforeCommandFormatter>("encoder-check"));
+  command->callback([&line] {
+    line.command = Command::kEncoderCheck;
+    line.command_name = "encoder-check";
   });
 }
 
@@ -227,13 +253,15 @@ void add_quantize(CLI::App& app, CommandLine& line) {
   });
 }
 
-/// Takes what stands behind the first `--` of `guard` as it is, for CLI11 reads options and further `--`
-/// there too. Gives the number of arguments before it.
-int split_off_command(int argc, const char* const* argv, GuardFlags& flags) {
-  if (argc < 2 || std::string_view(argv[1]) != "guard") return argc;
+/// Takes what stands behind the first `--` of a command that runs another one as it is, for CLI11 reads
+/// options and further `--` there too. Gives the number of arguments before it.
+int split_off_command(int argc, const char* const* argv, CommandLine& line) {
+  const std::string_view name = argc < 2 ? "" : argv[1];
+  if (name != "guard" && name != "encoder-check") return argc;
   const char* const* const end = argv + argc;
   const char* const* const mark = std::find(argv + 2, end, std::string_view("--"));
-  if (mark != end) flags.command.assign(mark + 1, end);
+  auto& command = name == "guard" ? line.guard.command : line.encoder_check.command;
+  if (mark != end) command.assign(mark + 1, end);
   return static_cast<int>(mark - argv);
 }
 
@@ -271,11 +299,14 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_export(app, line);
   add_quantize(app, line);
   add_guard(app, line);
-  const int own_argc = split_off_command(argc, argv, line.guard);
+  add_encoder_check(app, line);
+  const int own_argc = split_off_command(argc, argv, line);
   try {
     app.parse(own_argc, argv);
     if (line.command == Command::kGuard && line.guard.command.empty())
       throw CLI::ValidationError("guard", "expected -- and a command to run");
+    if (line.command == Command::kEncoderCheck && line.encoder_check.command.empty())
+      throw CLI::ValidationError("encoder-check", "expected -- and the encoder's command");
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0)
       return {std::nullopt, usage_error(app, error, argc > 1 ? argv[1] : ""), true};

@@ -10,7 +10,19 @@
 
 namespace phase0::cli {
 
-enum class Command { kCollect, kFit, kAnalyze, kRun, kPlan, kInspect, kImport, kExport, kQuantize, kGuard };
+enum class Command {
+  kCollect,
+  kFit,
+  kAnalyze,
+  kRun,
+  kPlan,
+  kInspect,
+  kImport,
+  kExport,
+  kQuantize,
+  kEncoderCheck,
+  kGuard
+};
 enum class ProgressMode { kAuto, kTty, kPlain, kNone };
 
 /// The flags of `guard`, as given.
@@ -29,6 +41,16 @@ struct QuantizeFlags {
   std::string to;
   std::int64_t group = 1;
   std::string dataset;
+};
+
+/// The flags of `encoder-check`, as given.
+struct EncoderCheckFlags {
+  std::string hello_timeout = "60s";
+  std::string timeout = "60s";
+  std::string device = "cpu";
+  std::int64_t threads = 1;
+  std::vector<std::string> env;      ///< NAME=VALUE
+  std::vector<std::string> command;  ///< all that stands behind the first `--`
 };
 
 /// The command line, as given.
@@ -53,6 +75,7 @@ struct CommandLine {
   ExportOptions exporting;   ///< of `export`, but for its memory
   GuardFlags guard;          ///< of `guard`
   QuantizeFlags quantize;    ///< of `quantize`
+  EncoderCheckFlags encoder_check;
 };
 
 /// A command line, or what to say instead: the text of `--help` or `--version`, or a usage error.

@@ -34,6 +34,38 @@ std::optional<Problem> check_splits(const SplitOptions& splits) {
                                        given.empty() ? "none of them" : given)};
 }
 
+template <typename Named>
+std::optional<Problem> check_unique_names(const std::vector<Named>& list, const std::string& path) {
+  std::unordered_map<std::string_view, std::size_t> seen;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto [first, is_new] = seen.emplace(list[i].name, i);
+    if (is_new) continue;
+    return Problem{fmt::format("{}.{}.name", path, i),
+                   fmt::format("{} is taken by {}.{}", quote(list[i].name), path, first->second)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> check_source(const SourceOptions& source) {
+  if (source.manifest.empty()) {
+    if (source.encoders.empty()) return std::nullopt;
+    return Problem{"data.source", "has encoders, but no manifest of what they are to encode"};
+  }
+  if (source.encoders.empty())
+    return Problem{"data.source.encoders", "expected at least one entry, got none"};
+  for (std::size_t i = 0; i < source.encoders.size(); ++i) {
+    const std::string path = fmt::format("data.source.encoders.{}", i);
+    const EncoderOptions& encoder = source.encoders[i];
+    if (encoder.command.empty() || encoder.command[0].empty())
+      return Problem{path + ".command", "expected a program and its arguments, got none"};
+    for (const std::string& variable : encoder.env) {
+      if (variable.find('=') == std::string::npos || variable[0] == '=')
+        return Problem{path + ".env", "expected NAME=VALUE, got " + quote(variable)};
+    }
+  }
+  return check_unique_names(source.encoders, "data.source.encoders");
+}
+
 /// One number of a condition against what its type takes.
 std::optional<Problem> check_belongs(const ConditionOptions& condition, bool wanted, std::int64_t value,
                                      const std::string& key, const std::string& path) {
@@ -62,18 +94,6 @@ std::optional<Problem> check_condition(const ConditionOptions& condition, const 
   return std::nullopt;
 }
 
-template <typename Named>
-std::optional<Problem> check_unique_names(const std::vector<Named>& list, const std::string& path) {
-  std::unordered_map<std::string_view, std::size_t> seen;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const auto [first, is_new] = seen.emplace(list[i].name, i);
-    if (is_new) continue;
-    return Problem{fmt::format("{}.{}.name", path, i),
-                   fmt::format("{} is taken by {}.{}", quote(list[i].name), path, first->second)};
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 constexpr std::size_t kMaxSlices = 64;  // one bit of a word each in the analysis
@@ -81,6 +101,7 @@ constexpr std::size_t kMaxSlices = 64;  // one bit of a word each in the analysi
 std::optional<Problem> find_problem(const Options& options) {
   if (auto problem = check_fields(options_table(), options, "")) return problem;
   if (auto problem = check_splits(options.splits)) return problem;
+  if (auto problem = check_source(options.data.source)) return problem;
   const auto& conditions = options.clustering.conditions;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     if (auto problem = check_condition(conditions[i], fmt::format("clustering.conditions.{}", i)))

@@ -58,6 +58,8 @@ std::optional<std::pair<double, double>> parse_pos_frac(std::string_view text) {
 
 constexpr const char* kFilterExpected = "null, energy_above_median, or pos_frac_A_B with 0 <= A <= B <= 1";
 constexpr std::int64_t kMaxThreads = 1024;
+constexpr std::int64_t kMaxBatch = 4096;
+constexpr const char* kBatchExpected = "auto or an integer from 0 (auto) to 4096";
 constexpr const char* kThreadsExpected = "auto or an integer from 0 (auto) to 1024";
 
 }  // namespace
@@ -85,6 +87,54 @@ std::optional<Problem> PathText::check(const std::string& value, const std::stri
 
 std::optional<std::string> PathText::write(const std::string& value, int /*indent*/) const {
   return value.empty() ? "null" : write_text(value);
+}
+
+void LatentsPath::read(const Value& value, const std::string& path, DataOptions& out) const {
+  PathText{}.read(value, path, out.latents);
+}
+
+std::optional<Problem> LatentsPath::check(const DataOptions& value, const std::string& path) const {
+  if (value.source.manifest.empty()) return PathText{}.check(value.latents, path);
+  if (value.latents.empty()) return std::nullopt;
+  return Problem{path, "expected either this or data.source.manifest, got both"};
+}
+
+std::optional<std::string> LatentsPath::write(const DataOptions& value, int indent) const {
+  return value.source.manifest.empty() ? PathText{}.write(value.latents, indent) : std::nullopt;
+}
+
+void LineText::read(const Value& value, const std::string& path, std::string& out) const {
+  read_text(value, path, "a text", out);
+}
+
+std::optional<Problem> LineText::check(const std::string& value, const std::string& path) const {
+  if (first_control_character(value) == std::string::npos && first_invalid_utf8(value) == std::string::npos)
+    return std::nullopt;
+  return Problem{path, "expected a text in UTF-8 without control characters, got " + quote(value)};
+}
+
+std::optional<std::string> LineText::write(const std::string& value, int /*indent*/) const {
+  return write_text(value);
+}
+
+void LineList::read(const Value& value, const std::string& path, std::vector<std::string>& out) const {
+  if (value.kind != Value::Kind::kList) fail_type(value, path, "a list of texts");
+  out.assign(value.items.size(), "");
+  for (std::size_t i = 0; i < out.size(); ++i)
+    LineText{}.read(value.items[i], fmt::format("{}.{}", path, i), out[i]);
+}
+
+std::optional<Problem> LineList::check(const std::vector<std::string>& value, const std::string& path) const {
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (auto problem = LineText{}.check(value[i], fmt::format("{}.{}", path, i))) return problem;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> LineList::write(const std::vector<std::string>& value, int /*indent*/) const {
+  std::string out;
+  for (const std::string& text : value) out += (out.empty() ? "[" : ", ") + write_text(text);
+  return out.empty() ? "[]" : out + "]";
 }
 
 void NameText::read(const Value& value, const std::string& path, std::string& out) const {
@@ -141,6 +191,23 @@ std::optional<Problem> Threads::check(std::int64_t value, const std::string& pat
 }
 
 std::optional<std::string> Threads::write(std::int64_t value, int /*indent*/) const {
+  return value == 0 ? "auto" : fmt::format("{}", value);
+}
+
+void Batch::read(const Value& value, const std::string& path, std::int64_t& out) const {
+  const bool is_auto = value.is_scalar() && value.text == "auto";
+  const auto number =
+      value.kind == Value::Kind::kPlain ? parse_integer<std::int64_t>(value.text) : std::nullopt;
+  if (!is_auto && !number) fail_type(value, path, kBatchExpected);
+  out = number.value_or(0);
+}
+
+std::optional<Problem> Batch::check(std::int64_t value, const std::string& path) const {
+  if (value >= 0 && value <= kMaxBatch) return std::nullopt;
+  return Problem{path, fmt::format("expected {}, got {}", kBatchExpected, value)};
+}
+
+std::optional<std::string> Batch::write(std::int64_t value, int /*indent*/) const {
   return value == 0 ? "auto" : fmt::format("{}", value);
 }
 

@@ -114,6 +114,27 @@ struct PathText {
   std::optional<std::string> write(const std::string& value, int indent) const;
 };
 
+/// `data.latents`: required unless there is a source, and refused beside one.
+struct LatentsPath {
+  void read(const Value& value, const std::string& path, DataOptions& out) const;
+  std::optional<Problem> check(const DataOptions& value, const std::string& path) const;
+  std::optional<std::string> write(const DataOptions& value, int indent) const;
+};
+
+/// A text of one line, possibly empty.
+struct LineText {
+  void read(const Value& value, const std::string& path, std::string& out) const;
+  std::optional<Problem> check(const std::string& value, const std::string& path) const;
+  std::optional<std::string> write(const std::string& value, int indent) const;
+};
+
+/// A list of texts of one line each; numbers are taken as they are written.
+struct LineList {
+  void read(const Value& value, const std::string& path, std::vector<std::string>& out) const;
+  std::optional<Problem> check(const std::vector<std::string>& value, const std::string& path) const;
+  std::optional<std::string> write(const std::vector<std::string>& value, int indent) const;
+};
+
 /// The name of a condition or slice: it becomes an HDF5 group and a CSV field.
 struct NameText {
   void read(const Value& value, const std::string& path, std::string& out) const;
@@ -154,6 +175,13 @@ struct Nullable {
 
 /// `auto` (0) or a number of threads.
 struct Threads {
+  void read(const Value& value, const std::string& path, std::int64_t& out) const;
+  std::optional<Problem> check(std::int64_t value, const std::string& path) const;
+  std::optional<std::string> write(std::int64_t value, int indent) const;
+};
+
+/// `auto` (0) or a number of items.
+struct Batch {
   void read(const Value& value, const std::string& path, std::int64_t& out) const;
   std::optional<Problem> check(std::int64_t value, const std::string& path) const;
   std::optional<std::string> write(std::int64_t value, int indent) const;
@@ -211,6 +239,22 @@ struct Records {
       out += fmt::format("\n{:{}}- {{{}}}", "", indent + 2, fmt::join(parts, ", "));
     }
     return out;
+  }
+};
+
+/// The same, but there may be none.
+template <typename S>
+struct OptionalRecords {
+  Records<S> records;
+
+  void read(const Value& value, const std::string& path, std::vector<S>& out) const {
+    records.read(value, path, out);
+  }
+  std::optional<Problem> check(const std::vector<S>& value, const std::string& path) const {
+    return value.empty() ? std::nullopt : records.check(value, path);
+  }
+  std::optional<std::string> write(const std::vector<S>& value, int indent) const {
+    return value.empty() ? std::nullopt : records.write(value, indent);
   }
 };
 

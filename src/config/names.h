@@ -18,6 +18,12 @@ struct Names<NonFinitePolicy> {
 };
 
 template <>
+struct Names<EncoderErrorPolicy> {
+  static constexpr std::array<std::pair<EncoderErrorPolicy, const char*>, 2> kAll = {
+      {{EncoderErrorPolicy::kError, "error"}, {EncoderErrorPolicy::kSkip, "skip"}}};
+};
+
+template <>
 struct Names<Storage> {
   static constexpr std::array<std::pair<Storage, const char*>, 3> kAll = {
       {{Storage::kAuto, "auto"}, {Storage::kWindow, "window"}, {Storage::kDense, "dense"}}};

@@ -41,6 +41,10 @@ const char* to_string(NonFinitePolicy policy) {
   return name_of(policy);
 }
 
+const char* to_string(EncoderErrorPolicy policy) {
+  return name_of(policy);
+}
+
 std::string filter_name(const SliceOptions& slice) {
   switch (slice.filter) {
     case SliceFilterKind::kAll:

@@ -38,6 +38,28 @@ Table<SliceOptions> slice_table() {
   return table;
 }
 
+Table<EncoderOptions> encoder_table() {
+  Table<EncoderOptions> table;
+  const auto add = [&table](const char* key, auto get, auto codec, bool required = false) {
+    table.push_back(make_field<EncoderOptions>(key, get, codec, required));
+  };
+  add(
+      "name", [](auto& e) -> auto& { return e.name; }, NameText{}, true);
+  add(
+      "command", [](auto& e) -> auto& { return e.command; }, LineList{}, true);
+  add(
+      "env", [](auto& e) -> auto& { return e.env; }, LineList{});
+  add(
+      "device", [](auto& e) -> auto& { return e.device; }, LineText{});
+  add(
+      "threads", [](auto& e) -> auto& { return e.threads; }, Integer<>{1, 1024});
+  add(
+      "hello_timeout_sec", [](auto& e) -> auto& { return e.hello_timeout_sec; }, Real{0, true, 1e6});
+  add(
+      "timeout_sec", [](auto& e) -> auto& { return e.timeout_sec; }, Real{0, true, 1e6});
+  return table;
+}
+
 /// Collects fields of Options, so that a row of the table is one call.
 struct TableBuilder {
   Table<Options> table;
@@ -52,7 +74,19 @@ void add_input_fields(TableBuilder& t) {
   t.add(
       "seed", [](auto& o) -> auto& { return o.seed; }, kSeed);
   t.add(
-      "data.latents", [](auto& o) -> auto& { return o.data.latents; }, PathText{});
+      "data.latents", [](auto& o) -> auto& { return o.data; }, LatentsPath{});
+  t.add(
+      "data.source.manifest", [](auto& o) -> auto& { return o.data.source.manifest; }, PathText{true});
+  t.add(
+      "data.source.encoders", [](auto& o) -> auto& { return o.data.source.encoders; },
+      OptionalRecords<EncoderOptions>{{encoder_table()}});
+  t.add(
+      "data.source.workers", [](auto& o) -> auto& { return o.data.source.workers; }, Threads{});
+  t.add(
+      "data.source.batch", [](auto& o) -> auto& { return o.data.source.batch; }, Batch{});
+  t.add(
+      "data.on_encoder_error", [](auto& o) -> auto& { return o.data.on_encoder_error; },
+      Choice<EncoderErrorPolicy>{});
   t.add(
       "data.min_duration_sec", [](auto& o) -> auto& { return o.data.min_duration_sec; }, Real{0});
   t.add(

@@ -7,6 +7,7 @@
 #include "phase0/version.h"
 #include "report/write.h"
 #include "run/advice.h"
+#include "run/input_path.h"
 #include "run/journal.h"
 #include "run/plan_work.h"
 #include "run/provenance.h"
@@ -28,7 +29,7 @@ class Analysis {
         flags_(flags),
         key_(std::move(key)),
         options_(session.options()),
-        samples_(session.directory().features(), options_.data.latents),
+        samples_(session.directory().features(), run::input_path(options_)),
         models_(session.directory().models()),
         assignments_(session.directory().assignments(), ErrorKind::kStorage),
         train_delta_(samples_.delta(Split::kTrain)),

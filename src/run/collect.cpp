@@ -8,6 +8,8 @@
 #include "data/features_file.h"
 #include "phase0/pipeline.h"
 #include "run/advice.h"
+#include "run/encode_source.h"
+#include "run/input_path.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage.h"
@@ -71,7 +73,7 @@ class NonFinite {
 
 run::StageReport collect_features(run::Session& session, const RunFlags& flags, const std::string& key) {
   const Options& options = session.options();
-  const data::Latents latents = data::Latents::open(options.data.latents);
+  const data::Latents latents = data::Latents::open(run::input_path(options));
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
   const auto check = [&](const std::vector<std::uint8_t>& dropped) {
     data::SplitPlan splits = data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(),
@@ -115,6 +117,7 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
 }  // namespace
 
 StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
+  run::encode_source(options, flags, observer);
   run::Session session(options, observer);
   const std::string key = run::collect_key(options);
   return run::run_stage(session, "collect", key, flags.fresh,

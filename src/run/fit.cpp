@@ -13,6 +13,7 @@
 #include "run/advice.h"
 #include "run/fit_pca.h"
 #include "run/fit_units.h"
+#include "run/input_path.h"
 #include "run/journal.h"
 #include "run/stage.h"
 #include "run/stage_plan.h"
@@ -63,7 +64,7 @@ class Fitting {
   explicit Fitting(run::Session& session)
       : session_(session),
         options_(session.options()),
-        samples_(session.directory().features(), options_.data.latents),
+        samples_(session.directory().features(), run::input_path(options_)),
         units_(options_, run::rows_key(options_), session.kernels()),
         pca_(session, samples_, units_),
         assignments_(session.directory().assignments()),

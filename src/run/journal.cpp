@@ -11,6 +11,7 @@
 #include "core/fingerprint.h"
 #include "phase0/error.h"
 #include "phase0/version.h"
+#include "run/input_path.h"
 #include "run/json_file.h"
 #include "run/stage_cache.h"
 #include "store/atomic_file.h"
@@ -144,6 +145,7 @@ std::string collect_key(const Options& options) {
   Options relevant;
   relevant.seed = options.seed;
   relevant.data = options.data;
+  relevant.data.source.workers = 0;
   relevant.splits = options.splits;
   relevant.context = options.context;
   relevant.features = options.features;
@@ -151,7 +153,7 @@ std::string collect_key(const Options& options) {
   relevant.clustering.conditions.resize(1);
   relevant.clustering.conditions[0] = {"any", ConditionType::kMeanPoolVq, 1, 0};
   return core::fingerprint(std::string("collect ") + version() + "\n" + config::dump(relevant) +
-                           identity(options.data.latents) + identity(options.splits.train_speakers_file) +
+                           identity(input_path(options)) + identity(options.splits.train_speakers_file) +
                            identity(options.splits.eval_speakers_file));
 }
 

@@ -4,6 +4,7 @@
 #include "run/advice.h"
 #include "run/cache_folder.h"
 #include "run/calibration.h"
+#include "run/input_path.h"
 #include "run/plan_work.h"
 #include "run/stage_plan.h"
 #include "store/atomic_file.h"
@@ -52,7 +53,8 @@ std::int64_t disk_bytes(const std::vector<StagePlan>& stages) {
 
 Plan plan(const Options& options, Observer& observer) {
   run::Session session(options, observer);
-  const data::Latents latents = data::Latents::open(options.data.latents);
+  run::require_encoded(options);
+  const data::Latents latents = data::Latents::open(run::input_path(options));
   const std::vector<std::uint8_t> none(latents.utterances().size(), 0);
   const data::SplitPlan splits =
       data::plan_splits(options, latents.utterances(), latents.frame_rate_hz(), none, observer);

@@ -102,6 +102,10 @@ void record_input(const Session& session, const InputFacts& input) {
                    {"dim", input.dim},
                    {"n_utterances", input.n_utterances},
                    {"frame_rate_hz", input.frame_rate_hz}};
+  if (!session.options().data.source.manifest.empty()) {
+    const std::optional<Json> encoded = read_json(session.directory().file("latents.json"), kMaxBytes);
+    if (encoded && encoded->contains("encoder")) json["encoder"] = encoded->at("encoder");
+  }
   save(session.directory(), json);
 }
 

@@ -1,0 +1,184 @@
+#include "encoders/spawn.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+
+#include "core/check.h"
+
+extern char** environ;
+
+namespace phase0::encoders {
+namespace {
+
+using store::FileDescriptor;
+
+constexpr int kFirstFree = 3;
+
+struct Pipe {
+  FileDescriptor read_end, write_end;
+};
+
+/// A descriptor of the same file above the standard ones: those are moved onto in the child.
+FileDescriptor moved_up(int descriptor) {
+  FileDescriptor from(descriptor);
+  if (descriptor >= kFirstFree) return from;
+  FileDescriptor to(::fcntl(descriptor, F_DUPFD_CLOEXEC, kFirstFree));
+  if (!to) store::throw_errno("make a pipe", "");
+  return to;
+}
+
+Pipe make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) store::throw_errno("make a pipe", "");
+  FileDescriptor second(ends[1]);
+  FileDescriptor first = moved_up(ends[0]);
+  return {std::move(first), moved_up(second.release())};
+}
+
+void make_nonblocking(const FileDescriptor& descriptor) {
+  const int flags = ::fcntl(descriptor.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(descriptor.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+    store::throw_errno("set up a pipe", "");
+}
+
+/// `NAME=value` of this process, with those of the command in place of or after them.
+std::vector<std::string> environment_of(const ChildCommand& command) {
+  std::vector<std::string> variables;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string text(*variable);
+    if (!command.env.contains(text.substr(0, text.find('=')))) variables.push_back(text);
+  }
+  for (const auto& [name, value] : command.env) variables.push_back(name + "=" + value);
+  return variables;
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// What the child needs after the fork, when it must not allocate any more.
+struct ChildSide {
+  char* const* arguments;
+  char* const* environment;
+  int input, output, errors;
+  int report;  ///< takes errno when the program cannot be run
+  pid_t parent;
+};
+
+void default_signals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+/// Other libraries' descriptors are not all closed by exec: HDF5's are not.
+void close_all_but(int report) {
+  const auto closed = [](unsigned first, unsigned last) {
+    return first > last || ::syscall(SYS_close_range, first, last, 0) == 0;
+  };
+  const auto kept = static_cast<unsigned>(report);
+  if (closed(kFirstFree, kept - 1) && closed(kept + 1, UINT_MAX)) return;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+  for (int descriptor = kFirstFree; descriptor < end; ++descriptor) {
+    if (descriptor != report) ::close(descriptor);
+  }
+}
+
+/// Only async-signal-safe calls: the parent has other threads.
+[[noreturn]] void become(const ChildSide& child) {
+  ::setsid();
+  default_signals();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != child.parent) ::_exit(127);  // it ended before it could be asked to tell
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::dup2(child.input, STDIN_FILENO);
+  ::dup2(child.output, STDOUT_FILENO);
+  ::dup2(child.errors, STDERR_FILENO);
+  close_all_but(child.report);
+  ::execvpe(child.arguments[0], child.arguments, child.environment);
+  const int error_number = errno;
+  static_cast<void>(!::write(child.report, &error_number, sizeof error_number));
+  ::_exit(127);
+}
+
+/// Blocks every signal while it lives: the child must not run this program's handlers.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// errno of the exec; 0 when the program runs, for then the pipe closes without a word.
+int read_report(const FileDescriptor& report) {
+  int error_number = 0;
+  store::uninterrupted([&] { return ::read(report.get(), &error_number, sizeof error_number); });
+  return error_number;
+}
+
+}  // namespace
+
+SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command) {
+  PHASE0_CHECK(!command.arguments.empty());
+  Pipe input = make_pipe();
+  Pipe output = make_pipe();
+  Pipe errors = make_pipe();
+  Pipe report = make_pipe();
+  const std::vector<std::string> variables = environment_of(command);
+  const std::vector<char*> arguments = pointers_to(command.arguments);
+  const std::vector<char*> environment = pointers_to(variables);
+  const ChildSide side{arguments.data(),
+                       environment.data(),
+                       input.read_end.get(),
+                       output.write_end.get(),
+                       errors.write_end.get(),
+                       report.write_end.get(),
+                       ::getpid()};
+  const pid_t pid = keeper.start([&side] {
+    const SignalsBlocked blocked;
+    const pid_t child = ::fork();
+    if (child == 0) become(side);
+    return child;
+  });
+  if (pid < 0) store::throw_errno("start a process", "");
+  report.write_end.reset();
+  const int error_number = read_report(report.read_end);
+  if (error_number != 0) {
+    keeper.end(pid);
+    throw Error(ErrorKind::kConfig, std::string("cannot be run: ") + std::strerror(error_number),
+                {.path = command.arguments[0]});
+  }
+  SpawnedChild child{pid,
+                     {std::move(input.write_end), std::move(output.read_end), std::move(errors.read_end)}};
+  make_nonblocking(child.pipes.input);
+  make_nonblocking(child.pipes.output);
+  make_nonblocking(child.pipes.errors);
+  return child;
+}
+
+}  // namespace phase0::encoders

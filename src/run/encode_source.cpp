@@ -1,0 +1,299 @@
+#include "run/encode_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "config/load.h"
+#include "core/clock.h"
+#include "core/execution.h"
+#include "core/fingerprint.h"
+#include "core/physical_cores.h"
+#include "encoders/encode_pool.h"
+#include "encoders/encoder_error.h"
+#include "encoders/manifest.h"
+#include "encoders/staged_rows.h"
+#include "phase0/version.h"
+#include "run/encoded_latents.h"
+#include "run/input_path.h"
+#include "run/json_file.h"
+#include "run/run_directory.h"
+#include "run/run_lock.h"
+#include "run/tuning_cache.h"
+#include "store/atomic_file.h"
+#include "store/checksum.h"
+#include "store/posix_file.h"
+
+namespace phase0::run {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kOwnBytes = core::MemoryBudget::kBaseBytes + (std::int64_t{32} << 20);
+constexpr double kMemoryMargin = 1.25;  ///< on what was measured in between: looks can miss the peak
+constexpr std::int64_t kMaxFactsBytes = std::int64_t{16} << 20;
+
+encoders::EncoderSettings settings_of(const EncoderOptions& options, std::int64_t budget_bytes) {
+  encoders::EncoderSettings settings;
+  settings.command.arguments = options.command;
+  for (const std::string& variable : options.env) {
+    const auto equals = variable.find('=');
+    settings.command.env[variable.substr(0, equals)] = variable.substr(equals + 1);
+  }
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(std::max<std::int64_t>(1, std::llround(1000 * seconds)));
+  };
+  settings.device = options.device;
+  settings.threads = static_cast<int>(options.threads);
+  settings.hello_timeout = milliseconds(options.hello_timeout_sec);
+  settings.encode_timeout = milliseconds(options.timeout_sec);
+  settings.max_reply_bytes = std::max(std::int64_t{1} << 20, budget_bytes / 4);
+  return settings;
+}
+
+/// What the frames depend on; the sound and text files that the manifest names are not looked into.
+std::string source_key(const Options& options) {
+  Options relevant;
+  relevant.data.source = options.data.source;
+  relevant.data.source.workers = 0;
+  relevant.data.on_encoder_error = options.data.on_encoder_error;
+  const std::string& manifest = options.data.source.manifest;
+  const auto size = store::file_size(store::open_regular_file(manifest, ErrorKind::kData), manifest);
+  return core::fingerprint(fmt::format("source {}\n{}{} {}", version(), config::dump(relevant), size,
+                                       store::sampled_checksum(manifest)));
+}
+
+double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+}
+
+class SourceEncoding {
+ public:
+  SourceEncoding(const Options& options, Observer& observer, std::string key)
+      : options_(options),
+        observer_(observer),
+        key_(std::move(key)),
+        directory_{options.output.dir},
+        memory_(core::MemoryBudget::from_options(options.memory)),
+        encoder_bytes_(memory_.bytes() - kOwnBytes),
+        manifest_(encoders::Manifest::open(options.data.source.manifest)),
+        keeper_([&observer] { return observer.stop_requested(); }) {}
+
+  void run() {
+    choose_encoder();
+    store::create_folders(directory_.path);
+    const RunLock lock(directory_.path);
+    hello_ = client_->hello();
+    encoders::StagedRows staged(directory_.file("latents"), core::fingerprint(key_ + hello_.name),
+                                hello_.row_bytes());
+    staged_ = &staged;
+    const double begin = core::now_seconds();
+    encode_all();
+    seconds_ = core::now_seconds() - begin;
+    write_latents(input_path(options_), manifest_, staged, hello_, observer_);
+    const Json facts = {{"key", key_}, {"encoder", describe()}};
+    store::write_file_atomically(directory_.file("latents.json"), facts.dump(2) + "\n");
+    staged.remove();
+  }
+
+ private:
+  void choose_encoder();
+  void encode_all();
+  void run_pool(encoders::SequenceEncoder& first, encoders::BatchSizes& batches, std::int64_t n_workers,
+                std::vector<std::size_t> sequences);
+  std::int64_t share_memory(encoders::BatchSizes& batches, std::int64_t n_sequences, std::int64_t idle_bytes);
+  std::int64_t resident_bytes();
+  void require_room(std::int64_t idle_bytes) const;
+  void failed(std::size_t sequence, const Error& error);
+  Json describe() const;
+
+  const Options& options_;
+  Observer& observer_;
+  std::string key_;
+  RunDirectory directory_;
+  core::MemoryBudget memory_;
+  std::int64_t encoder_bytes_;
+  encoders::Manifest manifest_;
+  encoders::ProcessKeeper keeper_;
+  encoders::EncoderSettings settings_;
+  std::string chosen_;
+  std::unique_ptr<encoders::EncoderClient> client_;
+  encoders::Hello hello_;
+  encoders::StagedRows* staged_ = nullptr;
+  encoders::PoolFigures figures_;
+  std::vector<std::string> skipped_;
+  std::int64_t n_workers_ = 1;
+  double seconds_ = 0;
+};
+
+/// The first that says hello; the others are not started.
+void SourceEncoding::choose_encoder() {
+  std::string why;
+  for (const EncoderOptions& encoder : options_.data.source.encoders) {
+    settings_ = settings_of(encoder, memory_.bytes());
+    try {
+      client_ = std::make_unique<encoders::EncoderClient>(keeper_, settings_);
+      chosen_ = encoder.name;
+      observer_.log(LogLevel::kInfo, fmt::format("encoder {} ({}), ready in {:.1f} s", encoder.name,
+                                                 client_->hello().name, client_->hello_seconds()));
+      return;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData && error.kind() != ErrorKind::kConfig) throw;
+      why = fmt::format("encoder {}: {}", encoder.name, error.what());
+      observer_.log(LogLevel::kWarning, why);
+    }
+  }
+  throw Error(ErrorKind::kConfig, "data.source.encoders: none can be used; the last one: " + why);
+}
+
+std::int64_t SourceEncoding::resident_bytes() {
+  std::int64_t bytes = 0;
+  for (const core::Process& process : keeper_.all()) bytes += process.rss_bytes;
+  return bytes;
+}
+
+void SourceEncoding::encode_all() {
+  const TuningCache cache;
+  encoders::BatchSizes batches(chosen_, hello_.max_items, options_.data.source.batch, cache.load("encode"));
+  encoders::SequenceEncoder first(keeper_, settings_, batches);
+  first.adopt(std::move(client_));
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < manifest_.entries().size(); ++i) {
+    if (!staged_->sequences().contains(i)) left.push_back(i);
+  }
+  const std::int64_t n_kept = std::ssize(staged_->sequences());
+  if (n_kept > 0) observer_.log(LogLevel::kInfo, fmt::format("{} sequences are encoded already", n_kept));
+  const core::TaskScope task(observer_, "encoding", std::ssize(left));
+  if (!left.empty()) {
+    // The longest alone: it shows what a worker takes.
+    const std::int64_t idle = resident_bytes();
+    require_room(idle);
+    const auto longest = std::max_element(left.begin(), left.end(), [this](std::size_t a, std::size_t b) {
+      return manifest_.entries()[a].n_bytes < manifest_.entries()[b].n_bytes;
+    });
+    const std::size_t probe = *longest;
+    left.erase(longest);
+    run_pool(first, batches, 1, {probe});
+    n_workers_ = share_memory(batches, std::max<std::int64_t>(1, std::ssize(left)), idle);
+    if (!left.empty()) run_pool(first, batches, n_workers_, std::move(left));
+  }
+  first.finish();
+  cache.save("encode", batches.table());
+}
+
+void SourceEncoding::require_room(std::int64_t idle_bytes) const {
+  encoders::WorkerMemory memory;
+  memory.measured_idle(idle_bytes);
+  encoders::plan_workers({.n_wanted = 1, .budget_bytes = encoder_bytes_}, memory, 0);
+}
+
+/// How many workers there are to be, each with its share.
+std::int64_t SourceEncoding::share_memory(encoders::BatchSizes& batches, std::int64_t n_sequences,
+                                          std::int64_t idle_bytes) {
+  encoders::WorkerMemory memory;
+  memory.measured_idle(idle_bytes);
+  const auto busy =
+      kMemoryMargin * static_cast<double>(std::max<std::int64_t>(0, figures_.peak_bytes - idle_bytes));
+  const std::int64_t message = figures_.times.largest_message_bytes;
+  memory.measured_busy(idle_bytes + static_cast<std::int64_t>(busy), message);
+  // Each is to have room for such a message; where not even one has, the one there is goes on with less.
+  encoders::WorkerPlan plan{1, encoder_bytes_};
+  if (memory.predict(message) <= encoder_bytes_) {
+    plan = encoders::plan_workers({.n_wanted = options_.data.source.workers,
+                                   .budget_bytes = encoder_bytes_,
+                                   .n_cores = core::physical_cores(),
+                                   .threads_per_worker = settings_.threads,
+                                   .n_sequences = n_sequences},
+                                  memory, message);
+  }
+  batches.keep_within(memory, plan.bytes_per_worker);
+  observer_.log(LogLevel::kInfo,
+                fmt::format("{} encoder(s) of {} each, {} idle", plan.n_workers,
+                            core::format_bytes(plan.bytes_per_worker), core::format_bytes(idle_bytes)));
+  return plan.n_workers;
+}
+
+void SourceEncoding::run_pool(encoders::SequenceEncoder& first, encoders::BatchSizes& batches,
+                              std::int64_t n_workers, std::vector<std::size_t> sequences) {
+  encoders::PoolWork work;
+  work.sequences = std::move(sequences);
+  work.items = [this](std::size_t sequence) {
+    return manifest_.items(sequence, hello_.input, hello_.max_item_bytes);
+  };
+  work.done = [this](std::size_t sequence, const encoders::SequenceRows& rows) {
+    staged_->add(sequence, rows);
+    observer_.task_advance(1, std::ssize(rows.bytes));
+  };
+  work.failed = [this](std::size_t sequence, const Error& error) { failed(sequence, error); };
+  const encoders::PoolFigures figures =
+      encoders::run_pool(keeper_, settings_, batches, first, {n_workers, encoder_bytes_}, work);
+  figures_.times = figures.times;  // those of `first` go on from before
+  figures_.peak_bytes = std::max(figures_.peak_bytes, figures.peak_bytes);
+  figures_.n_over_memory += figures.n_over_memory;
+}
+
+void SourceEncoding::failed(std::size_t sequence, const Error& error) {
+  const std::string& id = manifest_.entries()[sequence].id;
+  const ErrorPlace place{.path = manifest_.path(), .utterance = id};
+  const Error told(ErrorKind::kData, "cannot be encoded: " + error.message(), place);
+  if (options_.data.on_encoder_error == EncoderErrorPolicy::kError) throw told;
+  observer_.log(LogLevel::kWarning, std::string(told.what()) + "; skipped");
+  skipped_.push_back(id);
+  observer_.task_advance(1, 0);
+}
+
+Json SourceEncoding::describe() const {
+  const encoders::EncoderTimes& times = figures_.times;
+  return {{"name", chosen_},
+          {"says", hello_.name},
+          {"workers", n_workers_},
+          {"hello_seconds", times.hello_seconds},
+          {"first_message_seconds", times.first_message_seconds},
+          {"message_seconds_p50", quantile(times.message_seconds, 0.5)},
+          {"message_seconds_p95", quantile(times.message_seconds, 0.95)},
+          {"messages", times.message_seconds.size()},
+          {"items", times.n_items},
+          {"items_per_second", seconds_ > 0 ? static_cast<double>(times.n_items) / seconds_ : 0},
+          {"seconds", seconds_},
+          {"peak_memory_bytes", figures_.peak_bytes},
+          {"starts", times.n_starts},
+          {"out_of_memory", times.n_out_of_memory},
+          {"ended_for_memory", figures_.n_over_memory},
+          {"skipped", skipped_}};
+}
+
+bool is_encoded(const RunDirectory& directory, const std::string& latents, const std::string& key) {
+  std::error_code ignored;
+  const std::string facts = directory.file("latents.json");
+  if (!std::filesystem::exists(facts, ignored) || !std::filesystem::exists(latents, ignored)) return false;
+  const auto json = read_json(facts, kMaxFactsBytes);
+  return json && json->is_object() && json->value("key", Json()) == key;
+}
+
+}  // namespace
+
+void encode_source(const Options& options, const RunFlags& flags, Observer& observer) {
+  options.validate();
+  if (options.data.source.manifest.empty()) return;
+  const RunDirectory directory{options.output.dir};
+  const std::string key = source_key(options);
+  if (!flags.fresh && is_encoded(directory, input_path(options), key)) {
+    observer.log(LogLevel::kInfo, "encoding: already done in " + directory.path);
+    return;
+  }
+  std::error_code ignored;
+  if (flags.fresh && std::filesystem::is_directory(directory.path, ignored)) {
+    const RunLock lock(directory.path);
+    for (const char* name : {"latents.rows", "latents.index", "latents.json", "latents.h5"})
+      store::remove_file(directory.file(name));
+  }
+  SourceEncoding(options, observer, key).run();
+}
+
+}  // namespace phase0::run

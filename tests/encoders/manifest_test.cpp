@@ -1,0 +1,115 @@
+#include "encoders/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "encoders/staged_rows.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace phase0::encoders {
+namespace {
+
+std::string write(const test::TemporaryFolder& folder, const std::string& name, const std::string& text) {
+  std::ofstream(folder.file(name), std::ios::binary) << text;
+  return folder.file(name);
+}
+
+std::string line(int i) {
+  return R"({"id":"s)" + std::to_string(i) + R"(","speaker":)" + std::to_string(i % 7) +
+         R"(,"chunks":["one )" + std::to_string(i) + R"(","\u00e9"]})";
+}
+
+TEST(Manifest, FindsEveryLineAgain) {
+  const test::TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += line(i) + "\n";  // several blocks
+  text += line(20'000);                                     // without a newline
+  const Manifest manifest = Manifest::open(write(folder, "m.jsonl", text));
+  ASSERT_EQ(manifest.entries().size(), 20'001U);
+  for (const std::size_t i : {0, 1, 4999, 5000, 19'999, 20'000}) {
+    EXPECT_EQ(manifest.entries()[i].id, "s" + std::to_string(i));
+    EXPECT_EQ(manifest.entries()[i].speaker, std::to_string(i % 7));
+    EXPECT_EQ(manifest.items(i, ItemKind::kText, 100),
+              (std::vector<std::string>{"one " + std::to_string(i), "\xc3\xa9"}));
+  }
+}
+
+TEST(Manifest, ReadsTextFilesAndNamesWavFiles) {
+  const test::TemporaryFolder folder;
+  const std::string file = write(folder, "text.txt", "\nfirst\r\n\nsecond");
+  const Manifest manifest =
+      Manifest::open(write(folder, "m.jsonl", R"({"id":"a","speaker":"s","path":")" + file + "\"}\n"));
+  EXPECT_EQ(manifest.items(0, ItemKind::kText, 100), (std::vector<std::string>{"first", "second"}));
+  EXPECT_EQ(manifest.items(0, ItemKind::kWav, 4096), (std::vector<std::string>{file}));
+  test::expect_error(ErrorKind::kData, "item 0 has 5 bytes, the encoder takes 4",
+                     [&] { manifest.items(0, ItemKind::kText, 4); });
+  write(folder, "text.txt", "\xff");
+  test::expect_error(ErrorKind::kData, "not UTF-8", [&] { manifest.items(0, ItemKind::kText, 100); });
+  std::filesystem::remove(file);
+  test::expect_error(ErrorKind::kData, "text.txt", [&] { manifest.items(0, ItemKind::kText, 100); });
+}
+
+TEST(Manifest, NoticesThatItHasChanged) {
+  const test::TemporaryFolder folder;
+  const std::string path = write(folder, "m.jsonl", line(1) + "\n" + line(2) + "\n");
+  const Manifest manifest = Manifest::open(path);
+  std::ofstream(path, std::ios::in | std::ios::binary) << line(3);
+  test::expect_error(ErrorKind::kData, "has changed", [&] { manifest.items(0, ItemKind::kText, 100); });
+}
+
+TEST(Manifest, EmptyOnesAndFoldersAreRefused) {
+  const test::TemporaryFolder folder;
+  test::expect_error(ErrorKind::kData, "no sequence", [&] { Manifest::open(write(folder, "m.jsonl", "")); });
+  test::expect_error(ErrorKind::kData, folder.path(), [&] { Manifest::open(folder.path()); });
+}
+
+SequenceRows rows_of(std::size_t sequence, std::int64_t n_rows) {
+  return {n_rows,
+          std::vector<std::byte>(static_cast<std::size_t>(8 * n_rows), static_cast<std::byte>(sequence))};
+}
+
+TEST(StagedRows, GoesOnWithWhatIsWhole) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("latents");
+  {
+    StagedRows staged(path, "key", 8);
+    staged.add(5, rows_of(5, 3));
+    staged.add(2, rows_of(2, 0));
+    staged.add(9, rows_of(9, 4));
+    std::vector<std::byte> out(16);
+    staged.read(9, 2, 2, out.data());
+    EXPECT_EQ(out, rows_of(9, 2).bytes);
+  }
+  std::ofstream(path + ".index", std::ios::app) << "7 1";  // cut off
+  std::ofstream(path + ".rows", std::ios::app) << "rest";
+  {
+    StagedRows staged(path, "key", 8);
+    EXPECT_EQ(staged.sequences(), (std::map<std::size_t, std::int64_t>{{2, 0}, {5, 3}, {9, 4}}));
+    staged.add(7, rows_of(7, 1));
+  }
+  EXPECT_EQ(std::filesystem::file_size(path + ".rows"), 64U);
+  std::fstream(path + ".rows", std::ios::in | std::ios::out | std::ios::binary).seekp(30) << 'x';  // of 9
+  EXPECT_EQ(StagedRows(path, "key", 8).sequences(), (std::map<std::size_t, std::int64_t>{{2, 0}, {5, 3}}));
+  EXPECT_TRUE(StagedRows(path, "another key", 8).sequences().empty());
+  StagedRows last(path, "key", 8);
+  EXPECT_TRUE(last.sequences().empty());
+  last.remove();
+  EXPECT_FALSE(std::filesystem::exists(path + ".rows"));
+}
+
+TEST(StagedRows, AChangedIndexIsNotBelieved) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("latents");
+  StagedRows(path, "key", 8).add(5, rows_of(5, 3));
+  std::ifstream file(path + ".index");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  text.replace(text.find("\n5 ") + 1, 1, "6");
+  std::ofstream(path + ".index") << text;
+  EXPECT_TRUE(StagedRows(path, "key", 8).sequences().empty());
+}
+
+}  // namespace
+}  // namespace phase0::encoders
