@@ -88,7 +88,7 @@ TEST(Mutation, NpyFiles) {
   for (const bool fortran : {false, true}) {
     const int read =
         mutate(folder.file("a.npy"), npy(fortran), [&] { return open_npy_folder(folder.path()); });
-    EXPECT_GT(read, 100);  // changed values, spaces between keys
+    EXPECT_GT(read, 40);  // changed values, spaces between keys
   }
 }
 
@@ -101,7 +101,7 @@ TEST(Mutation, NpzFiles) {
 TEST(Mutation, KaldiArchives) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("a.ark");
-  EXPECT_GT(mutate(path, ark(), [&] { return open_kaldi_ark(path); }), 100);
+  EXPECT_GT(mutate(path, ark(), [&] { return open_kaldi_ark(path); }), 50);
 }
 
 }  // namespace
