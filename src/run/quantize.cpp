@@ -245,7 +245,13 @@ QuantizeReport quantize(const QuantizeOptions& options, Observer& observer) {
   Quantizer quantizer(options, execution);
   const std::int64_t planned = quantizer.planned_bytes();
   monitor.set_planned_bytes(planned);
-  QuantizeReport report = quantizer.run();
+  QuantizeReport report;
+  try {
+    report = quantizer.run();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInterrupted) throw;
+    throw Error(ErrorKind::kInterrupted, "interrupted; nothing was written");  // and nothing is gone on with
+  }
   observer.log(
       LogLevel::kInfo,
       fmt::format("quantize: {} rows in {:.1f} s, peak memory {} (planned {}, budget {})", report.n_rows,
