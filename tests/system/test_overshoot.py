@@ -31,7 +31,8 @@ def config(tmp_path_factory):
 def run(cfg, where, hog_bytes=0):
     env = dict(os.environ, XDG_CACHE_HOME=str(where / "cache"))
     if hog_bytes:
-        env.update(LD_PRELOAD=LIBRARY, PHASE0_HOG_AT=str(SOME_READS), PHASE0_HOG_BYTES=str(hog_bytes))
+        env.update(LD_PRELOAD=LIBRARY, PHASE0_HOG_AT=str(SOME_READS), PHASE0_HOG_BYTES=str(hog_bytes),
+                   PHASE0_HOG_DELAY_MS="2")
     path = harness.write_config(where / "config-in.yaml", cfg)
     return harness.run("run", "-c", path, "-v", "--progress", "none", env=env)
 
