@@ -1,6 +1,7 @@
 // Preloaded (LD_PRELOAD) under the program: at the PHASE0_HOG_AT-th read (pread) of at least 64 KiB, from 1,
-// it takes PHASE0_HOG_BYTES of memory, touches every page and keeps them: memory that nobody planned. Such reads take
-// PHASE0_HOG_DELAY_MS longer from there on, so that a fast machine is not done before anybody looks.
+// it takes PHASE0_HOG_BYTES of memory, touches every page and keeps them: memory that nobody planned. Such
+// reads take PHASE0_HOG_DELAY_MS longer from there on, so that a fast machine is not done before anybody
+// looks.
 
 #include <dlfcn.h>
 #include <sys/mman.h>
