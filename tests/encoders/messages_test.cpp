@@ -78,7 +78,7 @@ TEST(Messages, HelloWithinItsBounds) {
   };
   for (const auto& [key, values] : wrong) {
     for (const char* value : values)
-      expect_failure(Failure::kProtocol, key, [&] { parse_hello(hello_with(key, value)); });
+      expect_failure(Failure::kProtocol, key, [&, name = key] { parse_hello(hello_with(name, value)); });
   }
 }
 
@@ -116,7 +116,7 @@ TEST(Messages, RowsThatDoNotFitAreRefused) {
       {R"({"type":"rows","id":9,"frames":[1],"bytes":15})", Failure::kRows},
   };
   for (const auto& [line, failure] : wrong)
-    expect_failure(failure, "", [&] { parse_rows(line, hello, {9, 1}); });
+    expect_failure(failure, "", [&, text = line] { parse_rows(text, hello, {9, 1}); });
 }
 
 TEST(Messages, ErrorsHaveTheirKind) {
