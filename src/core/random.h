@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/fields.h"
+
 /// Random numbers that are the same on every platform: no std:: distribution is used anywhere.
 namespace phase0::core {
 
@@ -48,8 +50,15 @@ class Random {
   double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   /// Standard normal (polar method).
   double normal();
+  /// Whether it has a state that seeds lead to: from all zeros there is no way out.
+  bool sound() const { return (state_[0] | state_[1] | state_[2] | state_[3]) != 0; }
 
  private:
+  template <class Visit, Like<Random> T>
+  friend void each_field(Visit& visit, T& random) {
+    visit(random.state_[0], random.state_[1], random.state_[2], random.state_[3]);
+  }
+
   static std::uint64_t rotl(std::uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
   std::uint64_t state_[4];
 };

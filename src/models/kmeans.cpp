@@ -34,14 +34,19 @@ void run_restarts_alone(KMeansLane& lane, const KMeansTogether& together, core::
   gathered.check_write_back();
 }
 
+std::string under_way(const KMeansProgress& progress) {
+  if (progress.seeding.empty()) return fmt::format("{} runs under way", progress.waiting.size());
+  return fmt::format("the seeding of {} runs behind {} centroids", progress.seeding.size(),
+                     progress.seeding[0].rows.size());
+}
+
 /// All restarts of the lanes that an earlier start has not brought to their end.
 void run_all_restarts(const KMeansLanes& lanes, const KMeansTogether& together, core::Execution& execution) {
   KMeansLanes going;
   for (KMeansLane* lane : lanes) {
     if (lane->progress.resumed) {
-      execution.observer.log(LogLevel::kInfo,
-                             fmt::format("{}: k-means: goes on with {} runs under way", lane->fit.task.label,
-                                         lane->progress.waiting.size()));
+      execution.observer.log(LogLevel::kInfo, fmt::format("{}: k-means: goes on with {}",
+                                                          lane->fit.task.label, under_way(lane->progress)));
     }
     if (lane->progress.step == KMeansProgress::Step::kRestarts) going.push_back(lane);
   }

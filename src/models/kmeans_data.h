@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/execution.h"
+#include "core/random.h"
 #include "core/scan_need.h"
 #include "data/feature_source.h"
 
@@ -27,20 +29,31 @@ struct KMeansData {
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label);
 
+/// How far the seeding of a restart has come.
+struct SeedingRun {
+  core::Random random{0};
+  std::vector<std::int64_t> rows;  ///< of its lane, that became centroids
+};
+template <class Visit, core::Like<SeedingRun> T>
+void each_field(Visit& visit, T& run) {
+  visit(run.random, run.rows);
+}
+
 /// Restarts of a fit that are to be seeded, on the rows of its lane.
 struct SeedingLane {
   const KMeansData& data;
   std::uint64_t seed = 0;
   std::int64_t first_restart = 0;
-  std::int64_t n_restarts = 0;
+  /// One for each restart. Those of all lanes are begun, unless all have come equally far: then they go on.
+  std::vector<SeedingRun>& runs;
 };
 
 /// Start centroids of all restarts of all lanes, [restarts, k, d], by greedy k-means++ in lockstep: 2 (k - 1)
 /// + 1 scans of `rows`, whose lane i has the rows of lanes[i].data. Restart r of a lane depends on its data
-/// and (seed, r) alone.
+/// and (seed, r) alone. `chosen` is called behind every centroid, with lanes[i].runs to go on from.
 std::vector<float> seed_kmeans(const data::FeatureSource& rows, std::span<const SeedingLane> lanes,
                                std::int64_t k, const std::string& scratch_folder, core::Execution& execution,
-                               const std::string& label);
+                               const std::string& label, const std::function<void()>& chosen);
 
 /// Memory of seeding `restarts` runs together, over all lanes of the rows.
 core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::int64_t restarts);

@@ -30,17 +30,28 @@ void check_runs(const std::vector<LloydRun>& runs, const KMeansShape& shape, std
   }
 }
 
+/// Restarts that are not begun. Whether the rows are there is for the seeding to see.
+void check_seeding(const std::vector<SeedingRun>& seeding, const KMeansShape& shape, std::int64_t n_begun) {
+  if (std::ssize(seeding) > shape.n_init - n_begun) refuse();
+  for (const SeedingRun& run : seeding) {
+    if (!run.random.sound() || run.rows.empty() || std::ssize(run.rows) > shape.k) refuse();
+  }
+}
+
 /// What each step goes on from.
-void check_step(KMeansProgress::Step step, const std::vector<LloydRun>& waiting,
-                const std::vector<LloydRun>& done, std::int64_t leader) {
+void check_step(KMeansProgress::Step step, const std::vector<SeedingRun>& seeding,
+                const std::vector<LloydRun>& waiting, const std::vector<LloydRun>& done,
+                std::int64_t leader) {
   using Step = KMeansProgress::Step;
   const auto begun = [](const LloydRun& run) { return !run.history.empty(); };
   bool sound = false;
-  if (step == Step::kRestarts) sound = !waiting.empty() || !done.empty();
+  if (step == Step::kRestarts) sound = !seeding.empty() || !waiting.empty() || !done.empty();
   if (step == Step::kRace) {
     sound = !waiting.empty() && std::all_of(done.begin(), done.end(), begun);
   }
   if (step == Step::kLast) sound = waiting.size() == 1 && leader >= 0 && leader < std::ssize(done);
+  // Nobody is seeded while others wait.
+  if (!seeding.empty() && (step != Step::kRestarts || !waiting.empty())) sound = false;
   if (!sound) refuse();
 }
 
@@ -73,7 +84,7 @@ void KMeansProgress::save(core::ByteSink& sink) const {
   write(step, next_restart, std::ssize(group) + std::ssize(waiting));
   for (const LloydRun& run : group) write(run);
   for (const LloydRun& run : waiting) write(run);
-  write(done, leader, history);
+  write(done, leader, history, seeding);
 }
 
 void KMeansProgress::load(core::ByteSource& source) {
@@ -83,13 +94,16 @@ void KMeansProgress::load(core::ByteSource& source) {
   std::vector<LloydRun> kept_waiting;
   std::vector<LloydRun> kept_done;
   std::vector<KMeansIteration> kept_history;
+  std::vector<SeedingRun> kept_seeding;
   core::FieldReader read(source);
-  read(kept_step, kept_restart, kept_waiting, kept_done, kept_leader, kept_history);
+  read(kept_step, kept_restart, kept_waiting, kept_done, kept_leader, kept_history, kept_seeding);
   if (source.remaining() != 0) refuse();
   check_runs(kept_waiting, shape_, kept_restart);
   // Behind a race only what those runs have been through is of use.
   if (kept_step != Step::kLast) check_runs(kept_done, shape_, kept_restart);
-  check_step(kept_step, kept_waiting, kept_done, kept_leader);
+  check_seeding(kept_seeding, shape_, kept_restart);
+  check_step(kept_step, kept_seeding, kept_waiting, kept_done, kept_leader);
+  seeding = std::move(kept_seeding);
   history = std::move(kept_history);
   leader = kept_leader;
   step = kept_step;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/unit_store.h"
+#include "models/kmeans_data.h"
 #include "models/kmeans_lloyd.h"
 
 namespace phase0::models {
@@ -31,6 +32,7 @@ class KMeansProgress {
   bool resumed = false;  ///< an earlier start has kept something
   Step step = Step::kRestarts;
   std::int64_t next_restart = 0;         ///< the first that is not begun
+  std::vector<SeedingRun> seeding;       ///< from next_restart on, while they are seeded
   std::vector<LloydRun> group;           ///< that share scans now
   std::vector<LloydRun> waiting;         ///< begun, for a later group
   std::vector<LloydRun> done;            ///< the best restarts, or the runs of the race

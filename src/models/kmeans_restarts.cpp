@@ -18,27 +18,32 @@ void begin_restarts(const KMeansLanes& lanes, const KMeansTogether& together, co
   KMeansLanes begun;
   std::vector<SeedingLane> seeding;
   for (KMeansLane* lane : lanes) {
-    const KMeansProgress& progress = lane->progress;
+    KMeansProgress& progress = lane->progress;
     const std::int64_t left = lane->fit.task.options.n_init - progress.next_restart;
     if (!progress.waiting.empty() || left == 0) continue;
     begun.push_back(lane);
-    seeding.push_back({*lane->data, lane->fit.task.seed, progress.next_restart,
-                       std::min(together.plan.restarts_together, left)});
+    const std::int64_t most = std::min(together.plan.restarts_together, left);
+    const std::int64_t kept = std::ssize(progress.seeding);
+    progress.seeding.resize(static_cast<std::size_t>(kept > 0 ? std::min(kept, most) : most));
+    seeding.push_back({*lane->data, lane->fit.task.seed, progress.next_restart, progress.seeding});
   }
   if (begun.empty()) return;
   const KMeansTask& task = begun[0]->fit.task;
   const JoinedLanes joined(begun, together.join);
   const std::vector<float> start =
-      seed_kmeans(joined.rows(), seeding, task.k, task.scratch_folder, execution, joined.label());
+      seed_kmeans(joined.rows(), seeding, task.k, task.scratch_folder, execution, joined.label(), [&] {
+        for (KMeansLane* lane : begun) lane->progress.save_when_due();
+      });
   const std::int64_t size = task.k * joined.rows().frame_dim();
   auto centroids = start.begin();
   for (std::size_t i = 0; i < begun.size(); ++i) {
     KMeansProgress& progress = begun[i]->progress;
-    for (std::int64_t r = 0; r < seeding[i].n_restarts; ++r, centroids += size) {
+    for (std::size_t r = 0; r < progress.seeding.size(); ++r, centroids += size) {
       LloydRun& run = progress.waiting.emplace_back();
       run.restart = progress.next_restart++;
       run.centroids.assign(centroids, centroids + size);
     }
+    progress.seeding.clear();
   }
 }
 

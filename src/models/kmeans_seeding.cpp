@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -12,6 +13,7 @@
 #include "data/scan.h"
 #include "linalg/fold_nearest.h"
 #include "models/kmeans_data.h"
+#include "models/weighted_draw.h"
 #include "store/mapped.h"
 
 namespace phase0::models {
@@ -25,36 +27,6 @@ std::int64_t local_trials(std::int64_t k) {
 /// same bits.
 constexpr std::int64_t kMostKeptBytes = std::int64_t{16} << 20;
 
-/// Rows that are skipped at once on the way to a drawn one.
-constexpr std::int64_t kStride = 256;
-
-double sum_of_stride(const float* values) {
-  double sums[4] = {};
-  for (std::int64_t i = 0; i < kStride; i += 4) {
-    for (std::int64_t l = 0; l < 4; ++l) sums[l] += static_cast<double>(values[i + l]);
-  }
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
-/// The row at which the running sum of n distances passes `target`; by rounding it may not, then the last
-/// that is not 0.
-std::int64_t find_in(const float* distances, std::int64_t n, double target) {
-  std::int64_t row = 0;
-  for (; n - row > kStride; row += kStride) {
-    const double stride = sum_of_stride(distances + row);
-    if (target < stride) break;
-    target -= stride;
-  }
-  for (; row < n; ++row) {
-    const auto distance = static_cast<double>(distances[row]);
-    if (target < distance) return row;
-    target -= distance;
-  }
-  do --row;
-  while (row > 0 && !(distances[row] > 0));
-  return row;
-}
-
 class Seeding {
  public:
   Seeding(const data::FeatureSource& rows, std::span<const SeedingLane> lanes, std::int64_t k,
@@ -67,12 +39,10 @@ class Seeding {
         n_rows_(rows.lane_rows()) {
     PHASE0_CHECK(rows.lanes() == std::ssize(lanes) && k >= 1 && k <= n_rows_);
     for (const SeedingLane& lane : lanes) {
-      lanes_.push_back({&lane.data, n_runs(), lane.n_restarts});
-      for (std::int64_t r = 0; r < lane.n_restarts; ++r) {
-        const auto number = static_cast<std::uint64_t>(lane.first_restart + r);
-        runs_.push_back({&lane.data, core::Random(core::derive_seed(lane.seed, "k-means++", number))});
-      }
+      lanes_.push_back({&lane.data, n_runs(), std::ssize(lane.runs)});
+      for (SeedingRun& state : lane.runs) runs_.push_back({&lane.data, &state});
     }
+    if (!can_go_on()) begin(lanes);
     room_.emplace(execution, need(rows.shape(), k, n_runs()), "k-means seeding", rows.shape());
     kept_.resize(kept_bytes(n_rows_, columns()) / 4);
     workspaces_.resize(static_cast<std::size_t>(room_->workers()));
@@ -95,21 +65,26 @@ class Seeding {
     return need;
   }
 
-  std::vector<float> run(const std::string& label) {
+  std::vector<float> run(const std::string& label, const std::function<void()>& chosen) {
     const core::TaskScope scope(execution_.observer, label + ": seeding", k_);
-    std::vector<std::int64_t> first;
-    for (Run& run : runs_) first.push_back(any_row(run));
-    choose(0, first);
-    execution_.observer.task_advance(1, 0);
-    for (std::int64_t c = 1; c < k_; ++c) {
-      if (c == 1 || !keeps()) update_nearest(c - 1);
+    if (n_chosen() == 0) {
+      for (Run& run : runs_) run.state->rows.push_back(any_row(run));
+      chosen();
+    }
+    for (std::int64_t c = 0; c < n_chosen(); ++c) take_values(c);
+    execution_.observer.task_advance(n_chosen(), 0);
+    while (n_chosen() < k_) {
+      while (n_folded_ < n_chosen()) update_nearest(std::min(n_chosen(), n_folded_ + trials_));
       const std::vector<std::int64_t> candidates = sample_candidates();
       const std::vector<std::int64_t> best = best_trials(candidates);
       if (keeps()) take_over(best);
-      std::vector<std::int64_t> chosen;
-      for (const std::int64_t column : best) chosen.push_back(candidates[static_cast<std::size_t>(column)]);
-      choose(c, chosen);
+      for (std::int64_t r = 0; r < n_runs(); ++r) {
+        const std::int64_t column = best[static_cast<std::size_t>(r)];
+        run_of(r).state->rows.push_back(candidates[static_cast<std::size_t>(column)]);
+      }
+      take_values(n_chosen() - 1);
       execution_.observer.task_advance(1, n_rows_ * d_ * 4);
+      chosen();
     }
     nearest_.check_write_back();
     return std::move(centroids_);
@@ -118,7 +93,7 @@ class Seeding {
  private:
   struct Run {
     const KMeansData* data = nullptr;
-    core::Random random;
+    SeedingRun* state = nullptr;
   };
   /// Consecutive runs on the same data.
   struct Lane {
@@ -135,8 +110,25 @@ class Seeding {
   std::int64_t n_runs() const { return std::ssize(runs_); }
   std::int64_t columns() const { return n_runs() * trials_; }
   Run& run_of(std::int64_t r) { return runs_[static_cast<std::size_t>(r)]; }
+  /// By each run.
+  std::int64_t n_chosen() const { return std::ssize(runs_[0].state->rows); }
+  bool can_go_on() const {
+    return std::all_of(runs_.begin(), runs_.end(), [this](const Run& run) {
+      const std::vector<std::int64_t>& rows = run.state->rows;
+      const auto there = [this](std::int64_t row) { return row >= 0 && row < n_rows_; };
+      return !rows.empty() && std::ssize(rows) == n_chosen() && std::all_of(rows.begin(), rows.end(), there);
+    });
+  }
+  static void begin(std::span<const SeedingLane> lanes) {
+    for (const SeedingLane& lane : lanes) {
+      auto number = static_cast<std::uint64_t>(lane.first_restart);
+      for (SeedingRun& state : lane.runs) {
+        state = {core::Random(core::derive_seed(lane.seed, "k-means++", number++)), {}};
+      }
+    }
+  }
   std::int64_t any_row(Run& run) const {
-    return static_cast<std::int64_t>(run.random.below(static_cast<std::uint64_t>(n_rows_)));
+    return static_cast<std::int64_t>(run.state->random.below(static_cast<std::uint64_t>(n_rows_)));
   }
 
   /// Rows that were chosen by the runs, as many by each.
@@ -152,8 +144,10 @@ class Seeding {
     return values;
   }
 
-  /// Row chosen[r] becomes centroid c of run r.
-  void choose(std::int64_t c, const std::vector<std::int64_t>& chosen) {
+  /// Centroid c of every run.
+  void take_values(std::int64_t c) {
+    std::vector<std::int64_t> chosen;
+    for (const Run& run : runs_) chosen.push_back(run.state->rows[static_cast<std::size_t>(c)]);
     const std::vector<float> values = values_of(chosen);
     for (std::int64_t r = 0; r < n_runs(); ++r) {
       std::copy_n(values.begin() + r * d_, d_, centroids_.begin() + (r * k_ + c) * d_);
@@ -186,25 +180,35 @@ class Seeding {
     }
   }
 
-  /// Folds centroid c into every row's distance to its nearest centroid; sums them per block.
-  void update_nearest(std::int64_t c) {
+  /// Centroid c of every run, as points that rows may get as their nearest.
+  std::vector<linalg::FoldNearest> folds_of_centroid(std::int64_t c) const {
     std::vector<float> points;
     for (std::int64_t r = 0; r < n_runs(); ++r) {
       const auto from = centroids_.begin() + (r * k_ + c) * d_;
       points.insert(points.end(), from, from + d_);
     }
-    const auto fold = folds(points, 1, 1);
-    block_sums_.assign(static_cast<std::size_t>(rows_.n_blocks() * n_runs()), 0.0);
+    return folds(points, 1, 1);
+  }
+
+  /// Folds centroids [n_folded_, end) into every row's distance to its nearest centroid, one after the other
+  /// as when they were chosen; sums the distances per block.
+  void update_nearest(std::int64_t end) {
+    std::vector<std::vector<linalg::FoldNearest>> centroids;
+    for (std::int64_t c = n_folded_; c < end; ++c) centroids.push_back(folds_of_centroid(c));
+    block_sums_.resize(static_cast<std::size_t>(rows_.n_blocks() * n_runs()));
     data::scan(
         rows_, *room_, "",
         [&](std::int64_t b, std::int64_t, int worker, const data::FeatureBlock& block) {
-          if (c == 0) {
+          if (n_folded_ == 0) {
             std::fill_n(nearest_of(b), n_runs() * rows_.lane_size(b), std::numeric_limits<float>::infinity());
           }
-          fold_block(fold, 1, b, worker, block, nearest_of(b), 1, linalg::FoldNearest::Keep::kLeast,
-                     block_sums_.data() + b * n_runs());
+          for (const auto& fold : centroids) {
+            fold_block(fold, 1, b, worker, block, nearest_of(b), 1, linalg::FoldNearest::Keep::kLeast,
+                       block_sums_.data() + b * n_runs());
+          }
         },
         [&](std::int64_t first, std::int64_t n) { release_nearest(first, n); });
+    n_folded_ = end;
   }
 
   /// `trials_` rows per run, drawn with probability proportional to the squared distance; uniform when all
@@ -215,7 +219,7 @@ class Seeding {
       double total = 0;
       for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) total += block_sum(b, r);
       for (std::int64_t t = 0; t < trials_; ++t) {
-        candidates.push_back(total > 0 ? find_row(r, run_of(r).random.uniform() * total)
+        candidates.push_back(total > 0 ? find_row(r, run_of(r).state->random.uniform() * total)
                                        : any_row(run_of(r)));
       }
     }
@@ -226,7 +230,7 @@ class Seeding {
     return block_sums_[static_cast<std::size_t>(block * n_runs() + r)];
   }
 
-  /// The row at which the running sum of run r's distances passes `target`, as find_in.
+  /// The row at which the running sum of run r's distances passes `target`, as drawn_row.
   std::int64_t find_row(std::int64_t r, double target) {
     std::int64_t block = 0;
     std::int64_t last_positive = 0;
@@ -238,7 +242,7 @@ class Seeding {
     block = std::min(block, rows_.n_blocks() - 1);
     if (!(block_sum(block, r) > 0)) block = last_positive;
     const std::int64_t found =
-        find_in(nearest_of(block) + r * rows_.lane_size(block), rows_.lane_size(block), target);
+        drawn_row(nearest_of(block) + r * rows_.lane_size(block), rows_.lane_size(block), target);
     release_nearest(block, 1);
     return rows_.lane_first(block) + found;
   }
@@ -289,6 +293,7 @@ class Seeding {
             trial_sums_[static_cast<std::size_t>(b * columns() + column)];
       }
     }
+    ++n_folded_;
   }
 
   /// [runs, rows] of a block.
@@ -314,6 +319,7 @@ class Seeding {
       nearest_;  ///< squared distances to the nearest centroid so far, block by block [runs, rows]
   std::vector<linalg::FoldNearest::Workspace> workspaces_;
   std::vector<float> centroids_;
+  std::int64_t n_folded_ = 0;        ///< centroids of each run that nearest_ and block_sums_ know
   std::vector<double> block_sums_;   ///< [n_blocks, runs]
   std::vector<double> trial_sums_;   ///< [n_blocks, columns]
   core::AlignedBuffer<float> kept_;  ///< block by block [columns, rows], or empty
@@ -327,8 +333,8 @@ core::ScanNeed seeding_need(const data::SourceShape& rows, std::int64_t k, std::
 
 std::vector<float> seed_kmeans(const data::FeatureSource& rows, std::span<const SeedingLane> lanes,
                                std::int64_t k, const std::string& scratch_folder, core::Execution& execution,
-                               const std::string& label) {
-  return Seeding(rows, lanes, k, scratch_folder, execution).run(label);
+                               const std::string& label, const std::function<void()>& chosen) {
+  return Seeding(rows, lanes, k, scratch_folder, execution).run(label, chosen);
 }
 
 }  // namespace phase0::models

@@ -149,6 +149,7 @@ void read_progress(const std::string& bytes) {
   const models::KMeansShape shape{.k = 2, .d = 2, .n_init = 4};
   models::KMeansProgress progress(&units, kUnit, 3, shape);
   // What a fit relies on.
+  expect(std::ssize(progress.seeding) <= shape.n_init, "more seedings than restarts");
   expect(std::ssize(progress.waiting) <= std::max<std::int64_t>(3, shape.n_init), "more runs than restarts");
   for (const auto* runs : {&progress.waiting, &progress.done}) {
     for (const models::LloydRun& run : *runs)

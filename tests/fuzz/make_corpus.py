@@ -318,8 +318,10 @@ def journal_seeds(out):
     sums = struct.pack("<qqdd", 1, 2, 3, 4)
     condition = b"\1" + pca() + b"\1" + kmeans() + b"\1" + sums + b"\1" + quartile + struct.pack("<q", 9)
     progress = struct.pack("<i", 0) + struct.pack("<q", 3) + struct.pack("<q", 2) + lloyd(1) + lloyd(2) + \
-        struct.pack("<q", 1) + lloyd(0) + struct.pack("<q", 0) + history(2)
-    last = struct.pack("<iqq", 2, 4, 1) + lloyd(1) + struct.pack("<q", 2) + lloyd(0) + lloyd(2) + struct.pack("<q", 1) + history(0)
+        struct.pack("<q", 1) + lloyd(0) + struct.pack("<q", 0) + history(2) + struct.pack("<q", 0)
+    last = struct.pack("<iqq", 2, 4, 1) + lloyd(1) + struct.pack("<q", 2) + lloyd(0) + lloyd(2) + struct.pack("<q", 1) + history(0) + struct.pack("<q", 0)
+    seeding = struct.pack("<iqqq", 0, 1, 0, 1) + lloyd(0) + struct.pack("<q", 0) + history(1) + \
+        struct.pack("<q", 1) + struct.pack("<4Q", 1, 2, 3, 4) + struct.pack("<qqq", 2, 7, 9)
     seeds = {
         "journal": b"\0" + json.dumps(journal).encode(),
         "journal_other": b"\0" + b'{"stages": [{"stage": 1, "files": [], "key": {}}]}',
@@ -336,6 +338,7 @@ def journal_seeds(out):
         "cell_sums": b"\5" + cell_sums(),
         "progress": b"\6" + progress,
         "progress_last": b"\6" + last,
+        "progress_seeding": b"\6" + seeding,
     }
     for name, data in seeds.items():
         (out / name).write_bytes(data)

@@ -31,9 +31,15 @@ class KMeansResume : public ::testing::TestWithParam<std::tuple<std::int64_t, Re
     return task;
   }
   KMeansModel fit(test::MemoryUnits* units, std::int64_t budget_bytes, int threads) const {
+    Observer nobody;
+    return fit(units, budget_bytes, threads, nobody);
+  }
+  KMeansModel fit(test::MemoryUnits* units, std::int64_t budget_bytes, int threads,
+                  Observer& observer) const {
     Machine machine(threads, budget_bytes);
-    machine.execution.units = units;
-    return fit_kmeans(*source_, task(), machine.execution);
+    core::Execution execution{machine.pool, machine.memory, observer};
+    execution.units = units;
+    return fit_kmeans(*source_, task(), execution);
   }
   /// Where no more than one run goes at a time.
   std::int64_t least() const {
@@ -86,6 +92,28 @@ TEST_P(KMeansResume, AKilledFitGoesOnToTheSameBits) {
     EXPECT_TRUE(units.empty());
   }
   EXPECT_GE(n_kills, 5);
+}
+
+/// Centroids that are chosen while it listens.
+struct SeedingListener final : Observer {
+  void task_begin(std::string_view name, std::int64_t) override { seeds = name.ends_with("seeding"); }
+  void task_advance(std::int64_t units, std::int64_t bytes) override {
+    if (seeds && bytes > 0) n_chosen += units;
+  }
+  bool seeds = false;
+  std::int64_t n_chosen = 0;
+};
+
+TEST_P(KMeansResume, AKilledSeedingGoesOnBehindItsLastCentroid) {
+  const KMeansModel reference = fit(nullptr, kRoomy, 1);
+  for (int saves = 1; saves <= kClusters; ++saves) {
+    test::MemoryUnits units;
+    units.saves_left = saves;
+    EXPECT_THROW(fit(&units, kRoomy, 2), Error);
+    SeedingListener listener;
+    expect_same(fit(&units, kRoomy, 1, listener), reference);
+    EXPECT_EQ(listener.n_chosen, kClusters - saves);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, KMeansResume,

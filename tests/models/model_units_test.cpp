@@ -72,12 +72,16 @@ class KMeansProgressTest : public ::testing::Test {
     damage(progress);
     progress.save_when_due();
   }
+  static void seed(KMeansProgress& progress, const std::vector<std::int64_t>& rows) {
+    progress.waiting.clear();
+    progress.seeding = {{core::Random(1), rows}};
+  }
   bool is_taken() {
     const int before = units_.n_loaded;
     const KMeansProgress progress(&units_, {"k-means", "key"}, 4, kShape);
     const bool taken = units_.n_loaded > before;
     // What is refused leaves nothing behind.
-    EXPECT_EQ(progress.waiting.empty() && progress.done.empty() && progress.history.empty(), !taken);
+    EXPECT_EQ(progress.waiting.empty() && progress.done.empty() && progress.seeding.empty(), !taken);
     return taken;
   }
 
@@ -93,6 +97,10 @@ TEST_F(KMeansProgressTest, TakesOnlyWhatAFitCanGoOnFrom) {
         p.step = Step::kLast;
         p.waiting.resize(1);
       },
+      [](KMeansProgress& p) {
+        seed(p, {7, 9});
+      },
+      [](KMeansProgress& p) { seed(p, {7}), p.done.clear(), p.next_restart = 0; },
   };
   const std::vector<void (*)(KMeansProgress&)> forged = {
       [](KMeansProgress& p) { p.waiting[1].centroids.pop_back(); },
@@ -106,6 +114,13 @@ TEST_F(KMeansProgressTest, TakesOnlyWhatAFitCanGoOnFrom) {
       [](KMeansProgress& p) { p.step = Step::kLast; },  // two of them
       [](KMeansProgress& p) { p.step = Step::kLast, p.waiting.resize(1), p.leader = 1; },
       [](KMeansProgress& p) { p.step = Step::kLast, p.waiting.resize(1), p.leader = -1; },
+      [](KMeansProgress& p) {
+        seed(p, {7, 9, 8});
+      },  // of two clusters
+      [](KMeansProgress& p) { seed(p, {}); },
+      [](KMeansProgress& p) { seed(p, {7}), p.next_restart = 4; },
+      [](KMeansProgress& p) { seed(p, {7}), p.waiting = {run(1)}; },
+      [](KMeansProgress& p) { seed(p, {7}), p.step = Step::kRace; },
   };
   for (std::size_t i = 0; i < sound.size() + forged.size(); ++i) {
     SCOPED_TRACE(i);
