@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "phase0/observer.h"
 #include "phase0/options.h"
@@ -22,7 +23,11 @@ struct ImportOptions {
   std::string input;
   SourceKind kind = SourceKind::kAuto;
   std::string output;        ///< the latents file, layout A
-  double frame_rate_hz = 0;  ///< frames a second; none of the formats says
+  double frame_rate_hz = 0;  ///< frames a second; none of the formats says, but an encoder does: then 0
+
+  /// Program and arguments (data/ENCODER.md) that makes the frames of a folder of sounds ID.wav or texts
+  /// ID.txt, an item a line. Not with `kind`, `energy` or what belongs to kNpyLengths. Empty: none.
+  std::vector<std::string> encoder;
 
   /// Who speaks: a file of lines `ID SPEAKER`, or the text of the id up to the first `speaker_separator`.
   /// Exactly one of the two.
@@ -64,7 +69,8 @@ struct ConvertReport {
 };
 
 /// Streams a source into a latents file, which appears complete or not at all. NaN, infinity and values that
-/// collect would refuse are refused with sequence and frame. Throws Error.
+/// collect would refuse are refused with sequence and frame. What an encoder has made is kept in a folder
+/// beside the output when it ends early, for the next start to go on from. Throws Error.
 ConvertReport import_latents(const ImportOptions& options, Observer& observer);
 
 /// Writes latents as .npy files. The folder appears complete or not at all, and so does each file of

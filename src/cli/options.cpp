@@ -157,14 +157,20 @@ CLI::App* add_conversion(CLI::App& app, CommandLine& line, Command which, const 
 }
 
 void add_import(CLI::App& app, CommandLine& line) {
-  CLI::App* command = add_conversion(app, line, Command::kImport, "import",
-                                     "Convert .npy, .npz or Kaldi files into latents of layout A");
+  CLI::App* command =
+      add_conversion(app, line, Command::kImport, "import",
+                     "Convert .npy, .npz or Kaldi files, or with -- ENCODER [ARG...] sounds or "
+                     "texts, into latents of layout A");
   ImportOptions& options = line.importing;
-  command->add_option("input", options.input, "Folder of ID.npy, NAME.npy with NAME.len, .npz, .ark or .scp")
+  command
+      ->add_option("input", options.input,
+                   "Folder of ID.npy, NAME.npy with NAME.len, .npz, .ark or .scp; for an encoder, a folder "
+                   "of ID.wav or ID.txt")
       ->type_name("INPUT")
       ->required();
   command->add_option("output", options.output, "Latents file to write")->type_name("OUT.h5")->required();
-  command->add_option("--frame-rate", line.frame_rate, "Frames a second")->type_name("HZ")->required();
+  command->add_option("--frame-rate", line.frame_rate, "Frames a second; not for an encoder, which says it")
+      ->type_name("HZ");
   command->add_option("--speakers", options.speakers_file, "File of lines ID SPEAKER")->type_name("FILE");
   command
       ->add_option("--speaker-separator", options.speaker_separator,
@@ -257,11 +263,14 @@ void add_quantize(CLI::App& app, CommandLine& line) {
 /// options and further `--` there too. Gives the number of arguments before it.
 int split_off_command(int argc, const char* const* argv, CommandLine& line) {
   const std::string_view name = argc < 2 ? "" : argv[1];
-  if (name != "guard" && name != "encoder-check") return argc;
+  std::vector<std::string>* command = nullptr;
+  if (name == "guard") command = &line.guard.command;
+  if (name == "encoder-check") command = &line.encoder_check.command;
+  if (name == "import") command = &line.importing.encoder;
+  if (command == nullptr) return argc;
   const char* const* const end = argv + argc;
   const char* const* const mark = std::find(argv + 2, end, std::string_view("--"));
-  auto& command = name == "guard" ? line.guard.command : line.encoder_check.command;
-  if (mark != end) command.assign(mark + 1, end);
+  if (mark != end) command->assign(mark + 1, end);
   return static_cast<int>(mark - argv);
 }
 
@@ -339,7 +348,13 @@ MemoryOptions parse_memory_flag(const char* flag, const std::string& text) {
 
 ImportOptions import_options(const CommandLine& line) {
   ImportOptions options = line.importing;
-  options.frame_rate_hz = parse_frame_rate(line.frame_rate);
+  if (!line.frame_rate.empty()) {
+    options.frame_rate_hz = parse_frame_rate(line.frame_rate);
+  } else if (options.encoder.empty()) {
+    throw Error(ErrorKind::kConfig,
+                "is required: none of these files says how many frames a second there are",
+                {.path = "--frame-rate"});
+  }
   if (line.memory) options.memory = parse_memory_flag("--memory", *line.memory);
   options.validate();
   return options;

@@ -136,7 +136,7 @@ std::string ChildProcess::read_line(std::int64_t max_bytes, Clock::time_point de
 
 void ChildProcess::read_exactly(std::span<std::byte> out, Clock::time_point deadline) {
   const std::size_t buffered = std::min(out.size(), buffer_.size());
-  std::memcpy(out.data(), buffer_.data(), buffered);
+  std::copy_n(buffer_.data(), buffered, reinterpret_cast<char*>(out.data()));
   buffer_.erase(0, buffered);
   for (std::size_t done = buffered; done < out.size();) {
     const std::size_t size =

@@ -117,6 +117,7 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
 }  // namespace
 
 StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
+  options.validate();
   run::encode_source(options, flags, observer);
   run::Session session(options, observer);
   const std::string key = run::collect_key(options);

@@ -279,7 +279,6 @@ bool is_encoded(const RunDirectory& directory, const std::string& latents, const
 }  // namespace
 
 void encode_source(const Options& options, const RunFlags& flags, Observer& observer) {
-  options.validate();
   if (options.data.source.manifest.empty()) return;
   const RunDirectory directory{options.output.dir};
   const std::string key = source_key(options);

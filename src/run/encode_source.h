@@ -6,10 +6,10 @@
 
 namespace phase0::run {
 
-/// Makes input_path() of `data.source`, unless there is no source or it was made of the same manifest and
-/// encoders before. Sequences that are encoded are kept when it ends early and need not be encoded again.
-/// Throws Error: kData for the manifest and for sequences that cannot be encoded, kMemory, kStorage,
-/// kInterrupted, kConfig when no encoder can be had.
+/// Makes input_path() of the valid section `data.source`, unless there is no source or it was made of the
+/// same manifest and encoders before. Sequences that are encoded are kept when it ends early and need not be
+/// encoded again. Throws Error: kData for the manifest and for sequences that cannot be encoded, kMemory,
+/// kStorage, kInterrupted, kConfig when no encoder can be had.
 void encode_source(const Options& options, const RunFlags& flags, Observer& observer);
 
 }  // namespace phase0::run

@@ -12,6 +12,7 @@
 #include "data/latents_writer.h"
 #include "phase0/convert.h"
 #include "run/conversion.h"
+#include "run/import_encoded.h"
 #include "sources/energies.h"
 #include "sources/open_source.h"
 #include "sources/speakers.h"
@@ -123,7 +124,12 @@ std::int64_t bytes_in_memory(const std::string& path, const data::LatentsShape& 
 void ImportOptions::validate() const {
   const auto refuse = [](const std::string& message) { throw Error(ErrorKind::kConfig, message); };
   if (input.empty() || output.empty()) refuse("an input and an output file must be named");
-  if (!std::isfinite(frame_rate_hz) || frame_rate_hz <= 0) {
+  if (!encoder.empty()) {
+    if (frame_rate_hz != 0) refuse("--frame-rate: the encoder says it");
+    if (kind != SourceKind::kAuto) refuse("--from: an encoder takes a folder of .wav or .txt files");
+    if (!energy.empty()) refuse("--energy: an encoder gives none");
+    if (!lengths_file.empty() || !ids_file.empty()) refuse("--lengths and --ids are of npy-len");
+  } else if (!std::isfinite(frame_rate_hz) || frame_rate_hz <= 0) {
     refuse(fmt::format("the frame rate must be finite and above 0, got {}", frame_rate_hz));
   }
   if (speakers_file.empty() == speaker_separator.empty()) {
@@ -137,6 +143,7 @@ void ImportOptions::validate() const {
 ConvertReport import_latents(const ImportOptions& options, Observer& observer) {
   options.validate();
   run::refuse_existing(options.output, options.replace);
+  if (!options.encoder.empty()) return run::import_encoded(options, observer);
   run::Conversion conversion(options.memory, observer);
   const std::unique_ptr<sources::SequenceReader> source = sources::open_source(options);
   if (const std::string warning = source->warning(); !warning.empty()) {

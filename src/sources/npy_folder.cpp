@@ -1,11 +1,7 @@
-#include <dirent.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <memory>
 #include <string_view>
 
-#include "core/check.h"
+#include "sources/folder_files.h"
 #include "sources/npy_array.h"
 #include "sources/open_source.h"
 
@@ -14,28 +10,10 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 
-/// Ids of the .npy files in byte order.
-std::vector<std::string> list_ids(const std::string& folder) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
-  if (!entries) store::throw_errno("open", folder);
-  std::vector<std::string> ids;
-  errno = 0;
-  while (const dirent* entry = ::readdir(entries.get())) {
-    const std::string_view name = entry->d_name;
-    if (name.ends_with(kSuffix) && !name.starts_with('.')) {
-      ids.emplace_back(name.substr(0, name.size() - kSuffix.size()));
-    }
-    errno = 0;
-  }
-  if (errno != 0) store::throw_errno("list", folder);
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
 class NpyFolder final : public SequenceReader {
  public:
   explicit NpyFolder(const std::string& folder) : folder_(folder) {
-    for (const std::string& id : list_ids(folder)) {
+    for (const std::string& id : stems_in_folder(folder, kSuffix)) {
       sequences_.push_back({id, 0, 0, {}});
       open(std::ssize(sequences_) - 1);
       Sequence& sequence = sequences_.back();

@@ -1,0 +1,94 @@
+#include "run/import_encoded.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <vector>
+
+#include "data/latents.h"
+#include "run/encode_source.h"
+#include "run/input_path.h"
+#include "run/run_directory.h"
+#include "sources/folder_files.h"
+#include "sources/speakers.h"
+#include "store/atomic_file.h"
+#include "store/posix_file.h"
+#include "store/utf8.h"
+
+namespace phase0::run {
+namespace {
+
+constexpr const char* kManifest = "manifest.jsonl";
+
+/// The kind of files that there are; of both it cannot be told which are meant.
+std::string_view suffix_in(const std::string& folder) {
+  const bool sounds = !sources::stems_in_folder(folder, ".wav").empty();
+  const bool texts = !sources::stems_in_folder(folder, ".txt").empty();
+  if (sounds == texts) {
+    throw Error(ErrorKind::kData, sounds ? "holds both .wav and .txt files" : "holds no .wav or .txt files",
+                {.path = folder});
+  }
+  return sounds ? ".wav" : ".txt";
+}
+
+std::string manifest_of(const ImportOptions& options) {
+  const std::string_view suffix = suffix_in(options.input);
+  std::vector<sources::Sequence> sequences;
+  for (std::string& id : sources::stems_in_folder(options.input, suffix))
+    sequences.push_back({std::move(id), 0, 0, {}});
+  const std::vector<std::string> speakers =
+      options.speakers_file.empty() ? sources::split_speakers(options.speaker_separator, sequences)
+                                    : sources::read_speakers(options.speakers_file, sequences);
+  const std::filesystem::path folder = std::filesystem::absolute(options.input);
+  std::string lines;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const std::string& id = sequences[s].id;
+    const std::string path = (folder / (id + std::string(suffix))).string();
+    if (!store::is_valid_utf8(path))
+      throw Error(ErrorKind::kData, "has a name that is not UTF-8", {.path = path});
+    const nlohmann::ordered_json line = {{"id", id}, {"speaker", speakers[s]}, {"path", path}};
+    lines += line.dump() + "\n";
+  }
+  return lines;
+}
+
+Options options_of(const ImportOptions& options, const RunDirectory& work) {
+  Options encoding;
+  encoding.output.dir = work.path;
+  encoding.memory = options.memory;
+  encoding.data.source.manifest = work.file(kManifest);
+  EncoderOptions& encoder = encoding.data.source.encoders.emplace_back();
+  encoder.name = "import";
+  encoder.command = options.encoder;
+  return encoding;
+}
+
+}  // namespace
+
+ConvertReport import_encoded(const ImportOptions& options, Observer& observer) {
+  const std::string manifest = manifest_of(options);
+  const RunDirectory work{options.output + ".encoding"};
+  store::create_folders(work.path);
+  store::write_file_atomically(work.file(kManifest), manifest);
+  const Options encoding = options_of(options, work);
+  encode_source(encoding, {}, observer);
+  const std::string encoded = input_path(encoding);
+  ConvertReport report;
+  {
+    const data::Latents latents = data::Latents::open(encoded);
+    report = {std::ssize(latents.utterances()),
+              latents.n_frames(),
+              latents.dim(),
+              store::to_string(latents.codec().stored_type()),
+              latents.frame_rate_hz(),
+              false};
+  }
+  store::rename_durably(encoded, options.output);
+  std::error_code ignored;
+  std::filesystem::remove_all(work.path, ignored);
+  return report;
+}
+
+}  // namespace phase0::run
