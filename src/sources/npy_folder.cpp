@@ -8,12 +8,12 @@
 namespace phase0::sources {
 namespace {
 
-constexpr std::string_view kSuffix = ".npy";
+constexpr std::string_view kNpySuffix = ".npy";
 
 class NpyFolder final : public SequenceReader {
  public:
   explicit NpyFolder(const std::string& folder) : folder_(folder) {
-    for (const std::string& id : stems_in_folder(folder, kSuffix)) {
+    for (const std::string& id : stems_in_folder(folder, kNpySuffix)) {
       sequences_.push_back({id, 0, 0, {}});
       open(std::ssize(sequences_) - 1);
       Sequence& sequence = sequences_.back();
@@ -30,7 +30,7 @@ class NpyFolder final : public SequenceReader {
 
   std::string path_of(std::int64_t sequence) const override {
     if (sequence < 0) return folder_;
-    return folder_ + "/" + sequences_[static_cast<std::size_t>(sequence)].id + std::string(kSuffix);
+    return folder_ + "/" + sequences_[static_cast<std::size_t>(sequence)].id + std::string(kNpySuffix);
   }
 
   std::int64_t read_bytes() const override { return NpyFrames::kReadBytes; }
