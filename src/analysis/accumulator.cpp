@@ -7,6 +7,17 @@
 
 #include "core/check.h"
 #include "core/checked.h"
+#include "core/fields.h"
+#include "phase0/error.h"
+
+namespace phase0::linalg {
+
+template <class Visit, core::Like<SlotRows> T>
+void each_field(Visit& visit, T& rows) {
+  visit(rows.count, rows.norm);
+}
+
+}  // namespace phase0::linalg
 
 namespace phase0::analysis {
 namespace {
@@ -176,6 +187,16 @@ std::int64_t TileAccumulator::bytes(std::int64_t n_clusters, std::int64_t n_plan
   const std::int64_t slots = core::checked_mul(n_clusters, n_planes, "clusters x planes", ErrorKind::kMemory);
   return core::checked_mul(slots, kTileWidth * 8 * (with_squares ? 2 : 1) + 16, "accumulators",
                            ErrorKind::kMemory);
+}
+
+void TileAccumulator::save_rows(core::ByteSink& sink) const {
+  core::write_fields(sink, rows_);
+}
+
+void TileAccumulator::load_rows(core::ByteSource& source) {
+  auto rows = core::read_fields<std::vector<linalg::SlotRows>>(source);
+  if (rows.size() != rows_.size()) throw Error(ErrorKind::kStorage, "holds the sums of other clusters");
+  rows_ = std::move(rows);
 }
 
 }  // namespace phase0::analysis

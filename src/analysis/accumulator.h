@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/byte_stream.h"
 #include "core/zeroed_buffer.h"
 #include "linalg/kernels.h"
 
@@ -90,6 +91,11 @@ class TileAccumulator {
   std::vector<double> cluster_variances(std::span<const std::int32_t> planes) const;
   /// Back to zero for these clusters.
   void clear(std::span<const std::int32_t> clusters);
+
+  /// The rows that every slot took, for another of the same shape to go on from; the caller keeps the sums.
+  /// load() throws Error (kStorage) for another shape's.
+  void save_rows(core::ByteSink& sink) const;
+  void load_rows(core::ByteSource& source);
 
   std::int64_t n_clusters() const { return n_clusters_; }
   std::int64_t n_planes() const { return n_planes_; }

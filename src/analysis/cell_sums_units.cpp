@@ -1,14 +1,8 @@
 #include "analysis/cell_sums_units.h"
 
-#include "core/fields.h"
 #include "phase0/error.h"
 
 namespace phase0::analysis {
-
-template <class Visit, core::Like<GroupSums> T>
-void each_field(Visit& visit, T& sums) {
-  visit(sums.n_rows, sums.n_clusters, sums.raw, sums.within, sums.total);
-}
 
 template <class Visit, core::Like<EntropySums> T>
 void each_field(Visit& visit, T& sums) {

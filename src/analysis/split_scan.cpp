@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "analysis/cell_sums_units.h"
@@ -41,10 +42,14 @@ class ChunkData {
     z_.resize(shape_.n_tiles() * rows_ * kTileWidth);
     norms_.resize(shape_.n_tiles() * rows_);
     core::prefer_huge_pages(z_.data(), z_.size() * static_cast<std::int64_t>(sizeof(double)));
-    masks_.resize(static_cast<std::size_t>(rows_));
     pool.run(static_cast<std::int64_t>(chunk.loads.size()), [&](std::int64_t i, int worker) {
       load_range(chunk.loads[static_cast<std::size_t>(i)], blocks_[static_cast<std::size_t>(worker)]);
     });
+    load_masks(chunk);
+  }
+  /// Of the rows their slices alone.
+  void load_masks(const Chunk& chunk) {
+    masks_.resize(static_cast<std::size_t>(chunk.n_rows));
     std::size_t next = 0;
     for (const RowSegment& segment : chunk.segments) {
       for_each_mask(work_.slices, work_.rows, *segment.utterance, segment.first_row, segment.n_rows,
@@ -136,18 +141,29 @@ class UnitGroup {
     for (auto& entries : entries_) entries = {};
   }
   void consume(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
-    pool.run(static_cast<std::int64_t>(streams_.size()), [&](std::int64_t i, int /*worker*/) {
-      const auto s = static_cast<std::size_t>(i);
-      // Filled where no other worker's vector shares the cache line of its end.
-      std::vector<Entry> own = std::move(entries_[s]);
-      streams_[s]->fill({&chunk, data.masks()}, own);
-      entries_[s] = std::move(own);
-    });
+    fill_entries(chunk, data, pool);
     pool.run(static_cast<std::int64_t>(units_.size()), [&](std::int64_t i, int /*worker*/) {
       const std::size_t u = by_tile_[static_cast<std::size_t>(i)];
       const std::int64_t tile = units_[u]->unit().tile;
       units_[u]->consume(chunk, entries_[stream_of_[u]], data.z(tile), data.norms(tile));
     });
+  }
+  /// Rows that load() has brought the sums of.
+  void pass_over(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
+    fill_entries(chunk, data, pool);
+  }
+  void save(core::ByteSink& sink) const {
+    for (const auto& unit : units_) unit->save(sink);
+    sink.put_all(std::span(sums_.data(), static_cast<std::size_t>(sums_.size())));
+  }
+  /// Throws Error (kStorage) for what is not of these units; then this is of no use.
+  void load(core::ByteSource& source) {
+    for (const auto& unit : units_) unit->load(source);
+    const std::int64_t bytes = sums_.size() * static_cast<std::int64_t>(sizeof(double));
+    if (source.get<std::int64_t>() != sums_.size() || source.remaining() != bytes) {
+      throw Error(ErrorKind::kStorage, "holds the sums of other units");
+    }
+    source.read(sums_.data(), bytes);
   }
   void finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {
     pool.run(static_cast<std::int64_t>(units_.size()),
@@ -167,6 +183,16 @@ class UnitGroup {
   }
 
  private:
+  void fill_entries(const Chunk& chunk, const ChunkData& data, core::ThreadPool& pool) {
+    pool.run(static_cast<std::int64_t>(streams_.size()), [&](std::int64_t i, int /*worker*/) {
+      const auto s = static_cast<std::size_t>(i);
+      // Filled where no other worker's vector shares the cache line of its end.
+      std::vector<Entry> own = std::move(entries_[s]);
+      streams_[s]->fill({&chunk, data.masks()}, own);
+      entries_[s] = std::move(own);
+    });
+  }
+
   /// All sums in one piece: huge pages fit it, and it is given back at once.
   void add_units(const ScanShape& shape, std::span<const Unit> units, core::ThreadPool& pool) {
     std::vector<std::int64_t> first = {0};
@@ -204,20 +230,29 @@ std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
   return tiles;
 }
 
-/// One pass over the rows for some units.
+/// One pass over the rows for units [first, first + count) of all.
 class UnitScan {
  public:
-  UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> units, core::ScanRoom& room)
+  UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> all_units, Scan part,
+           core::ScanRoom& room)
       : shape_(shape),
+        part_(part),
         room_(room),
-        group_(work, shape, units, room.execution().pool),
-        data_(work, shape, tiles_of(units)),
-        reader_(work.order, block_rows(shape.dim), block_rows(shape.dim)) {}
+        group_(std::in_place, work, shape, all_units.subspan(part.first, part.count), room.execution().pool),
+        data_(work, shape, tiles_of(all_units.subspan(part.first, part.count))),
+        reader_(work.order, block_rows(shape.dim), block_rows(shape.dim)),
+        checkpoint_(room.execution().units, {"open sums of " + work.name, work.input.key}) {
+    if (checkpoint_.load([this](core::ByteSource& source) { load(source); })) return;
+    if (!touched_) return;
+    group_.emplace(work, shape, all_units.subspan(part.first, part.count), room.execution().pool);
+    n_kept_ = 0;
+  }
 
   void run(std::vector<CellSums>& cells) {
     core::Execution& execution = room_.execution();
+    pass_over_kept();
     bool tried_alone = false;
-    for (std::int64_t rows = 0; rows < shape_.n_rows;) {
+    for (std::int64_t rows = n_kept_; rows < shape_.n_rows;) {
       execution.check_stop();
       const std::int64_t blocks = room_.blocks();
       const double start = core::now_seconds();
@@ -226,12 +261,12 @@ class UnitScan {
         load(blocks, after);
       } catch (...) {
         data_.drop();
-        group_.drop();
+        group_->drop();
         room_.retry_smaller(blocks, tried_alone, std::current_exception());
         tried_alone = blocks == 1;
         continue;
       }
-      group_.consume(chunk_, data_, execution.pool);
+      group_->consume(chunk_, data_, execution.pool);
       let_go();
       reader_ = after;
       rows += chunk_.n_rows;
@@ -239,29 +274,71 @@ class UnitScan {
       room_.report(core::ceil_div(chunk_.n_rows, block_rows(shape_.dim)), chunk_.n_rows,
                    core::now_seconds() - start);
       execution.observer.task_advance(chunk_.n_rows, chunk_.n_rows * shape_.dim * 4);
+      if (rows < shape_.n_rows) {
+        checkpoint_.save_when_due([&](core::ByteSink& sink) { save(rows, sink); });
+      }
     }
-    group_.release_maps();
-    group_.finish(cells, execution.pool);
+    group_->release_maps();
+    group_->finish(cells, execution.pool);
   }
+  /// When the sums are kept with those of all units.
+  void drop_kept() { checkpoint_.drop(); }
 
  private:
+  void save(std::int64_t rows, core::ByteSink& sink) const {
+    sink.put(static_cast<std::int64_t>(part_.first));
+    sink.put(static_cast<std::int64_t>(part_.count));
+    sink.put(rows);
+    group_->save(sink);
+  }
+  void load(core::ByteSource& source) {
+    const auto first = source.get<std::int64_t>();
+    const auto count = source.get<std::int64_t>();
+    const auto rows = source.get<std::int64_t>();
+    if (first != static_cast<std::int64_t>(part_.first) || count != static_cast<std::int64_t>(part_.count) ||
+        rows < 0 || rows >= shape_.n_rows) {
+      throw Error(ErrorKind::kStorage, "was kept of another scan, within another memory budget");
+    }
+    touched_ = true;
+    n_kept_ = rows;
+    group_->load(source);
+  }
+  /// The streams go by what they were given before.
+  void pass_over_kept() {
+    core::Execution& execution = room_.execution();
+    for (std::int64_t rows = 0; rows < n_kept_; rows += chunk_.n_rows) {
+      execution.check_stop();
+      reader_.set_chunk_rows(std::min(room_.blocks() * block_rows(shape_.dim), n_kept_ - rows));
+      reader_.next(chunk_);
+      group_->reserve(chunk_.n_rows);
+      data_.load_masks(chunk_);
+      group_->pass_over(chunk_, data_, execution.pool);
+      let_go();
+      execution.observer.task_advance(chunk_.n_rows, 0);
+    }
+  }
+
   /// The next `blocks` blocks into the buffers. Changes no sums.
   void load(std::int64_t blocks, ChunkReader& after) {
     after.set_chunk_rows(blocks * block_rows(shape_.dim));
     after.next(chunk_);
-    group_.reserve(chunk_.n_rows);
+    group_->reserve(chunk_.n_rows);
     data_.load(chunk_, room_.execution().pool);
   }
   void let_go() const {
-    if (room_.execution().under_pressure() || release_every_chunk(shape_.n_rows)) group_.release_maps();
+    if (room_.execution().under_pressure() || release_every_chunk(shape_.n_rows)) group_->release_maps();
   }
 
   const ScanShape& shape_;
+  Scan part_;
   core::ScanRoom& room_;
-  UnitGroup group_;
+  std::optional<UnitGroup> group_;
   ChunkData data_;
   ChunkReader reader_;
   Chunk chunk_;
+  core::Checkpoint checkpoint_;
+  bool touched_ = false;     ///< group_, by what was kept
+  std::int64_t n_kept_ = 0;  ///< rows whose sums an earlier start has kept
 };
 
 }  // namespace
@@ -318,11 +395,15 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
   for (const Scan& scan : scans) {
     core::ScanRoom room(execution, scan.need,
                         {"the sums of the analysis", shape.dim, shape.n_blocks(), true});
-    UnitScan(work, shape, units.subspan(scan.first, scan.count), room).run(cells);
-    checkpoint.save_when_due([&](core::ByteSink& sink) {
-      put_cell_sums(sink, cells);
-      sink.put(static_cast<std::int64_t>(n_done + scan.first + scan.count));
-    });
+    UnitScan unit_scan(work, shape, all_units, {n_done + scan.first, scan.count, {}}, room);
+    unit_scan.run(cells);
+    if (checkpoint.due()) {
+      checkpoint.save([&](core::ByteSink& sink) {
+        put_cell_sums(sink, cells);
+        sink.put(static_cast<std::int64_t>(n_done + scan.first + scan.count));
+      });
+      unit_scan.drop_kept();
+    }
     core::trim_heap();  // of thousands of small arrays, before the next
   }
   return cells;

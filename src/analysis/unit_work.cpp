@@ -1,8 +1,11 @@
 #include "analysis/unit_work.h"
 
+#include <algorithm>
 #include <numeric>
 
+#include "analysis/cell_sums_units.h"
 #include "core/check.h"
+#include "phase0/error.h"
 
 namespace phase0::analysis {
 namespace {
@@ -62,6 +65,29 @@ void UnitWork::end_speaker(std::int32_t slot) {
   sums_.clear(touched_);
   for (const std::int32_t cluster : touched_) is_touched_[static_cast<std::size_t>(cluster)] = 0;
   touched_.clear();
+}
+
+void UnitWork::save(core::ByteSink& sink) const {
+  sums_.save_rows(sink);
+  core::FieldWriter write(sink);
+  write(touched_, groups_);
+}
+
+void UnitWork::load(core::ByteSource& source) {
+  sums_.load_rows(source);
+  std::vector<std::int32_t> touched;
+  std::vector<GroupSums> groups;
+  core::FieldReader read(source);
+  read(touched, groups);
+  const auto there = [this](std::int32_t cluster) {
+    return cluster >= 0 && cluster < std::ssize(is_touched_);
+  };
+  if (groups.size() != groups_.size() || !std::all_of(touched.begin(), touched.end(), there)) {
+    throw Error(ErrorKind::kStorage, "holds the sums of other speakers");
+  }
+  for (const std::int32_t cluster : touched) is_touched_[static_cast<std::size_t>(cluster)] = 1;
+  touched_ = std::move(touched);
+  groups_ = std::move(groups);
 }
 
 std::vector<std::vector<std::int32_t>> UnitWork::groups() const {

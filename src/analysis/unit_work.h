@@ -17,6 +17,10 @@ class UnitWork {
   const Unit& unit() const { return unit_; }
   /// z [chunk rows, kTileWidth] and norms [chunk rows] of the unit's tile.
   void consume(const Chunk& chunk, std::span<const Entry> entries, const double* z, const double* norms);
+  /// What has been taken in so far, but for the sums, for another of the same unit to go on from. load()
+  /// throws Error (kStorage) for what is not of it.
+  void save(core::ByteSink& sink) const;
+  void load(core::ByteSource& source);
   /// Reduces the accumulator; afterwards only `merge_into` is of use.
   void finish();
   /// Adds the tile's share. To be called in ascending order of tiles.

@@ -49,14 +49,14 @@ struct Problem {
   AnalysisInput input;
 };
 
-/// Remembers warnings and the rows of the tasks.
+/// Remembers warnings, and of the tasks the rows that were read.
 class RecordingObserver : public Observer {
  public:
   void log(LogLevel level, std::string_view message) override {
     if (level == LogLevel::kWarning) warnings.emplace_back(message);
   }
   void task_begin(std::string_view, std::int64_t total) override { totals.push_back(total); }
-  void task_advance(std::int64_t rows, std::int64_t) override { done += rows; }
+  void task_advance(std::int64_t rows, std::int64_t bytes) override { done += bytes > 0 ? rows : 0; }
   bool stop_requested() const override { return stop; }
 
   std::vector<std::string> warnings;

@@ -61,6 +61,11 @@ class MemoryUnits final : public core::UnitStore {
   double interval_seconds() const override { return interval; }
   bool empty() const { return units_.empty(); }
   bool has(const std::string& name) const { return units_.contains(name); }
+  /// Cuts off the end of what is kept.
+  void cut(const std::string& name, std::size_t bytes) {
+    std::string& kept = units_.at(name).second;
+    kept.resize(kept.size() - bytes);
+  }
 
   double interval = 0;  ///< seconds
   int saves_left = -1;  ///< until the kill; negative: none
