@@ -173,6 +173,25 @@ def test_goes_on_where_it_was(manifest, tmp_path, number):
     check_latents(tmp_path)
 
 
+@pytest.mark.parametrize("mode", ["fork", "daemon"])
+def test_nothing_outlives_a_killed_phase0(manifest, tmp_path, mode):
+    tag = uuid.uuid4().hex
+    cfg = config(manifest, tmp_path, encoder(mode, "--tag", tag), data__source__workers=2, data__source__batch=5)
+    path = harness.write_config(tmp_path / "config-in.yaml", cfg)
+    process = subprocess.Popen([str(harness.BINARY), "collect", "-c", str(path), "--progress", "none"],
+                               stderr=subprocess.DEVNULL, env=environment(tmp_path))
+    deadline = time.monotonic() + 60
+    while len(tagged(tag)) < 10:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while tagged(tag):
+        assert time.monotonic() < deadline, tagged(tag)
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("limit", [10, 50])
 def test_tuning_ends_near_what_memory_holds(tmp_path, limit):
     lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j:03d} " + "x" * 40 for j in range(400)]}
