@@ -34,12 +34,10 @@ BatchTuner& BatchSizes::tuner(int bucket) {
   return tuners_.emplace(bucket, BatchTuner(start, ceiling_)).first->second;
 }
 
-std::int64_t BatchSizes::items(int bucket) {
+std::int64_t BatchSizes::items(int bucket, std::int64_t longest) {
   const std::lock_guard lock(mutex_);
   if (fixed_ > 0) return fixed_;
-  BatchTuner& tuner = this->tuner(bucket);
-  tuner.limit(memory_.most_items(worker_bytes_, std::int64_t{1} << bucket, tuner.ceiling()));
-  return tuner.items();
+  return memory_.most_items(worker_bytes_, longest, tuner(bucket).items());
 }
 
 void BatchSizes::keep_within(const WorkerMemory& memory, std::int64_t bytes) {
@@ -135,7 +133,7 @@ SequenceRows SequenceEncoder::encode_once(const std::vector<std::string>& items)
     start();
     const int bucket = left.bucket();
     const std::vector<std::int64_t> batch =
-        left.take(std::min(batches_.items(bucket), client_->hello().max_items));
+        left.take(std::min(batches_.items(bucket, left.longest()), client_->hello().max_items));
     try {
       encode_batch(items, bucket, batch, rows);
     } catch (const EncoderError& error) {
@@ -161,6 +159,11 @@ void SequenceEncoder::encode_batch(const std::vector<std::string>& items, int bu
 }
 
 EncodedRows SequenceEncoder::timed_encode(int bucket, const std::vector<std::string_view>& views) {
+  std::size_t longest = 0;
+  for (const std::string_view view : views) longest = std::max(longest, view.size());
+  // Beforehand: one that is too much takes memory as well.
+  times_.largest_message_bytes =
+      std::max(times_.largest_message_bytes, static_cast<std::int64_t>(longest * views.size()));
   const double begin = core::now_seconds();
   EncodedRows encoded = client_->encode(views);
   const double seconds = core::now_seconds() - begin;
@@ -169,10 +172,6 @@ EncodedRows SequenceEncoder::timed_encode(int bucket, const std::vector<std::str
   if (times_.message_seconds.empty()) times_.first_message_seconds = seconds;
   times_.message_seconds.push_back(seconds);
   times_.n_items += std::ssize(views);
-  std::size_t longest = 0;
-  for (const std::string_view view : views) longest = std::max(longest, view.size());
-  times_.largest_message_bytes =
-      std::max(times_.largest_message_bytes, static_cast<std::int64_t>(longest * views.size()));
   return encoded;
 }
 

@@ -25,7 +25,8 @@ class BatchSizes {
   BatchSizes(const std::string& encoder, std::int64_t ceiling, std::int64_t fixed,
              const core::TuningTable& start);
 
-  std::int64_t items(int bucket);
+  /// For items of `longest` bytes and less of a bucket.
+  std::int64_t items(int bucket, std::int64_t longest);
   /// From now on no more than fit `bytes` of a worker.
   void keep_within(const WorkerMemory& memory, std::int64_t bytes);
   /// `seconds` of the `limit_seconds` that a message may take: what comes near the limit is not gone beyond.
