@@ -9,18 +9,20 @@
 #include <thread>
 #include <unordered_map>
 
+#include "core/memory.h"
 #include "core/threads.h"
 #include "encoders/encoder_error.h"
 
 namespace phase0::encoders {
 namespace {
 
-constexpr std::chrono::milliseconds kWatchInterval{50};
+constexpr std::chrono::milliseconds kWatchInterval{20};
 
-/// Looks at the memory of all encoders in a thread of its own.
+/// Looks at the memory of this process and all encoders in a thread of its own.
 class MemoryWatch {
  public:
-  MemoryWatch(ProcessKeeper& keeper, std::int64_t limit_bytes) : keeper_(keeper), limit_(limit_bytes) {
+  MemoryWatch(ProcessKeeper& keeper, std::int64_t limit_bytes, const std::function<void(std::int64_t)>& over)
+      : keeper_(keeper), limit_(limit_bytes), over_(over) {
     if (limit_ > 0) thread_ = core::start_thread([this] { watch(); });
   }
   ~MemoryWatch() {
@@ -35,6 +37,7 @@ class MemoryWatch {
   MemoryWatch& operator=(const MemoryWatch&) = delete;
 
   std::int64_t peak_bytes() const { return peak_; }
+  std::int64_t encoders_peak_bytes() const { return encoders_peak_; }
   std::int64_t n_ended() const { return n_ended_; }
 
  private:
@@ -52,12 +55,10 @@ class MemoryWatch {
   /// taken, which cost more and decide.
   void look() {
     const std::vector<core::Process> processes = keeper_.all();
+    const std::int64_t own = core::current_rss_bytes();
     std::int64_t bytes = 0;
     for (const core::Process& process : processes) bytes += process.rss_bytes;
-    if (bytes <= limit_) {
-      peak_ = std::max(peak_.load(), bytes);
-      return;
-    }
+    if (own + bytes <= limit_) return keep_peak(own, bytes);
     bytes = 0;
     const core::Process* largest = nullptr;
     std::int64_t most = -1;
@@ -69,18 +70,25 @@ class MemoryWatch {
         largest = &process;
       }
     }
-    peak_ = std::max(peak_.load(), bytes);
-    if (bytes <= limit_ || largest == nullptr) return;
+    keep_peak(own, bytes);
+    if (own + bytes <= limit_ || largest == nullptr) return;
+    over_(own + bytes);
     core::send_signal(largest->id, SIGKILL);
     ++n_ended_;
   }
 
+  void keep_peak(std::int64_t own, std::int64_t encoders) {
+    peak_ = std::max(peak_.load(), own + encoders);
+    encoders_peak_ = std::max(encoders_peak_.load(), encoders);
+  }
+
   ProcessKeeper& keeper_;
   std::int64_t limit_;
+  const std::function<void(std::int64_t)>& over_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;
-  std::atomic<std::int64_t> peak_{0}, n_ended_{0};
+  std::atomic<std::int64_t> peak_{0}, encoders_peak_{0}, n_ended_{0};
   std::thread thread_;
 };
 
@@ -98,22 +106,43 @@ class Pool {
 
   /// Takes sequences until there are no more, or one of the workers has thrown.
   void work_with(SequenceEncoder& encoder) {
-    try {
+    keeping_failure([&] {
       while (const auto sequence = next()) encode(encoder, *sequence);
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
-    }
+    });
     const std::lock_guard lock(mutex_);
     times_.add(encoder.times());
+  }
+  /// The same for one that the others can do without.
+  void help_with(SequenceEncoder& encoder) {
+    keeping_failure([&] {
+      try {
+        encoder.start();
+      } catch (const EncoderError&) {
+        const std::lock_guard lock(mutex_);
+        ++n_not_started_;
+        return;
+      }
+      work_with(encoder);
+    });
   }
 
   void rethrow() const {
     if (failure_) std::rethrow_exception(failure_);
   }
   const EncoderTimes& times() const { return times_; }
+  std::int64_t n_not_started() const { return n_not_started_; }
 
  private:
+  template <typename Work>
+  void keeping_failure(const Work& work) {
+    try {
+      work();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+
   std::optional<std::size_t> next() {
     keeper_.check_stop();
     const std::lock_guard lock(mutex_);
@@ -139,6 +168,7 @@ class Pool {
   std::size_t next_ = 0;
   std::exception_ptr failure_;
   EncoderTimes times_;
+  std::int64_t n_not_started_ = 0;
 };
 
 }  // namespace
@@ -146,20 +176,21 @@ class Pool {
 PoolFigures run_pool(ProcessKeeper& keeper, const EncoderSettings& settings, BatchSizes& batches,
                      SequenceEncoder& first, const PoolLimits& limits, const PoolWork& work) {
   Pool pool(keeper, work);
-  MemoryWatch watch(keeper, limits.memory_bytes);
+  MemoryWatch watch(keeper, limits.memory_bytes, work.over_memory);
   {
     Threads others;
     for (std::int64_t i = 1; i < limits.n_workers; ++i) {
       others.all.push_back(core::start_thread([&] {
         SequenceEncoder encoder(keeper, settings, batches);
-        pool.work_with(encoder);
+        pool.help_with(encoder);
         encoder.finish();
       }));
     }
     pool.work_with(first);
   }
   pool.rethrow();
-  return {pool.times(), watch.peak_bytes(), watch.n_ended()};
+  return {pool.times(), watch.peak_bytes(), watch.encoders_peak_bytes(), watch.n_ended(),
+          pool.n_not_started()};
 }
 
 }  // namespace phase0::encoders

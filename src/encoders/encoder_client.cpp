@@ -49,7 +49,10 @@ Hello EncoderClient::read_hello() {
   const std::string line = hello_line(settings_.device, settings_.threads);
   const std::string_view pieces[] = {line};
   child_.write(pieces, deadline);
-  return parse_hello(child_.read_line(kMaxLineBytes, deadline));
+  Hello hello = parse_hello(child_.read_line(kMaxLineBytes, deadline));
+  if (settings_.expected && hello != *settings_.expected)
+    throw EncoderError(Failure::kProtocol, "breaks the protocol: its hello is not the one of another start");
+  return hello;
 }
 
 EncodedRows EncoderClient::encode(std::span<const std::string_view> items) {
@@ -71,8 +74,8 @@ EncodedRows EncoderClient::read_rows(std::int64_t n_items, Clock::time_point dea
   const std::string line = child_.read_line(kMaxLineBytes, deadline);
   RowsHeader header = parse_rows(line, hello_, {next_id_++, n_items});
   if (header.n_bytes > settings_.max_reply_bytes) {
-    throw EncoderError(Failure::kRows, fmt::format("wants to answer with {} bytes, {} are allowed",
-                                                   header.n_bytes, settings_.max_reply_bytes));
+    throw EncoderError(Failure::kTooLarge, fmt::format("wants to answer with {} bytes, {} are allowed",
+                                                       header.n_bytes, settings_.max_reply_bytes));
   }
   EncodedRows rows{std::move(header.frames), header.n_rows,
                    std::vector<std::byte>(static_cast<std::size_t>(header.n_bytes))};

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,10 +19,12 @@ struct EncoderSettings {
   ChildCommand command;
   std::string device = "cpu";
   int threads = 1;
-  std::chrono::milliseconds hello_timeout{60'000};       ///< from the start to the hello
-  std::chrono::milliseconds encode_timeout{60'000};      ///< for one message of items
-  std::chrono::milliseconds bye_timeout{5'000};          ///< from bye to the end
-  std::int64_t max_reply_bytes = std::int64_t{1} << 30;  ///< of rows; more is refused before they are read
+  std::chrono::milliseconds hello_timeout{60'000};          ///< from the start to the hello
+  std::chrono::milliseconds encode_timeout{60'000};         ///< for one message of items
+  std::chrono::milliseconds bye_timeout{5'000};             ///< from bye to the end
+  std::int64_t max_reply_bytes = std::int64_t{1} << 30;     ///< of rows; more is refused before they are read
+  std::int64_t max_sequence_bytes = std::int64_t{1} << 30;  ///< of the rows of one sequence
+  std::optional<Hello> expected;                            ///< any other hello breaks the protocol
 };
 
 /// The rows of some items.

@@ -17,6 +17,7 @@ enum class Failure {
   kKilled,       ///< by SIGKILL, and not by us: mostly the kernel, which needed the memory
   kProtocol,     ///< what it said breaks data/ENCODER.md
   kRows,         ///< a wrong number of rows, or rows that are not finite
+  kTooLarge,     ///< an answer of more bytes than are allowed
 };
 
 /// What it is called in tables and messages.

@@ -15,9 +15,14 @@ int length_bucket(std::int64_t bytes) {
 BucketedItems::BucketedItems(std::span<const std::int64_t> item_bytes)
     : item_bytes_(item_bytes), n_left_(std::ssize(item_bytes)) {
   for (std::int64_t i = n_left_ - 1; i >= 0; --i) {
-    const auto bucket = static_cast<std::size_t>(length_bucket(item_bytes[static_cast<std::size_t>(i)]));
-    if (buckets_.size() <= bucket) buckets_.resize(bucket + 1);
+    const std::int64_t bytes = item_bytes[static_cast<std::size_t>(i)];
+    const auto bucket = static_cast<std::size_t>(length_bucket(bytes));
+    if (buckets_.size() <= bucket) {
+      buckets_.resize(bucket + 1);
+      longest_.resize(bucket + 1);
+    }
     buckets_[bucket].push_back(i);
+    longest_[bucket] = std::max(longest_[bucket], bytes);
   }
 }
 

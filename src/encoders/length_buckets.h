@@ -19,6 +19,8 @@ class BucketedItems {
   bool empty() const { return n_left_ == 0; }
   /// Of the next message.
   int bucket() const;
+  /// Length of the longest item that was ever in bucket().
+  std::int64_t longest() const { return longest_[static_cast<std::size_t>(bucket())]; }
   /// The next message: the numbers of at most `most` items of bucket(), in ascending order; at least one.
   std::vector<std::int64_t> take(std::int64_t most);
   /// Gives items back that were taken last, to be taken again.
@@ -26,6 +28,7 @@ class BucketedItems {
 
  private:
   std::vector<std::vector<std::int64_t>> buckets_;  ///< by length_bucket; the next item is the last
+  std::vector<std::int64_t> longest_;               ///< item of each
   std::span<const std::int64_t> item_bytes_;
   std::int64_t n_left_ = 0;
 };

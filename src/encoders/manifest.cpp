@@ -4,102 +4,26 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "encoders/manifest_line.h"
 #include "store/atomic_file.h"
+#include "store/checksum.h"
 #include "store/utf8.h"
 
 namespace phase0::encoders {
 namespace {
 
-using Json = nlohmann::json;
-
-constexpr std::int64_t kMaxManifestLine = std::int64_t{1} << 26;
-constexpr std::int64_t kMaxTextFile = std::int64_t{1} << 26;
+constexpr std::int64_t kMaxManifestLine = std::int64_t{1} << 24;
+constexpr std::int64_t kMaxTextFile = std::int64_t{1} << 24;
 constexpr std::int64_t kBlockBytes = std::int64_t{1} << 18;
-constexpr std::size_t kMaxIdBytes = 4096;
-constexpr int kDeepest = 2;  // {"chunks": ["text"]}
 
-struct NestedTooDeep {};
-
-/// What a line holds.
-struct Line {
-  std::string id, speaker;
-  std::vector<std::string> chunks;
-  std::optional<std::string> path;
-};
-
-class LineParser {
- public:
-  explicit LineParser(ErrorPlace place) : place_(std::move(place)) {}
-
-  Line parse(const std::string& text) const {
-    const Json json = read(text);
-    for (const auto& [key, value] : json.items()) {
-      if (key != "id" && key != "speaker" && key != "chunks" && key != "path")
-        fail(fmt::format("unknown key \"{}\"; known are id, speaker, chunks and path", key));
-    }
-    Line line;
-    line.id = name(json, "id", false);
-    line.speaker = name(json, "speaker", true);
-    if (json.contains("chunks") == json.contains("path")) fail("expected either chunks or path");
-    if (json.contains("path")) {
-      line.path = name(json, "path", false);
-    } else {
-      line.chunks = chunks(json.at("chunks"));
-    }
-    return line;
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& message) const { throw Error(ErrorKind::kData, message, place_); }
-
-  Json read(const std::string& text) const {
-    const auto limit_depth = [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kDeepest) throw NestedTooDeep{};
-      return true;
-    };
-    try {
-      Json json = Json::parse(text, limit_depth);
-      if (!json.is_object()) fail("expected a JSON object");
-      return json;
-    } catch (const Json::exception&) {
-      fail("not a line of JSON");
-    } catch (const NestedTooDeep&) {
-      fail("nested too deep");
-    }
-  }
-
-  std::string name(const Json& json, const char* key, bool or_integer) const {
-    const auto found = json.find(key);
-    if (found == json.end()) fail(fmt::format("key \"{}\" is missing", key));
-    if (or_integer && found->is_number_integer()) return found->dump();
-    if (!found->is_string())
-      fail(fmt::format("{}: expected a text{}", key, or_integer ? " or an integer" : ""));
-    std::string text = found->get<std::string>();
-    if (text.empty() || text.size() > kMaxIdBytes || text.find('\0') != std::string::npos)
-      fail(fmt::format("{}: expected 1 to {} bytes without a zero byte", key, kMaxIdBytes));
-    return text;
-  }
-
-  std::vector<std::string> chunks(const Json& json) const {
-    if (!json.is_array() || json.empty()) fail("chunks: expected a list of texts, at least one");
-    std::vector<std::string> texts;
-    for (const Json& chunk : json) {
-      if (!chunk.is_string()) fail(fmt::format("chunks: number {} is no text", texts.size()));
-      texts.push_back(chunk.get<std::string>());
-    }
-    return texts;
-  }
-
-  ErrorPlace place_;
-};
-
-/// Calls `take(offset, line)` for every line of a file, the last one with or without a newline.
+/// Calls `take(offset, number, line)` for every line of a file, the last one with or without a newline.
 template <typename Take>
 void for_each_line(const store::FileDescriptor& file, const std::string& path, const Take& take) {
   const std::int64_t size = store::file_size(file, path);
@@ -122,7 +46,7 @@ void for_each_line(const store::FileDescriptor& file, const std::string& path, c
     }
     const std::size_t length = std::min(end, buffer.size()) - begin;
     const std::int64_t offset = read - std::ssize(buffer) + static_cast<std::int64_t>(begin);
-    take(offset, line++, buffer.substr(begin, length));
+    take(offset, line++, std::string_view(buffer).substr(begin, length));
     begin = std::min(begin + length + 1, buffer.size());
   }
 }
@@ -140,9 +64,20 @@ std::vector<std::string> lines_of_text(const std::string& path, const ErrorPlace
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::size_t length = end > begin && text[end - 1] == '\r' ? end - begin - 1 : end - begin;
     if (length > 0) lines.push_back(text.substr(begin, length));
+    if (std::ssize(lines) > kMaxSequenceItems)
+      throw Error(ErrorKind::kData, fmt::format("{}: more than {} lines", path, kMaxSequenceItems), place);
     begin = end + 1;
   }
   return lines;
+}
+
+/// Size and time of change of a file that a manifest names.
+std::string state_of(const std::string& path, const ErrorPlace& place) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0)
+    throw Error(ErrorKind::kData, fmt::format("there is no file {}: {}", path, std::strerror(errno)), place);
+  if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::kData, path + ": not a regular file", place);
+  return fmt::format("{} {}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
 }  // namespace
@@ -153,19 +88,24 @@ Manifest::Manifest(const std::string& path)
 Manifest Manifest::open(const std::string& path) {
   Manifest manifest(path);
   std::unordered_map<std::string, std::int64_t> lines;
-  for_each_line(manifest.file_, path, [&](std::int64_t offset, std::int64_t number, const std::string& text) {
+  std::uint32_t crc = 0;
+  const auto look_at = [&crc](std::string_view text) {
+    crc = store::checksum(crc, text.data(), std::ssize(text));
+    crc = store::checksum(crc, "\n", 1);
+  };
+  for_each_line(manifest.file_, path, [&](std::int64_t offset, std::int64_t number, std::string_view text) {
     const ErrorPlace place{.path = path, .line = number};
-    Line line = LineParser(place).parse(text);
+    ManifestLine line = parse_manifest_line(text, false, place);
     const auto [first, is_new] = lines.emplace(line.id, number);
     if (!is_new)
       throw Error(ErrorKind::kData,
                   fmt::format("id \"{}\" stands in line {} already", line.id, first->second), place);
-    std::error_code ignored;
-    if (line.path && !std::filesystem::is_regular_file(*line.path, ignored))
-      throw Error(ErrorKind::kData, fmt::format("there is no file {}", *line.path), place);
+    look_at(text);
+    if (line.path) look_at(state_of(*line.path, place));
     manifest.entries_.push_back({std::move(line.id), std::move(line.speaker), offset, std::ssize(text)});
   });
   if (manifest.entries_.empty()) throw Error(ErrorKind::kData, "holds no sequence", {.path = path});
+  manifest.identity_ = fmt::format("{} {}", store::file_size(manifest.file_, path), crc);
   return manifest;
 }
 
@@ -175,9 +115,9 @@ std::vector<std::string> Manifest::items(std::size_t entry, ItemKind kind,
   const ErrorPlace place{.path = path_, .utterance = known.id};
   std::string text(static_cast<std::size_t>(known.n_bytes), '\0');
   store::read_exactly(file_, known.offset, known.n_bytes, text.data(), path_, ErrorKind::kData);
-  const Line line = LineParser(place).parse(text);
+  ManifestLine line = parse_manifest_line(text, true, place);
   if (line.id != known.id) throw Error(ErrorKind::kData, "the file has changed while it was read", place);
-  std::vector<std::string> items = line.chunks;
+  std::vector<std::string> items = std::move(line.chunks);
   if (kind == ItemKind::kWav) {
     if (!line.path)
       throw Error(ErrorKind::kData, "the encoder takes wav files, and this has chunks of text", place);

@@ -25,6 +25,8 @@ class Manifest {
 
   const std::string& path() const { return path_; }
   const std::vector<ManifestEntry>& entries() const { return entries_; }
+  /// Tells manifests apart: every byte of the file, and size and time of change of the files that it names.
+  const std::string& identity() const { return identity_; }
   /// What an encoder of `kind` is sent for an entry: its chunks, the lines of its text file that are not
   /// empty, or the absolute path of its wav file. Throws Error (kData) for an entry of the other kind, a file
   /// that cannot be read, and an item of more than `max_item_bytes`.
@@ -36,6 +38,7 @@ class Manifest {
   std::string path_;
   store::FileDescriptor file_;
   std::vector<ManifestEntry> entries_;
+  std::string identity_;
 };
 
 }  // namespace phase0::encoders

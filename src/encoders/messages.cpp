@@ -142,6 +142,8 @@ const char* to_string(Failure failure) {
       return "protocol";
     case Failure::kRows:
       return "rows";
+    case Failure::kTooLarge:
+      return "too large";
   }
   return "unknown";
 }

@@ -36,6 +36,7 @@ struct Hello {
   std::int64_t max_item_bytes = 0;
   std::int64_t max_item_frames = 0;
 
+  bool operator==(const Hello&) const = default;
   /// Of one row.
   std::int64_t row_bytes() const { return dim * store::element_size(dtype); }
 };

@@ -25,10 +25,12 @@ class BatchSizes {
   BatchSizes(const std::string& encoder, std::int64_t ceiling, std::int64_t fixed,
              const core::TuningTable& start);
 
-  std::int64_t items(int bucket);
+  /// For items of `longest` bytes and less of a bucket.
+  std::int64_t items(int bucket, std::int64_t longest);
   /// From now on no more than fit `bytes` of a worker.
   void keep_within(const WorkerMemory& memory, std::int64_t bytes);
-  void worked(int bucket, std::int64_t n_items, double seconds);
+  /// `seconds` of the `limit_seconds` that a message may take: what comes near the limit is not gone beyond.
+  void worked(int bucket, std::int64_t n_items, double seconds, double limit_seconds);
   /// False when there is nothing smaller: one item, or a fixed size.
   bool too_much(int bucket, std::int64_t n_items);
   /// What tuning has come to, for the next run.
@@ -51,7 +53,8 @@ class BatchSizes {
 struct EncoderTimes {
   std::vector<double> message_seconds;
   std::int64_t n_items = 0;
-  std::int64_t largest_message_bytes = 0;  ///< most items x the longest of them
+  std::int64_t largest_message_bytes = 0;   ///< most items x the longest of them
+  std::int64_t largest_sequence_bytes = 0;  ///< of rows
   std::int64_t n_starts = 0;
   std::int64_t n_out_of_memory = 0;
   double hello_seconds = 0;          ///< of the first start
@@ -59,10 +62,11 @@ struct EncoderTimes {
   void add(const EncoderTimes& other);
 };
 
-/// The rows of one sequence: of its items in their order.
+/// The rows of one sequence.
 struct SequenceRows {
   std::int64_t n_rows = 0;
-  std::vector<std::byte> bytes;
+  std::int64_t n_bytes = 0;
+  std::vector<std::vector<std::byte>> parts;  ///< of each item, in their order
 };
 
 /// Encodes sequences one after the other with an encoder of its own, which it starts when there is something
@@ -71,20 +75,25 @@ class SequenceEncoder {
  public:
   SequenceEncoder(ProcessKeeper& keeper, const EncoderSettings& settings, BatchSizes& batches);
 
+  /// Starts the encoder, unless it runs.
+  void start();
   /// Uses an encoder that runs already.
   void adopt(std::unique_ptr<EncoderClient> client);
   /// Out of memory (said by the encoder, or it was killed) means fewer items at a time; any other failure,
   /// once, a fresh encoder for the whole sequence. Throws EncoderError when that fails too, and for an item
-  /// that cannot be encoded.
+  /// that cannot be encoded; Error (kMemory) for more rows than one sequence may have.
   SequenceRows encode(const std::vector<std::string>& items);
   /// Ends the encoder.
   void finish();
   const EncoderTimes& times() const { return times_; }
 
  private:
-  void start();
   SequenceRows encode_once(const std::vector<std::string>& items);
-  bool make_smaller(const EncoderError& error, int bucket, std::int64_t n_items);
+  void encode_batch(const std::vector<std::string>& items, int bucket, const std::vector<std::int64_t>& batch,
+                    SequenceRows& rows);
+  EncodedRows timed_encode(int bucket, const std::vector<std::string_view>& views);
+  void add_rows(const EncodedRows& encoded, const std::vector<std::int64_t>& batch, SequenceRows& rows) const;
+  bool can_go_on(const EncoderError& error, int bucket, std::int64_t n_items);
 
   ProcessKeeper& keeper_;
   const EncoderSettings& settings_;

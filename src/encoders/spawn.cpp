@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "encoders/warden.h"
 
 extern char** environ;
 
@@ -85,12 +86,12 @@ void default_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-/// Other libraries' descriptors are not all closed by exec: HDF5's are not.
+/// Other libraries' descriptors are not all closed by exec: HDF5's are not. -1 is none.
 void close_all_but(int report) {
   const auto closed = [](unsigned first, unsigned last) {
     return first > last || ::syscall(SYS_close_range, first, last, 0) == 0;
   };
-  const auto kept = static_cast<unsigned>(report);
+  const auto kept = static_cast<unsigned>(report < 0 ? kFirstFree - 1 : report);
   if (closed(kFirstFree, kept - 1) && closed(kept + 1, UINT_MAX)) return;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -100,14 +101,16 @@ void close_all_but(int report) {
   }
 }
 
-/// Only async-signal-safe calls: the parent has other threads.
-[[noreturn]] void become(const ChildSide& child) {
+/// Has this process killed when its parent ends.
+void end_with_parent(pid_t parent, int signal) {
+  ::prctl(PR_SET_PDEATHSIG, signal);
+  if (::getppid() != parent) ::_exit(127);  // it ended before it could be asked to tell
+}
+
+[[noreturn]] void become_encoder(const ChildSide& child, pid_t warden) {
   ::setsid();
   default_signals();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != child.parent) ::_exit(127);  // it ended before it could be asked to tell
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
+  end_with_parent(warden, SIGKILL);
   ::dup2(child.input, STDIN_FILENO);
   ::dup2(child.output, STDOUT_FILENO);
   ::dup2(child.errors, STDERR_FILENO);
@@ -116,6 +119,30 @@ void close_all_but(int report) {
   const int error_number = errno;
   static_cast<void>(!::write(child.report, &error_number, sizeof error_number));
   ::_exit(127);
+}
+
+/// Only async-signal-safe calls: the parent has other threads.
+[[noreturn]] void become_warden(const ChildSide& child) {
+  constexpr int kParentGone = SIGTERM;
+  ::setsid();
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, the end of a child could not be waited for
+  ::prctl(PR_SET_NAME, "phase0-warden");
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  end_with_parent(child.parent, kParentGone);
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const pid_t self = ::getpid();
+  const pid_t encoder = ::_Fork();
+  if (encoder == 0) become_encoder(child, self);
+  if (encoder < 0) {
+    const int error_number = errno;
+    static_cast<void>(!::write(child.report, &error_number, sizeof error_number));
+    ::_exit(127);
+  }
+  // The pipes are the encoder's: their ends tell of its end.
+  for (int descriptor = 0; descriptor < kFirstFree; ++descriptor) ::close(descriptor);
+  close_all_but(-1);
+  guard(encoder, kParentGone);
 }
 
 /// Blocks every signal while it lives: the child must not run this program's handlers.
@@ -162,7 +189,7 @@ SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command) {
   const pid_t pid = keeper.start([&side] {
     const SignalsBlocked blocked;
     const pid_t child = ::fork();
-    if (child == 0) become(side);
+    if (child == 0) become_warden(side);
     return child;
   });
   if (pid < 0) store::throw_errno("start a process", "");

@@ -12,12 +12,13 @@ struct ChildPipes {
 };
 
 struct SpawnedChild {
-  pid_t pid = 0;
+  pid_t pid = 0;  ///< of that process
   ChildPipes pipes;
 };
 
 /// Starts `command` in a session of its own, with default signals, no core dumps and no descriptors but its
-/// standard streams. It is killed when the calling thread ends first. Returns once the program runs. Throws
+/// standard streams, below a process that ends as it does and kills it with all that it has started when the
+/// calling thread ends first, be it by SIGKILL. Returns once the program runs. Throws
 /// Error: kConfig when the command cannot be run, kStorage when there are no resources for a process.
 SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command);
 

@@ -81,15 +81,21 @@ bool StagedRows::is_whole(std::size_t sequence, std::int64_t n_rows, std::uint32
 }
 
 void StagedRows::add(std::size_t sequence, const SequenceRows& rows) {
-  PHASE0_CHECK(!n_rows_.contains(sequence) && std::ssize(rows.bytes) == rows.n_rows * row_bytes_);
-  store::write_exactly(rows_, rows_end_, std::ssize(rows.bytes), rows.bytes.data(), rows_path_);
+  PHASE0_CHECK(!n_rows_.contains(sequence) && rows.n_bytes == rows.n_rows * row_bytes_);
   std::uint32_t crc = checksum_of(sequence, rows.n_rows);
-  if (!rows.bytes.empty()) crc = store::checksum(crc, rows.bytes.data(), std::ssize(rows.bytes));
+  std::int64_t end = rows_end_;
+  for (const std::vector<std::byte>& part : rows.parts) {
+    if (part.empty()) continue;
+    store::write_exactly(rows_, end, std::ssize(part), part.data(), rows_path_);
+    crc = store::checksum(crc, part.data(), std::ssize(part));
+    end += std::ssize(part);
+  }
+  PHASE0_CHECK(end == rows_end_ + rows.n_bytes);
   const std::string line = fmt::format("{} {} {}\n", sequence, rows.n_rows, crc);
   store::write_exactly(index_, index_end_, std::ssize(line), line.data(), index_path_);
   offsets_[sequence] = rows_end_;
   n_rows_[sequence] = rows.n_rows;
-  rows_end_ += std::ssize(rows.bytes);
+  rows_end_ = end;
   index_end_ += std::ssize(line);
 }
 

@@ -25,7 +25,6 @@
 #include "run/run_lock.h"
 #include "run/tuning_cache.h"
 #include "store/atomic_file.h"
-#include "store/checksum.h"
 #include "store/posix_file.h"
 
 namespace phase0::run {
@@ -52,19 +51,36 @@ encoders::EncoderSettings settings_of(const EncoderOptions& options, std::int64_
   settings.hello_timeout = milliseconds(options.hello_timeout_sec);
   settings.encode_timeout = milliseconds(options.timeout_sec);
   settings.max_reply_bytes = std::max(std::int64_t{1} << 20, budget_bytes / 4);
+  settings.max_sequence_bytes = settings.max_reply_bytes;
   return settings;
 }
 
-/// What the frames depend on; the sound and text files that the manifest names are not looked into.
-std::string source_key(const Options& options) {
+/// What the frames of a sequence that is encoded depend on.
+std::string frames_key(const Options& options, const encoders::Manifest& manifest) {
+  Options relevant;
+  relevant.data.source = options.data.source;
+  relevant.data.source.workers = 0;
+  for (EncoderOptions& encoder : relevant.data.source.encoders)
+    encoder.timeout_sec = encoder.hello_timeout_sec = 1;
+  return core::fingerprint(
+      fmt::format("frames {}\n{}{}", version(), config::dump(relevant), manifest.identity()));
+}
+
+/// What it depends on which sequences are skipped.
+std::string patience_key(const Options& options) {
   Options relevant;
   relevant.data.source = options.data.source;
   relevant.data.source.workers = 0;
   relevant.data.on_encoder_error = options.data.on_encoder_error;
-  const std::string& manifest = options.data.source.manifest;
-  const auto size = store::file_size(store::open_regular_file(manifest, ErrorKind::kData), manifest);
-  return core::fingerprint(fmt::format("source {}\n{}{} {}", version(), config::dump(relevant), size,
-                                       store::sampled_checksum(manifest)));
+  return core::fingerprint("patience " + config::dump(relevant));
+}
+
+/// The rows of one encoder must not be gone on with by another, whatever the two are called.
+std::string staged_key(const std::string& frames_key, const std::string& encoder,
+                       const encoders::Hello& hello) {
+  return core::fingerprint(fmt::format("{} {} {} {} {} {} {}", frames_key, encoder, hello.name,
+                                       encoders::to_string(hello.input), hello.dim,
+                                       store::to_string(hello.dtype), hello.frame_rate_hz));
 }
 
 double quantile(std::vector<double> values, double q) {
@@ -75,14 +91,15 @@ double quantile(std::vector<double> values, double q) {
 
 class SourceEncoding {
  public:
-  SourceEncoding(const Options& options, Observer& observer, std::string key)
+  SourceEncoding(const Options& options, Observer& observer, const encoders::Manifest& manifest,
+                 std::string key)
       : options_(options),
         observer_(observer),
         key_(std::move(key)),
         directory_{options.output.dir},
         memory_(core::MemoryBudget::from_options(options.memory)),
         encoder_bytes_(memory_.bytes() - kOwnBytes),
-        manifest_(encoders::Manifest::open(options.data.source.manifest)),
+        manifest_(manifest),
         keeper_([&observer] { return observer.stop_requested(); }) {}
 
   void run() {
@@ -90,14 +107,16 @@ class SourceEncoding {
     store::create_folders(directory_.path);
     const RunLock lock(directory_.path);
     hello_ = client_->hello();
-    encoders::StagedRows staged(directory_.file("latents"), core::fingerprint(key_ + hello_.name),
+    settings_.expected = hello_;
+    encoders::StagedRows staged(directory_.file("latents"), staged_key(key_, chosen_, hello_),
                                 hello_.row_bytes());
     staged_ = &staged;
     const double begin = core::now_seconds();
     encode_all();
     seconds_ = core::now_seconds() - begin;
+    store::remove_file(directory_.file("latents.json"));  // of other frames, should this end in between
     write_latents(input_path(options_), manifest_, staged, hello_, observer_);
-    const Json facts = {{"key", key_}, {"encoder", describe()}};
+    const Json facts = {{"key", key_}, {"patience", patience_key(options_)}, {"encoder", describe()}};
     store::write_file_atomically(directory_.file("latents.json"), facts.dump(2) + "\n");
     staged.remove();
   }
@@ -119,7 +138,7 @@ class SourceEncoding {
   RunDirectory directory_;
   core::MemoryBudget memory_;
   std::int64_t encoder_bytes_;
-  encoders::Manifest manifest_;
+  const encoders::Manifest& manifest_;
   encoders::ProcessKeeper keeper_;
   encoders::EncoderSettings settings_;
   std::string chosen_;
@@ -197,11 +216,13 @@ void SourceEncoding::require_room(std::int64_t idle_bytes) const {
 std::int64_t SourceEncoding::share_memory(encoders::BatchSizes& batches, std::int64_t n_sequences,
                                           std::int64_t idle_bytes) {
   encoders::WorkerMemory memory;
-  memory.measured_idle(idle_bytes);
-  const auto busy =
-      kMemoryMargin * static_cast<double>(std::max<std::int64_t>(0, figures_.peak_bytes - idle_bytes));
+  // Beside each this process holds the rows of the sequence that is encoded.
+  const std::int64_t base = idle_bytes + figures_.times.largest_sequence_bytes;
+  memory.measured_idle(base);
+  const auto busy = kMemoryMargin *
+                    static_cast<double>(std::max<std::int64_t>(0, figures_.encoders_peak_bytes - idle_bytes));
   const std::int64_t message = figures_.times.largest_message_bytes;
-  memory.measured_busy(idle_bytes + static_cast<std::int64_t>(busy), message);
+  memory.measured_busy(base + static_cast<std::int64_t>(busy), message);
   // Each is to have room for such a message; where not even one has, the one there is goes on with less.
   encoders::WorkerPlan plan{1, encoder_bytes_};
   if (memory.predict(message) <= encoder_bytes_) {
@@ -228,14 +249,25 @@ void SourceEncoding::run_pool(encoders::SequenceEncoder& first, encoders::BatchS
   };
   work.done = [this](std::size_t sequence, const encoders::SequenceRows& rows) {
     staged_->add(sequence, rows);
-    observer_.task_advance(1, std::ssize(rows.bytes));
+    observer_.task_advance(1, rows.n_bytes);
   };
   work.failed = [this](std::size_t sequence, const Error& error) { failed(sequence, error); };
+  work.over_memory = [this](std::int64_t bytes) {
+    observer_.log(LogLevel::kWarning,
+                  fmt::format("the encoders would take more than the memory budget ({} with "
+                              "phase0 itself): the largest is ended",
+                              core::format_bytes(bytes)));
+  };
   const encoders::PoolFigures figures =
-      encoders::run_pool(keeper_, settings_, batches, first, {n_workers, encoder_bytes_}, work);
+      encoders::run_pool(keeper_, settings_, batches, first, {n_workers, memory_.bytes()}, work);
   figures_.times = figures.times;  // those of `first` go on from before
   figures_.peak_bytes = std::max(figures_.peak_bytes, figures.peak_bytes);
+  figures_.encoders_peak_bytes = std::max(figures_.encoders_peak_bytes, figures.encoders_peak_bytes);
   figures_.n_over_memory += figures.n_over_memory;
+  if (figures.n_not_started > 0) {
+    observer_.log(LogLevel::kWarning, fmt::format("{} of {} encoders did not start: went on without",
+                                                  figures.n_not_started, n_workers));
+  }
 }
 
 void SourceEncoding::failed(std::size_t sequence, const Error& error) {
@@ -268,12 +300,18 @@ Json SourceEncoding::describe() const {
           {"skipped", skipped_}};
 }
 
-bool is_encoded(const RunDirectory& directory, const std::string& latents, const std::string& key) {
+/// Whether the latents are there. With sequences left out they are of use only to who would leave out the
+/// same.
+bool is_encoded(const RunDirectory& directory, const std::string& latents, const std::string& key,
+                const std::string& patience) {
   std::error_code ignored;
   const std::string facts = directory.file("latents.json");
   if (!std::filesystem::exists(facts, ignored) || !std::filesystem::exists(latents, ignored)) return false;
   const auto json = read_json(facts, kMaxFactsBytes);
-  return json && json->is_object() && json->value("key", Json()) == key;
+  if (!json || !json->is_object() || json->value("key", Json()) != key) return false;
+  const Json encoder = json->value("encoder", Json::object());
+  return (encoder.is_object() && encoder.value("skipped", Json()) == Json::array()) ||
+         json->value("patience", Json()) == patience;
 }
 
 }  // namespace
@@ -281,8 +319,9 @@ bool is_encoded(const RunDirectory& directory, const std::string& latents, const
 void encode_source(const Options& options, const RunFlags& flags, Observer& observer) {
   if (options.data.source.manifest.empty()) return;
   const RunDirectory directory{options.output.dir};
-  const std::string key = source_key(options);
-  if (!flags.fresh && is_encoded(directory, input_path(options), key)) {
+  const auto manifest = encoders::Manifest::open(options.data.source.manifest);
+  const std::string key = frames_key(options, manifest);
+  if (!flags.fresh && is_encoded(directory, input_path(options), key, patience_key(options))) {
     observer.log(LogLevel::kInfo, "encoding: already done in " + directory.path);
     return;
   }
@@ -292,7 +331,7 @@ void encode_source(const Options& options, const RunFlags& flags, Observer& obse
     for (const char* name : {"latents.rows", "latents.index", "latents.json", "latents.h5"})
       store::remove_file(directory.file(name));
   }
-  SourceEncoding(options, observer, key).run();
+  SourceEncoding(options, observer, manifest, key).run();
 }
 
 }  // namespace phase0::run

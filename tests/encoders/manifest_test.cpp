@@ -60,15 +60,39 @@ TEST(Manifest, NoticesThatItHasChanged) {
   test::expect_error(ErrorKind::kData, "has changed", [&] { manifest.items(0, ItemKind::kText, 100); });
 }
 
+TEST(Manifest, IdentityCoversEveryByteAndTheFilesItNames) {
+  const test::TemporaryFolder folder;
+  const std::string text = write(folder, "t.txt", "first");
+  const std::string lines = R"({"id":"a","speaker":"s","path":")" + text + "\"}\n" +
+                            R"({"id":"b","speaker":"s","chunks":[")" + std::string(1 << 20, 'x') + "\"]}\n";
+  const auto identity = [&](const std::string& contents) {
+    return Manifest::open(write(folder, "m.jsonl", contents)).identity();
+  };
+  const std::string before = identity(lines);
+  EXPECT_EQ(identity(lines), before);
+  std::string changed = lines;
+  changed[changed.size() / 2 + 12'345] = 'y';
+  EXPECT_NE(identity(changed), before);
+  write(folder, "t.txt", "first!");
+  EXPECT_NE(identity(lines), before);
+  write(folder, "t.txt", "FIRST");  // of the same size, later
+  std::filesystem::last_write_time(text, std::filesystem::last_write_time(text) + std::chrono::seconds(1));
+  EXPECT_NE(identity(lines), before);
+}
+
 TEST(Manifest, EmptyOnesAndFoldersAreRefused) {
   const test::TemporaryFolder folder;
   test::expect_error(ErrorKind::kData, "no sequence", [&] { Manifest::open(write(folder, "m.jsonl", "")); });
   test::expect_error(ErrorKind::kData, folder.path(), [&] { Manifest::open(folder.path()); });
 }
 
+/// Of two items, the first of which makes one row of them all at most.
 SequenceRows rows_of(std::size_t sequence, std::int64_t n_rows) {
-  return {n_rows,
-          std::vector<std::byte>(static_cast<std::size_t>(8 * n_rows), static_cast<std::byte>(sequence))};
+  const auto part = [&](std::int64_t n) {
+    return std::vector<std::byte>(static_cast<std::size_t>(8 * n), static_cast<std::byte>(sequence));
+  };
+  const std::int64_t n_first = std::min<std::int64_t>(1, n_rows);
+  return {n_rows, 8 * n_rows, {part(n_first), part(n_rows - n_first)}};
 }
 
 TEST(StagedRows, GoesOnWithWhatIsWhole) {
@@ -81,7 +105,7 @@ TEST(StagedRows, GoesOnWithWhatIsWhole) {
     staged.add(9, rows_of(9, 4));
     std::vector<std::byte> out(16);
     staged.read(9, 2, 2, out.data());
-    EXPECT_EQ(out, rows_of(9, 2).bytes);
+    EXPECT_EQ(out, std::vector<std::byte>(16, std::byte{9}));
   }
   std::ofstream(path + ".index", std::ios::app) << "7 1";  // cut off
   std::ofstream(path + ".rows", std::ios::app) << "rest";

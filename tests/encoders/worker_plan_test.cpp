@@ -81,6 +81,7 @@ TEST(BucketedItems, EveryItemIsTakenOnceInBatchesOfOneLength) {
   int give_backs = 0;
   while (!items.empty()) {
     const int bucket = items.bucket();
+    EXPECT_EQ(length_bucket(items.longest()), bucket);
     std::vector<std::int64_t> batch = items.take(7);
     ASSERT_FALSE(batch.empty());
     ASSERT_LE(batch.size(), 7U);

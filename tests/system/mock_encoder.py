@@ -23,7 +23,8 @@ def arguments():
     parser.add_argument("--limit", type=int, default=3, help="items that mode `oom` has memory for")
     parser.add_argument("--tag")
     parser.add_argument("--seed", type=int, default=0, help="of the sequences at which mode `dies` dies")
-    parser.add_argument("--marks", help="folder where mode `dies` notes that it has died of a sequence")
+    parser.add_argument("--marks", help="folder where mode `dies` notes that it has died of a sequence, "
+                        "and mode `another_hello` that it was started before")
     parser.add_argument("--item-bytes", type=int, default=0, help="memory that mode `memory` takes for an item")
     return parser.parse_args()
 
@@ -138,6 +139,8 @@ def misbehave_at_encode(items):
         del block
     if MODE == "slow":
         time.sleep(0.02)
+    if MODE == "slow_items":
+        time.sleep(0.1 * len(items))
     if MODE == "refuses" and any(item.startswith(b"s05 ") for item in items):
         sys.exit("not that one")
     if MODE == "hang":
@@ -181,6 +184,11 @@ def main():
         hello["dim"] = 0
     if MODE == "huge":
         hello["dim"] = 4096
+    if MODE == "another_hello":
+        try:
+            open(os.path.join(ARGUMENTS.marks, "hello"), "x").close()
+        except FileExistsError:
+            hello["dim"] = 2 * DIM
     say(hello)
     for line in iter(sys.stdin.buffer.readline, b""):
         message = json.loads(line)

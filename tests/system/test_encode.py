@@ -81,6 +81,10 @@ def check_latents(where, sequences=range(N_SEQUENCES)):
     assert np.array_equal(x, np.concatenate([np.concatenate(rows) for rows in want]))
 
 
+def facts_of_latents(where):
+    return json.loads((where / "run" / "latents.json").read_text())["encoder"]
+
+
 def facts(where):
     return json.loads((where / "run" / "run.json").read_text())["encoder"]
 
@@ -173,6 +177,84 @@ def test_goes_on_where_it_was(manifest, tmp_path, number):
     check_latents(tmp_path)
 
 
+def test_a_worker_that_says_another_hello_is_done_without(manifest, tmp_path):
+    (tmp_path / "marks").mkdir()
+    result = collect(manifest, tmp_path, encoder("another_hello", "--marks", tmp_path / "marks"), data__source__workers=3)
+    assert result.code == 0 and "2 of 3 encoders did not start" in result.err, str(result)
+    check_latents(tmp_path)
+
+
+def test_a_slow_encoder_gets_batches_that_its_time_limit_allows(tmp_path):
+    lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j:02d}" for j in range(20)]} for i in range(24)]
+    manifest = write_manifest(tmp_path / "m.jsonl", lines[:2])
+    result = collect(manifest, tmp_path, encoder("slow_items", timeout_sec=1.2), data__source__workers=1)
+    assert (tmp_path / "run" / "latents.h5").exists(), str(result)
+    assert facts_of_latents(tmp_path)["starts"] == 1
+
+
+def test_the_rows_of_one_encoder_are_not_gone_on_with_by_another(manifest, tmp_path):
+    """Both say the same name, and the first can no longer be had at the second start."""
+    refusing = tmp_path / "refusing"
+    refusing.symlink_to(sys.executable)
+    first = {"name": "first", "command": [str(refusing), str(MOCK), "refuses"]}
+    second = encoder("unstable", name="second")
+    assert collect(manifest, tmp_path, first, second, data__source__workers=1).code == 3
+    assert (tmp_path / "run" / "latents.index").exists()
+    refusing.unlink()
+    result = collect(manifest, tmp_path, first, second, data__source__workers=1)
+    assert result.code == 0 and "encoded already" not in result.err, str(result)
+
+
+def test_another_time_limit_or_policy_goes_on_with_what_is_there(manifest, tmp_path):
+    assert collect(manifest, tmp_path, encoder("refuses"), data__source__workers=1).code == 3
+    result = collect(manifest, tmp_path, encoder("refuses", timeout_sec=61, hello_timeout_sec=59),
+                     data__source__workers=1, data__on_encoder_error="skip")
+    assert result.code == 0 and "sequences are encoded already" in result.err, str(result)
+    check_latents(tmp_path, [i for i in range(N_SEQUENCES) if i != 5])
+    # Who will not have sequences left out does not get latents without them.
+    result = collect(manifest, tmp_path, encoder("refuses"), data__source__workers=1)
+    assert result.code == 3 and "s05: cannot be encoded" in result.err, str(result)
+
+
+def test_changed_files_are_encoded_anew(tmp_path):
+    lines = []
+    for i in range(24):
+        (tmp_path / f"{i}.txt").write_text(f"s{i:02d} a\ns{i:02d} b\n")
+        lines.append({"id": f"s{i:02d}", "speaker": i, "path": str(tmp_path / f"{i}.txt")})
+    manifest = write_manifest(tmp_path / "m.jsonl", lines)
+    changes = {"data__min_duration_sec": 0, "context__window_size": 1, "context__lags": [1]}
+    assert (first := collect(manifest, tmp_path, encoder("ok"), **changes)).code in (0, 2), str(first)
+    assert "already done" in collect(manifest, tmp_path, encoder("ok"), **changes).err
+    before = read_latents(tmp_path)[3]
+    (tmp_path / "7.txt").write_text("s07 a\ns07 c\n")
+    result = collect(manifest, tmp_path, encoder("ok"), **changes)
+    assert "already done" not in result.err, str(result)
+    after = read_latents(tmp_path)[3]
+    assert np.flatnonzero((after != before).any(axis=1)).tolist() == [15]
+    (tmp_path / "7.txt").unlink()
+    result = collect(manifest, tmp_path, encoder("ok"), **changes)
+    assert result.code == 3 and "m.jsonl:8: " in result.err and "7.txt" in result.err, str(result)
+
+
+@pytest.mark.parametrize("mode", ["fork", "daemon"])
+def test_nothing_outlives_a_killed_phase0(manifest, tmp_path, mode):
+    tag = uuid.uuid4().hex
+    cfg = config(manifest, tmp_path, encoder(mode, "--tag", tag), data__source__workers=2, data__source__batch=5)
+    path = harness.write_config(tmp_path / "config-in.yaml", cfg)
+    process = subprocess.Popen([str(harness.BINARY), "collect", "-c", str(path), "--progress", "none"],
+                               stderr=subprocess.DEVNULL, env=environment(tmp_path))
+    deadline = time.monotonic() + 60
+    while len(tagged(tag)) < 10:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while tagged(tag):
+        assert time.monotonic() < deadline, tagged(tag)
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("limit", [10, 50])
 def test_tuning_ends_near_what_memory_holds(tmp_path, limit):
     lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j:03d} " + "x" * 40 for j in range(400)]}
@@ -190,14 +272,15 @@ def test_tuning_ends_near_what_memory_holds(tmp_path, limit):
 
 
 def test_more_memory_than_the_budget_ends_the_encoder(manifest, tmp_path):
-    lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j}" for j in range(9)]} for i in range(24)]
+    lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j}" for j in range(2 if i else 12)]} for i in range(24)]
     short = write_manifest(tmp_path / "manifest.jsonl", lines)
-    result = collect(short, tmp_path, encoder("memory", "--limit", 1000, "--item-bytes", 30_000_000),
+    result = collect(short, tmp_path, encoder("memory", "--limit", 1000, "--item-bytes", 40_000_000),
                      data__source__workers=2, args=("--memory", "256MiB"))
     assert result.code == 0, str(result)
     assert facts(tmp_path)["ended_for_memory"] >= 1
-    assert facts(tmp_path)["items"] == 24 * 9
-    assert read_latents(tmp_path)[3].shape == (24 * 9, 4)
+    assert facts(tmp_path)["items"] == 12 + 23 * 2
+    assert read_latents(tmp_path)[3].shape == (12 + 23 * 2, 4)
+    assert facts(tmp_path)["messages"] <= 12 + 23
     result = collect(manifest, tmp_path / "small", encoder("ok"), args=("--memory", "64MiB"))
     assert result.code == 4 and "one encoder needs" in result.err, str(result)
 
@@ -217,6 +300,14 @@ BAD_LINES = {
     '{"id": "b", "speaker": 1, "chunk": ["x"]}': 'unknown key "chunk"',
     '{"id": "b", "speaker": 1, "path": "there/is/none.wav"}': "there is no file there/is/none.wav",
     '{"id": "b", "speaker": 1, "chunks": ["\udcff"]}': "not a line of JSON",
+    '{"id": "b", "speaker": 1, "chunks": ["x"], "id": "c"}': 'key "id" stands twice',
+    '{"id": "b", "speaker": 1, "chunks": ["x"], "chunks": ["y"]}': 'key "chunks" stands twice',
+    '{"id": "b", "speaker": 1, "chunks": "x"}': "chunks: expected a list of texts",
+    '{"id": "b", "speaker": [1], "chunks": ["x"]}': "speaker: expected a text or an integer",
+    '{"id": "b", "speaker": {"x": 1}, "chunks": ["x"]}': "nested too deep",
+    '{"id": "b", "speaker": 1, "path": "/dev/null"}': "/dev/null: not a regular file",
+    '{"id": "b", "speaker": 1, "chunks": ["x"]} {}': "not a line of JSON",
+    '{"id": "b", "speaker": 1, "chunks": [' + '"a",' * 200_000 + '"a"]}': "more than 100000 texts",
     '{"id": "b", "speaker": 1, "chunks": ' + "[" * 9999 + "]" * 9999 + "}": "nested too deep",
 }
 
