@@ -24,6 +24,9 @@ std::atomic<int> bus_errors_seen{0};
 std::atomic<int> code_of_exit{static_cast<int>(ErrorKind::kInterrupted)};
 static_assert(std::atomic<int>::is_always_lock_free);
 
+/// Unlike SIG_IGN this does not pass to the programs that are started.
+extern "C" void handle_nothing(int /*number*/) {}
+
 extern "C" void handle_signal(int /*number*/) {
   if (signals_seen.fetch_add(1) + 1 >= signals_until_exit.load()) ::_exit(code_of_exit.load());
 }
@@ -93,6 +96,8 @@ void install_signal_handlers(SignalMode mode) {
   action.sa_handler = handle_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = handle_nothing;
+  sigaction(SIGXFSZ, &action, nullptr);
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
 }

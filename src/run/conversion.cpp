@@ -37,4 +37,12 @@ void refuse_existing(const std::string& path, bool replace) {
               {.path = path});
 }
 
+void refuse_input(const std::string& output, const std::string& input) {
+  struct stat to {};
+  struct stat from {};
+  const bool both = ::stat(output.c_str(), &to) == 0 && ::stat(input.c_str(), &from) == 0;
+  if (output != input && !(both && to.st_dev == from.st_dev && to.st_ino == from.st_ino)) return;
+  throw Error(ErrorKind::kConfig, "is the input; it would replace itself", {.path = output});
+}
+
 }  // namespace phase0::run

@@ -30,5 +30,7 @@ class Conversion {
 
 /// Throws Error (kConfig) when something stands at `path`, unless it is to be replaced; a folder is never.
 void refuse_existing(const std::string& path, bool replace);
+/// Throws Error (kConfig) when `output` is `input`, under whatever name: it would be gone.
+void refuse_input(const std::string& output, const std::string& input);
 
 }  // namespace phase0::run

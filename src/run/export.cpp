@@ -7,6 +7,7 @@
 #include "core/execution.h"
 #include "core/memory.h"
 #include "data/latents.h"
+#include "data/latents_writer.h"
 #include "phase0/convert.h"
 #include "run/conversion.h"
 #include "run/export_folder.h"
@@ -178,24 +179,30 @@ void export_folder(const Latents& latents, const std::string& path, Export& out)
   folder.commit();
 }
 
-/// NAME.npy last: who finds it finds the others.
+/// The files of one .npy: written under other names, and renamed one after the other from the smallest to
+/// NAME.npy. A failure before that leaves nothing, and who finds NAME.npy finds the others.
 void export_single(const Latents& latents, const std::string& stem, Export& out) {
-  const auto list = [&](const char* suffix, const auto& line) {
-    store::write_file_atomically(stem + suffix, [&](const store::FileDescriptor& file,
-                                                    const std::string& name) { out.list(file, name, line); });
+  using store::FileDescriptor;
+  using store::write_file_atomically;
+  const auto lists = [&] {
+    const auto list = [&](const char* suffix, const auto& line) {
+      write_file_atomically(stem + suffix, [&](const FileDescriptor& file, const std::string& name) {
+        out.list(file, name, line);
+      });
+    };
+    list(".len", [](const Utterance& u) { return std::to_string(u.n_frames); });
+    list(".ids", [](const Utterance& u) { return u.id; });
+    list(".speakers", speaker_line);
   };
-  list(".len", [](const Utterance& u) { return std::to_string(u.n_frames); });
-  list(".ids", [](const Utterance& u) { return u.id; });
-  list(".speakers", speaker_line);
   const std::int64_t n = latents.n_frames();
-  if (latents.has_energy()) {
-    store::write_file_atomically(
-        stem + ".energy.npy",
-        [&](const store::FileDescriptor& file, const std::string& name) { out.energies(0, n, file, name); });
-  }
-  store::write_file_atomically(
-      stem + std::string(kNpy),
-      [&](const store::FileDescriptor& file, const std::string& name) { out.frames(0, n, file, name); });
+  write_file_atomically(stem + std::string(kNpy), [&](const FileDescriptor& file, const std::string& name) {
+    out.frames(0, n, file, name);
+    if (!latents.has_energy()) return lists();
+    write_file_atomically(stem + ".energy.npy", [&](const FileDescriptor& other, const std::string& path) {
+      out.energies(0, n, other, path);
+      lists();
+    });
+  });
 }
 
 }  // namespace
@@ -214,12 +221,15 @@ ConvertReport export_latents(const ExportOptions& options, Observer& observer) {
   run::Conversion conversion(options.memory, observer);
   const Latents latents = Latents::open(options.input);
   check_names(latents, !options.single);
+  const core::Reservation index(conversion.memory(), data::latents_index_bytes(latents.utterances()),
+                                "the list of sequences");
   const core::TaskScope task(observer, "exporting", latents.n_frames());
   Export out(latents, conversion);
   if (options.single) {
     const std::string stem = options.output.substr(0, options.output.size() - kNpy.size());
     for (const char* suffix : {".npy", ".len", ".ids", ".speakers", ".energy.npy"}) {
       run::refuse_existing(stem + suffix, options.replace);
+      run::refuse_input(stem + suffix, options.input);
     }
     export_single(latents, stem, out);
   } else {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -112,6 +113,27 @@ class Import {
   std::int64_t flushed_ = 0;  ///< and of those, on their way to the disk
 };
 
+/// What the list of sequences has no count of yet: names, their copies on the way to HDF5 included.
+std::int64_t speaker_bytes(const std::vector<data::Utterance>& utterances) {
+  std::int64_t bytes = 0;
+  for (const data::Utterance& u : utterances) bytes += 3 * std::ssize(u.speaker);
+  return bytes;
+}
+
+/// With --force nothing that is read may be what is written.
+void refuse_inputs(const ImportOptions& options, const sources::SequenceReader& source,
+                   const sources::Energies* energies) {
+  if (::access(options.output.c_str(), F_OK) != 0) return;
+  for (const std::string& path : {options.input, options.speakers_file, sources::lengths_path(options),
+                                  options.ids_file, options.energy}) {
+    if (!path.empty()) run::refuse_input(options.output, path);
+  }
+  for (std::int64_t s = 0; s < std::ssize(source.sequences()); ++s) {
+    run::refuse_input(options.output, source.path_of(s));
+    if (energies != nullptr) run::refuse_input(options.output, energies->path_of(s));
+  }
+}
+
 /// What the output takes of memory because it lies in a file system in memory.
 std::int64_t bytes_in_memory(const std::string& path, const data::LatentsShape& shape) {
   if (!store::lies_in_memory(store::parent_folder(path))) return 0;
@@ -145,7 +167,8 @@ ConvertReport import_latents(const ImportOptions& options, Observer& observer) {
   run::refuse_existing(options.output, options.replace);
   if (!options.encoder.empty()) return run::import_encoded(options, observer);
   run::Conversion conversion(options.memory, observer);
-  const std::unique_ptr<sources::SequenceReader> source = sources::open_source(options);
+  const std::unique_ptr<sources::SequenceReader> source = sources::open_source(
+      options, {.memory = conversion.memory(), .folder = store::parent_folder(options.output)});
   if (const std::string warning = source->warning(); !warning.empty()) {
     observer.log(LogLevel::kWarning, warning);
   }
@@ -154,8 +177,8 @@ ConvertReport import_latents(const ImportOptions& options, Observer& observer) {
                            name_utterances(options, *source)};
   std::optional<sources::Energies> energies;
   if (shape.energy) energies.emplace(options.energy, source->sequences());
-  const core::Reservation index(conversion.memory(), data::latents_index_bytes(shape.utterances),
-                                "the list of sequences");
+  refuse_inputs(options, *source, energies ? &*energies : nullptr);
+  const core::Reservation names(conversion.memory(), speaker_bytes(shape.utterances), "the speakers' names");
   const core::Reservation output(conversion.memory(), bytes_in_memory(options.output, shape),
                                  "output on tmpfs");
   const std::int64_t row_bytes = core::checked_mul(first.dim, store::element_size(first.type), "a frame");

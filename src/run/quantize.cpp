@@ -16,6 +16,7 @@
 #include "data/row_scan.h"
 #include "linalg/kernels.h"
 #include "models/quantization_fitter.h"
+#include "run/conversion.h"
 #include "run/quantized_file.h"
 #include "store/file_system.h"
 
@@ -34,13 +35,6 @@ Kind kind_of(QuantizeTo to) {
   return to == QuantizeTo::kInt8 ? Kind::kInt8 : Kind::kInt4;
 }
 
-bool same_file(const std::string& a, const std::string& b) {
-  struct stat first {};
-  struct stat second {};
-  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
-         first.st_ino == second.st_ino;
-}
-
 bool is_something_else(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
@@ -51,9 +45,15 @@ std::int64_t file_bytes(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
 }
 
-/// `/a/b` of `a/b`.
+/// `/a/b` of `a/b`, `//a/b` and `a/b/`, which HDF5 takes for the same.
 std::string absolute(const std::string& dataset) {
-  return dataset.starts_with('/') ? dataset : "/" + dataset;
+  std::string path;
+  for (std::size_t begin = 0; begin < dataset.size();) {
+    const std::size_t end = std::min(dataset.find('/', begin), dataset.size());
+    if (end > begin) path += "/" + dataset.substr(begin, end - begin);
+    begin = end + 1;
+  }
+  return path.empty() ? "/" : path;
 }
 
 /// One file on its way into fewer bits.
@@ -230,7 +230,7 @@ void QuantizeOptions::validate() const {
   if (compute.threads < 0 || compute.threads > 1024) {
     refuse(fmt::format("--threads is {}; 0 (auto) to 1024 were expected", compute.threads));
   }
-  if (input == output || same_file(input, output)) refuse(output + ": is the input; it would replace itself");
+  run::refuse_input(output, input);
   if (is_something_else(output)) refuse(output + ": is there and no file");
 }
 

@@ -10,19 +10,22 @@
 
 namespace phase0::sources {
 
-std::vector<std::string> stems_in_folder(const std::string& folder, std::string_view suffix) {
+void for_stems_in_folder(const std::string& folder, std::string_view suffix,
+                         const std::function<void(std::string_view stem)>& take) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
   if (!entries) store::throw_errno("open", folder);
-  std::vector<std::string> stems;
   errno = 0;
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string_view name = entry->d_name;
-    if (name.ends_with(suffix) && !name.starts_with('.')) {
-      stems.emplace_back(name.substr(0, name.size() - suffix.size()));
-    }
+    if (name.ends_with(suffix) && !name.starts_with('.')) take(name.substr(0, name.size() - suffix.size()));
     errno = 0;
   }
   if (errno != 0) store::throw_errno("list", folder);
+}
+
+std::vector<std::string> stems_in_folder(const std::string& folder, std::string_view suffix) {
+  std::vector<std::string> stems;
+  for_stems_in_folder(folder, suffix, [&](std::string_view stem) { stems.emplace_back(stem); });
   std::sort(stems.begin(), stems.end());
   return stems;
 }

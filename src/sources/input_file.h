@@ -13,6 +13,8 @@ class InputFile {
  public:
   InputFile() = default;
   explicit InputFile(const std::string& path);
+  /// One that is open; messages call it `path`.
+  InputFile(store::FileDescriptor file, const std::string& path);
 
   const std::string& path() const { return path_; }
   std::int64_t size() const { return size_; }

@@ -6,6 +6,7 @@
 #include "sources/kaldi_matrix.h"
 #include "sources/kaldi_scp.h"
 #include "sources/open_source.h"
+#include "sources/sequence_list.h"
 #include "sources/text_lines.h"
 
 namespace phase0::sources {
@@ -14,7 +15,7 @@ namespace {
 /// Matrices of one or many archives.
 class KaldiSource : public SequenceReader {
  public:
-  const std::vector<Sequence>& sequences() const override { return sequences_; }
+  const std::vector<Sequence>& sequences() const override { return sequences_.kept(); }
 
   void read(std::int64_t sequence, std::int64_t first, std::int64_t n, void* out) override {
     const Entry& entry = entries_[static_cast<std::size_t>(sequence)];
@@ -31,7 +32,7 @@ class KaldiSource : public SequenceReader {
   }
 
  protected:
-  explicit KaldiSource(const std::string& path) : path_(path) {}
+  KaldiSource(const std::string& path, const SourceRoom& room) : path_(path), sequences_(room.memory) {}
 
   const InputFile& open(std::size_t archive) {
     if (!file_ || archive != opened_) {
@@ -40,24 +41,40 @@ class KaldiSource : public SequenceReader {
     }
     return file_;
   }
-  std::size_t add_archive(const std::string& path) {
-    archives_.push_back(path);
-    return archives_.size() - 1;
+  /// The number of an archive. Where there is no room for the list, only the last is known.
+  std::size_t find_archive(const std::string& path) {
+    if (sequences_.full()) {
+      known_.clear();
+      archives_.clear();
+      file_ = {};
+    }
+    const auto [found, is_new] = known_.emplace(path, known_.size());
+    if (is_new) {
+      archives_.push_back(path);
+      sequences_.charge(2 * (std::ssize(path) + kArchiveBytes));
+    }
+    return found->second;
   }
   void add(const std::string& id, std::size_t archive, const KaldiMatrix& matrix) {
-    sequences_.push_back({id, matrix.n_rows, matrix.n_columns, matrix.type()});
-    entries_.push_back({archive, matrix});
+    if (sequences_.add({id, matrix.n_rows, matrix.n_columns, matrix.type()})) {
+      entries_.push_back({archive, matrix});
+    } else {
+      entries_ = {};
+    }
   }
+  void finish() { sequences_.finish(); }
   void count_cut() { ++n_cut_; }
 
  private:
+  static constexpr std::int64_t kArchiveBytes = 64;
   struct Entry {
     std::size_t archive = 0;
     KaldiMatrix matrix;
   };
   std::string path_;
   std::vector<std::string> archives_;
-  std::vector<Sequence> sequences_;
+  std::unordered_map<std::string, std::size_t> known_;
+  SequenceList sequences_;
   std::vector<Entry> entries_;
   std::size_t opened_ = 0;
   std::int64_t n_cut_ = 0;
@@ -79,8 +96,8 @@ std::string take_id(const InputFile& file, std::int64_t& at) {
 
 class KaldiArk final : public KaldiSource {
  public:
-  explicit KaldiArk(const std::string& path) : KaldiSource(path) {
-    const std::size_t archive = add_archive(path);
+  KaldiArk(const std::string& path, const SourceRoom& room) : KaldiSource(path, room) {
+    const std::size_t archive = find_archive(path);
     const InputFile& file = open(archive);
     for (std::int64_t at = 0; at < file.size();) {
       const std::string id = take_id(file, at);
@@ -88,25 +105,25 @@ class KaldiArk final : public KaldiSource {
       add(id, archive, matrix);
       at = matrix.data + matrix.bytes();
     }
+    finish();
   }
 };
 
 class KaldiScp final : public KaldiSource {
  public:
-  explicit KaldiScp(const std::string& path) : KaldiSource(path) {
-    std::unordered_map<std::string, std::size_t> known;
+  KaldiScp(const std::string& path, const SourceRoom& room) : KaldiSource(path, room) {
     for_lines(path, [&](std::string_view line, std::int64_t number) {
       if (trimmed(line).empty()) return;
       const KaldiPointer pointer = parse_scp_line(line, path, number);
-      const auto [found, is_new] = known.emplace(pointer.path, known.size());
-      if (is_new) add_archive(pointer.path);
-      const InputFile& file = open(found->second);
+      const std::size_t archive = find_archive(pointer.path);
+      const InputFile& file = open(archive);
       KaldiMatrix matrix = read_kaldi_header(file, pointer.offset, pointer.id);
       if (pointer.has_range && select_range(matrix, pointer.rows, pointer.columns, file, pointer.id)) {
         count_cut();
       }
-      add(pointer.id, found->second, matrix);
+      add(pointer.id, archive, matrix);
     });
+    finish();
   }
 };
 
@@ -121,12 +138,12 @@ bool is_kaldi_ark(const std::string& path) {
   return blank != std::string::npos && text.compare(blank + 1, 2, std::string_view("\0B", 2)) == 0;
 }
 
-std::unique_ptr<SequenceReader> open_kaldi_ark(const std::string& path) {
-  return std::make_unique<KaldiArk>(path);
+std::unique_ptr<SequenceReader> open_kaldi_ark(const std::string& path, const SourceRoom& room) {
+  return std::make_unique<KaldiArk>(path, room);
 }
 
-std::unique_ptr<SequenceReader> open_kaldi_scp(const std::string& path) {
-  return std::make_unique<KaldiScp>(path);
+std::unique_ptr<SequenceReader> open_kaldi_scp(const std::string& path, const SourceRoom& room) {
+  return std::make_unique<KaldiScp>(path, room);
 }
 
 }  // namespace phase0::sources

@@ -11,7 +11,6 @@
 namespace phase0::sources {
 namespace {
 
-constexpr std::int64_t kScaleBytes = 8;  // four uint16 of a column
 constexpr std::int32_t kRangeTolerance = 3;
 
 /// Takes numbers off a header.
@@ -86,7 +85,7 @@ std::int64_t value_bytes(KaldiLayout layout) {
 
 std::int64_t KaldiMatrix::bytes() const {
   // At most 2^31 x 2^31 x 8 would not fit: the caller looks at the rows first.
-  const std::int64_t scales = layout == KaldiLayout::kPercentile ? kScaleBytes * columns : 0;
+  const std::int64_t scales = layout == KaldiLayout::kPercentile ? kKaldiScaleBytes * columns : 0;
   std::int64_t values = 0;
   if (__builtin_mul_overflow(std::int64_t{rows} * columns, value_bytes(layout), &values) ||
       __builtin_add_overflow(values, scales, &values)) {

@@ -55,7 +55,9 @@ bool select_range(KaldiMatrix& matrix, const KaldiRange& rows, const KaldiRange&
 void read_kaldi_rows(const KaldiMatrix& matrix, const InputFile& file, std::int64_t first, std::int64_t n,
                      std::byte* out);
 
-/// Memory of read_kaldi_rows, at most, for rows of ordinary width.
+/// The scale of a column of kPercentile: four uint16.
+inline constexpr std::int64_t kKaldiScaleBytes = 8;
+/// Memory of read_kaldi_rows, at most.
 inline constexpr std::int64_t kKaldiReadBytes = std::int64_t{2} << 20;
 
 }  // namespace phase0::sources

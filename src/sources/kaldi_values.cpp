@@ -17,24 +17,48 @@ T load_value(const std::byte* bytes, std::int64_t i) {
   return value;
 }
 
+template <typename Stored, typename Decoded, typename Decode>
+void decode_run(const std::byte* from, std::int64_t n, std::byte* out, const Decode& decode) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Decoded value = decode(load_value<Stored>(from, i));
+    std::memcpy(out + i * static_cast<std::int64_t>(sizeof(Decoded)), &value, sizeof(Decoded));
+  }
+}
+
+/// The selected values of rows that are longer than a piece, some at a time.
+template <typename Stored, typename Decoded, typename Decode>
+void read_wide_rows(const KaldiMatrix& m, const InputFile& file, std::int64_t first, std::int64_t n,
+                    std::byte* out, const Decode& decode) {
+  constexpr std::int64_t kStored = sizeof(Stored);
+  constexpr std::int64_t kDecoded = sizeof(Decoded);
+  std::vector<std::byte> piece(static_cast<std::size_t>(std::min(kPieceBytes, kStored * m.n_columns)));
+  const std::int64_t together = std::ssize(piece) / kStored;
+  for (std::int64_t r = 0; r < n; ++r) {
+    const std::int64_t row = (m.first_row + first + r) * m.columns + m.first_column;
+    for (std::int64_t c = 0; c < m.n_columns; c += together) {
+      const std::int64_t count = std::min(together, m.n_columns - c);
+      file.read(m.data + (row + c) * kStored, count * kStored, piece.data());
+      decode_run<Stored, Decoded>(piece.data(), count, out + (r * m.n_columns + c) * kDecoded, decode);
+    }
+  }
+}
+
 /// Rows of a matrix that lies row after row, decoded by `decode(stored value)`.
 template <typename Stored, typename Decoded, typename Decode>
 void read_by_rows(const KaldiMatrix& m, const InputFile& file, std::int64_t first, std::int64_t n,
                   std::byte* out, const Decode& decode) {
   constexpr std::int64_t kStored = sizeof(Stored);
+  constexpr std::int64_t kDecoded = sizeof(Decoded);
   const std::int64_t row_bytes = kStored * m.columns;
-  const std::int64_t together = std::max<std::int64_t>(kPieceBytes / row_bytes, 1);
+  if (row_bytes > kPieceBytes) return read_wide_rows<Stored, Decoded>(m, file, first, n, out, decode);
+  const std::int64_t together = kPieceBytes / row_bytes;
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min(together, n) * row_bytes));
   for (std::int64_t done = 0; done < n; done += together) {
     const std::int64_t count = std::min(together, n - done);
     file.read(m.data + (m.first_row + first + done) * row_bytes, count * row_bytes, piece.data());
     for (std::int64_t r = 0; r < count; ++r) {
-      const std::byte* const from = piece.data() + r * row_bytes + m.first_column * kStored;
-      for (std::int64_t c = 0; c < m.n_columns; ++c) {
-        const Decoded value = decode(load_value<Stored>(from, c));
-        std::memcpy(out + ((done + r) * m.n_columns + c) * static_cast<std::int64_t>(sizeof(Decoded)), &value,
-                    sizeof(Decoded));
-      }
+      decode_run<Stored, Decoded>(piece.data() + r * row_bytes + m.first_column * kStored, m.n_columns,
+                                  out + (done + r) * m.n_columns * kDecoded, decode);
     }
   }
 }
@@ -76,32 +100,51 @@ struct Scale {
   }
 };
 
+void decode_column(const Scale& scale, const std::byte* values, std::int64_t n, std::byte* out,
+                   std::int64_t row_values) {
+  for (std::int64_t r = 0; r < n; ++r) {
+    const float value = scale.decode(static_cast<std::uint8_t>(values[r]));
+    std::memcpy(out + r * row_values * 4, &value, sizeof value);
+  }
+}
+
+/// Of those that are selected.
+struct ColumnRun {
+  std::int64_t first = 0, n = 0;
+  const std::byte* scales = nullptr;
+};
+
 /// As many whole columns at once as there is room for when all rows are wanted, else one after the other.
-void read_by_columns(const KaldiMatrix& m, const InputFile& file, std::int64_t first, std::int64_t n,
-                     std::byte* out) {
-  constexpr std::int64_t kScale = 8;
-  const std::int64_t values = m.data + kScale * m.columns;
-  const std::int64_t rows = std::min(n, kPieceBytes);
-  const std::int64_t together = rows == m.rows ? std::max<std::int64_t>(kPieceBytes / rows, 1) : 1;
-  std::vector<std::byte> scales(static_cast<std::size_t>(kScale * m.n_columns));
-  file.read(m.data + kScale * m.first_column, std::ssize(scales), scales.data());
-  std::vector<std::byte> piece(
-      static_cast<std::size_t>(rows * std::min<std::int64_t>(together, m.n_columns)));
+void read_columns(const KaldiMatrix& m, const InputFile& file, const ColumnRun& run, std::int64_t first,
+                  std::int64_t n, std::byte* out) {
+  const std::int64_t values = m.data + kKaldiScaleBytes * m.columns;
+  const std::int64_t rows = std::min(n, kPieceBytes / 2);
+  const std::int64_t together = rows == m.rows ? std::max<std::int64_t>(kPieceBytes / 2 / rows, 1) : 1;
+  std::vector<std::byte> piece(static_cast<std::size_t>(rows * std::min(together, run.n)));
   for (std::int64_t row = 0; row < n; row += rows) {
     const std::int64_t count = std::min(rows, n - row);
-    for (std::int64_t c = 0; c < m.n_columns; c += together) {
-      const std::int64_t columns = std::min<std::int64_t>(together, m.n_columns - c);
-      file.read(values + (m.first_column + c) * m.rows + m.first_row + first + row, columns * count,
-                piece.data());
+    for (std::int64_t c = 0; c < run.n; c += together) {
+      const std::int64_t columns = std::min(together, run.n - c);
+      file.read(values + (m.first_column + run.first + c) * m.rows + m.first_row + first + row,
+                columns * count, piece.data());
       for (std::int64_t k = 0; k < columns; ++k) {
-        const Scale scale(m, scales.data() + kScale * (c + k));
-        for (std::int64_t r = 0; r < count; ++r) {
-          const float value =
-              scale.decode(static_cast<std::uint8_t>(piece[static_cast<std::size_t>(k * count + r)]));
-          std::memcpy(out + ((row + r) * m.n_columns + c + k) * 4, &value, sizeof value);
-        }
+        decode_column(Scale(m, run.scales + kKaldiScaleBytes * (c + k)), piece.data() + k * count, count,
+                      out + (row * m.n_columns + run.first + c + k) * 4, m.n_columns);
       }
     }
+  }
+}
+
+/// As many columns at a time as there is room for their scales.
+void read_by_columns(const KaldiMatrix& m, const InputFile& file, std::int64_t first, std::int64_t n,
+                     std::byte* out) {
+  constexpr std::int64_t kTogether = kPieceBytes / 2 / kKaldiScaleBytes;
+  std::vector<std::byte> scales(
+      static_cast<std::size_t>(kKaldiScaleBytes * std::min<std::int64_t>(kTogether, m.n_columns)));
+  for (std::int64_t c = 0; c < m.n_columns; c += kTogether) {
+    const std::int64_t columns = std::min(kTogether, m.n_columns - c);
+    file.read(m.data + kKaldiScaleBytes * (m.first_column + c), kKaldiScaleBytes * columns, scales.data());
+    read_columns(m, file, {c, columns, scales.data()}, first, n, out);
   }
 }
 

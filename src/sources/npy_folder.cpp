@@ -1,27 +1,41 @@
+#include <algorithm>
 #include <memory>
 #include <string_view>
 
 #include "sources/folder_files.h"
 #include "sources/npy_array.h"
 #include "sources/open_source.h"
+#include "sources/sequence_list.h"
 
 namespace phase0::sources {
 namespace {
 
 constexpr std::string_view kNpySuffix = ".npy";
 
+/// The .npy files in byte order of their ids; what is in them is not known yet.
+void list_files(const std::string& folder, SequenceList& list) {
+  for_stems_in_folder(folder, kNpySuffix, [&](std::string_view id) {
+    list.add({std::string(id), 0, 0, {}});
+  });
+  list.finish();
+  std::sort(list.kept().begin(), list.kept().end(),
+            [](const Sequence& a, const Sequence& b) { return a.id < b.id; });
+}
+
 class NpyFolder final : public SequenceReader {
  public:
-  explicit NpyFolder(const std::string& folder) : folder_(folder) {
-    for (const std::string& id : stems_in_folder(folder, kNpySuffix)) {
-      sequences_.push_back({id, 0, 0, {}});
-      open(std::ssize(sequences_) - 1);
-      Sequence& sequence = sequences_.back();
-      sequence = {id, frames_.n_frames(), frames_.dim(), frames_.type()};
+  NpyFolder(const std::string& folder, const SourceRoom& room) : folder_(folder), sequences_(room.memory) {
+    list_files(folder, sequences_);
+    for (std::int64_t s = 0; s < sequences_.count(); ++s) {
+      open(s);
+      Sequence& sequence = sequences_.kept()[static_cast<std::size_t>(s)];
+      sequence.n_frames = frames_.n_frames();
+      sequence.dim = frames_.dim();
+      sequence.type = frames_.type();
     }
   }
 
-  const std::vector<Sequence>& sequences() const override { return sequences_; }
+  const std::vector<Sequence>& sequences() const override { return sequences_.kept(); }
 
   void read(std::int64_t sequence, std::int64_t first, std::int64_t n, void* out) override {
     open(sequence);
@@ -30,7 +44,7 @@ class NpyFolder final : public SequenceReader {
 
   std::string path_of(std::int64_t sequence) const override {
     if (sequence < 0) return folder_;
-    return folder_ + "/" + sequences_[static_cast<std::size_t>(sequence)].id + std::string(kNpySuffix);
+    return folder_ + "/" + sequences()[static_cast<std::size_t>(sequence)].id + std::string(kNpySuffix);
   }
 
   std::int64_t read_bytes() const override { return NpyFrames::kReadBytes; }
@@ -40,7 +54,7 @@ class NpyFolder final : public SequenceReader {
     if (sequence == opened_) return;
     opened_ = -1;
     file_ = InputFile(path_of(sequence));
-    const Sequence& expected = sequences_[static_cast<std::size_t>(sequence)];
+    const Sequence& expected = sequences()[static_cast<std::size_t>(sequence)];
     frames_ = NpyFrames(file_, 0, file_.size(), 2, expected.id);
     const bool same = frames_.n_frames() == expected.n_frames && frames_.dim() == expected.dim &&
                       frames_.type() == expected.type;
@@ -49,7 +63,7 @@ class NpyFolder final : public SequenceReader {
   }
 
   std::string folder_;
-  std::vector<Sequence> sequences_;
+  SequenceList sequences_;
   std::int64_t opened_ = -1;
   InputFile file_;
   NpyFrames frames_;
@@ -57,8 +71,8 @@ class NpyFolder final : public SequenceReader {
 
 }  // namespace
 
-std::unique_ptr<SequenceReader> open_npy_folder(const std::string& folder) {
-  return std::make_unique<NpyFolder>(folder);
+std::unique_ptr<SequenceReader> open_npy_folder(const std::string& folder, const SourceRoom& room) {
+  return std::make_unique<NpyFolder>(folder, room);
 }
 
 }  // namespace phase0::sources

@@ -4,7 +4,10 @@
 
 #include "sources/npy_array.h"
 #include "sources/open_source.h"
+#include "sources/sequence_list.h"
 #include "sources/zip_stream.h"
+#include "store/file_system.h"
+#include "store/scratch_file.h"
 
 namespace phase0::sources {
 namespace {
@@ -13,7 +16,12 @@ constexpr std::string_view kSuffix = ".npy";
 
 class Npz final : public SequenceReader {
  public:
-  explicit Npz(const std::string& path) : file_(path), entries_(read_zip_directory(file_)) {
+  Npz(const std::string& path, const SourceRoom& room)
+      : file_(path),
+        folder_(room.folder),
+        memory_(room.memory),
+        entries_(read_zip_directory(file_, room.memory)),
+        sequences_(room.memory) {
     for (const ZipEntry& entry : entries_) {
       if (!entry.name.ends_with(kSuffix)) file_.fail("holds " + entry.name + ", which is no .npy array");
       const std::string id = entry.name.substr(0, entry.name.size() - kSuffix.size());
@@ -21,23 +29,18 @@ class Npz final : public SequenceReader {
       const ErrorPlace place{.path = path, .utterance = id};
       const NpyHeader header = read_header(stream, place);
       check_npy_shape(header, 2, entry.bytes - header.bytes, place);
-      if (by_columns(header) && entry.deflated) {
-        file_.fail(
-            "is a compressed array in Fortran order, which cannot be read row by row; save it with "
-            "numpy.ascontiguousarray, or uncompressed",
-            -1, id);
-      }
-      sequences_.push_back({id, header.shape[0], header.shape[1], header.type});
+      sequences_.add({id, header.shape[0], header.shape[1], header.type});
     }
+    sequences_.finish();
   }
 
-  const std::vector<Sequence>& sequences() const override { return sequences_; }
+  const std::vector<Sequence>& sequences() const override { return sequences_.kept(); }
 
   void read(std::int64_t sequence, std::int64_t first, std::int64_t n, void* out) override {
-    const Sequence& what = sequences_[static_cast<std::size_t>(sequence)];
+    const Sequence& what = sequences()[static_cast<std::size_t>(sequence)];
     if (sequence != opened_ || first < next_) begin(sequence);
     if (columns_) {
-      columns_->read(file_, first, n, static_cast<std::byte*>(out));
+      columns_->read(unpacked_ ? unpacked_ : file_, first, n, static_cast<std::byte*>(out));
       next_ = first + n;
       return;
     }
@@ -61,33 +64,64 @@ class Npz final : public SequenceReader {
   void begin(std::int64_t sequence) {
     opened_ = -1;
     const ZipEntry& entry = entries_[static_cast<std::size_t>(sequence)];
-    const std::string& id = sequences_[static_cast<std::size_t>(sequence)].id;
+    const std::string& id = sequences()[static_cast<std::size_t>(sequence)].id;
     stream_.emplace(file_, entry);
     header_ = read_header(*stream_, {.path = file_.path(), .utterance = id});
     columns_.reset();
-    if (by_columns(header_)) {  // the checksum first, for the columns are then read out of order
-      stream_->skip(entry.bytes - header_.bytes);
-      stream_->finish();
-      columns_.emplace(file_, entry.data, entry.bytes, 2, id);
-    }
+    if (by_columns(header_)) begin_columns(entry, id);
     next_ = 0;
     opened_ = sequence;
   }
 
+  /// Columns are read out of order: the checksum first, and what is packed into a file of its own.
+  void begin_columns(const ZipEntry& entry, const std::string& id) {
+    unpacked_ = {};
+    in_memory_ = {};
+    if (entry.deflated) {
+      unpack(entry);
+      columns_.emplace(unpacked_, 0, entry.bytes, 2, id);
+      return;
+    }
+    stream_->skip(entry.bytes - header_.bytes);
+    stream_->finish();
+    columns_.emplace(file_, entry.data, entry.bytes, 2, id);
+  }
+
+  void unpack(const ZipEntry& entry) {
+    if (store::lies_in_memory(folder_)) {
+      in_memory_ = core::Reservation(memory_, entry.bytes, "an unpacked array on tmpfs");
+    }
+    store::FileDescriptor scratch = store::open_scratch_file(folder_);
+    stream_.emplace(file_, entry);
+    std::vector<std::byte> piece(static_cast<std::size_t>(std::min(entry.bytes, ZipStream::kBytes)));
+    for (std::int64_t done = 0; done < entry.bytes;) {
+      const std::int64_t n = std::min(entry.bytes - done, std::ssize(piece));
+      stream_->read(n, piece.data());
+      store::write_exactly(scratch, done, n, piece.data(), folder_);
+      done += n;
+    }
+    stream_->finish();
+    unpacked_ = InputFile(std::move(scratch), file_.path());
+  }
+
   InputFile file_;
+  std::string folder_;
+  core::MemoryBudget& memory_;
   std::vector<ZipEntry> entries_;
-  std::vector<Sequence> sequences_;
+  SequenceList sequences_;
   std::int64_t opened_ = -1;
   std::int64_t next_ = 0;  ///< frame that the stream is at
   std::optional<ZipStream> stream_;
   NpyHeader header_;
   std::optional<NpyFrames> columns_;
+  InputFile unpacked_;  ///< the array of columns_, where it was deflated
+  core::Reservation in_memory_;
 };
 
 }  // namespace
 
-std::unique_ptr<SequenceReader> open_npz(const std::string& path) {
-  return std::make_unique<Npz>(path);
+std::unique_ptr<SequenceReader> open_npz(const std::string& path, const SourceRoom& room) {
+  return std::make_unique<Npz>(path, room);
 }
 
 }  // namespace phase0::sources

@@ -19,21 +19,19 @@ SourceKind detect(const std::string& input) {
               {.path = input});
 }
 
-std::unique_ptr<SequenceReader> open_as(SourceKind kind, const ImportOptions& options) {
+std::unique_ptr<SequenceReader> open_as(SourceKind kind, const ImportOptions& options,
+                                        const SourceRoom& room) {
   const std::string& input = options.input;
   switch (kind) {
     case SourceKind::kNpyFolder:
-      return open_npy_folder(input);
-    case SourceKind::kNpyLengths: {
-      const std::string stem = input.ends_with(".npy") ? input.substr(0, input.size() - 4) : input;
-      return open_npy_lengths(input, options.lengths_file.empty() ? stem + ".len" : options.lengths_file,
-                              options.ids_file);
-    }
+      return open_npy_folder(input, room);
+    case SourceKind::kNpyLengths:
+      return open_npy_lengths(input, lengths_path(options), options.ids_file, room);
     case SourceKind::kNpz:
-      return open_npz(input);
+      return open_npz(input, room);
     case SourceKind::kKaldi:
-      if (input.ends_with(".ark")) return open_kaldi_ark(input);  // of text too, for its message
-      return is_kaldi_ark(input) ? open_kaldi_ark(input) : open_kaldi_scp(input);
+      if (input.ends_with(".ark")) return open_kaldi_ark(input, room);  // of text too, for its message
+      return is_kaldi_ark(input) ? open_kaldi_ark(input, room) : open_kaldi_scp(input, room);
     case SourceKind::kAuto:
       break;
   }
@@ -43,13 +41,19 @@ std::unique_ptr<SequenceReader> open_as(SourceKind kind, const ImportOptions& op
 
 }  // namespace
 
-std::unique_ptr<SequenceReader> open_source(const ImportOptions& options) {
+std::string lengths_path(const ImportOptions& options) {
+  if (!options.lengths_file.empty()) return options.lengths_file;
+  const std::string& input = options.input;
+  return (input.ends_with(".npy") ? input.substr(0, input.size() - 4) : input) + ".len";
+}
+
+std::unique_ptr<SequenceReader> open_source(const ImportOptions& options, const SourceRoom& room) {
   const SourceKind kind = options.kind == SourceKind::kAuto ? detect(options.input) : options.kind;
   if (kind != SourceKind::kNpyLengths && !(options.lengths_file.empty() && options.ids_file.empty())) {
     throw Error(ErrorKind::kConfig, "--lengths and --ids belong to one .npy of all frames (--from npy-len)",
                 {.path = options.input});
   }
-  std::unique_ptr<SequenceReader> source = open_as(kind, options);
+  std::unique_ptr<SequenceReader> source = open_as(kind, options, room);
   check_alike(*source);
   return source;
 }

@@ -12,6 +12,7 @@
 #include "store/mapped_ranges.h"
 #include "store/posix_file.h"
 #include "store/read_ahead.h"
+#include "store/scratch_file.h"
 
 namespace phase0::store {
 namespace {
@@ -183,16 +184,7 @@ MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::i
       core::checked_mul(elements, element_size(type), "scratch matrix", ErrorKind::kStorage);
   auto impl = std::make_shared<MappedRegion::Impl>();
   impl->path = folder;
-  impl->file = FileDescriptor(
-      uninterrupted([&] { return ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
-  if (!impl->file) {
-    const bool unsupported = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
-    if (!unsupported) throw_errno("create a scratch file in", folder);
-    std::string name = folder + "/scratch-XXXXXX";
-    impl->file = FileDescriptor(::mkostemp(name.data(), O_CLOEXEC));
-    if (!impl->file) throw_errno("create a scratch file in", folder);
-    ::unlink(name.c_str());
-  }
+  impl->file = open_scratch_file(folder);
   reserve_range(impl->file, 0, bytes, folder);
   impl->map(0, bytes, MapMode::kReadWrite);
   MappedRegion region;

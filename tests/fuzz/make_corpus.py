@@ -5,6 +5,7 @@ The files are in the tree; this says where they came from and makes them again (
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import struct
@@ -348,6 +349,52 @@ def journal_seeds(out):
     (HERE / "journal.dict").write_text("# Names in a run directory's files: make_corpus.py\n" + "\n".join(lines) + "\n")
 
 
+def import_seeds(out):
+    """The format in the first byte, as import_fuzz.cpp has it; a text before another file with its length in 2 bytes."""
+    x = np.arange(12, dtype="f4").reshape(4, 3)
+
+    def npy(array, version=(1, 0)):
+        data = io.BytesIO()
+        np.lib.format.write_array(data, array, version=version)
+        return data.getvalue()
+
+    def npz(save, **arrays):
+        data = io.BytesIO()
+        save(data, **arrays)
+        return data.getvalue()
+
+    def sized(*sizes):
+        return b"".join(b"\4" + struct.pack("<i", size) for size in sizes)
+
+    def compressed(kind, size):
+        return b"c " + b"\0B" + kind + b" " + struct.pack("<ffii", -1, 2, 4, 3) + bytes(range(size))
+
+    def pair(text, other):
+        return struct.pack("<H", len(text)) + text + other
+
+    ark = b"a \0BFM " + sized(4, 3) + x.tobytes()
+    seeds = {
+        "npy": b"\0" + npy(x), "npy_fortran": b"\0" + npy(np.asfortranarray(x.astype(">f8"))),
+        "npy_2": b"\0" + npy(x.astype("f2"), (2, 0)), "energy": b"\1" + npy(x[:, 0]),
+        "npz": b"\2" + npz(np.savez, a=x, b=np.asfortranarray(x)),
+        "npz_packed": b"\2" + npz(np.savez_compressed, a=x, b=np.asfortranarray(x)),
+        "npz_bomb": b"\2" + npz(np.savez_compressed, a=np.zeros((200_000, 8), "f2")),
+        "ark": b"\3" + ark, "ark_double": b"\3" + b"a \0BDM " + sized(2, 3) + bytes(48),
+        "ark_cm": b"\3" + compressed(b"CM", 36), "ark_cm2": b"\3" + compressed(b"CM2", 24),
+        "ark_cm3": b"\3" + compressed(b"CM3", 12), "speakers": b"\4" + b"a one\nb_1 two  words\n",
+        "scp": b"\5" + pair(b"a @:2[1:2,0:1]\nb @:2\n", ark),
+        "scp_cm": b"\5" + pair(b"a @:2[0:5,1:2]\n", compressed(b"CM", 36)),
+        "lengths": b"\6" + pair(b"1\n3\r\n", npy(x)),
+    }
+    for name, data in seeds.items():
+        (out / name).write_bytes(data)
+    words = ["\\x93NUMPY\\x01\\x00", "descr", "fortran_order", "shape", "True", "False", "<f2", ">f4", "<f8", "PK\\x03\\x04",
+             "PK\\x01\\x02", "PK\\x05\\x06", "PK\\x06\\x06", "PK\\x06\\x07", "a.npy", "\\x00BFM ", "\\x00BDM ",
+             "\\x00BCM ", "\\x00BCM2 ", "\\x00BCM3 ", "\\x04\\xff\\xff\\xff\\x7f", "\\xff\\xff\\xff\\xff", ":,", "|"]
+    lines = [f'"{word}"' for word in words]
+    (HERE / "import.dict").write_text("# Marks of the formats that are imported: make_corpus.py\n" + "\n".join(lines) + "\n")
+
+
 def hdf5_dictionary():
     marks = ["\\x89HDF\\x0d\\x0a\\x1a\\x0a", "TREE", "SNOD", "HEAP", "GCOL\\x01", "OHDR", "OCHK", "FRHP", "FHDB", "FHIB", "BTHD",
              "BTLF", "FADB", "EAHD", "/x", "energy", "utterances", "speaker_id", "phase0-latents", "phase0-models",
@@ -357,7 +404,8 @@ def hdf5_dictionary():
 
 
 def main():
-    for name, write in (("latents", latents_seeds), ("chunks", chunks_seeds), ("yaml", yaml_seeds), ("journal", journal_seeds)):
+    for name, write in (("latents", latents_seeds), ("chunks", chunks_seeds), ("yaml", yaml_seeds), ("journal", journal_seeds),
+                        ("import", import_seeds)):
         folder = HERE / "corpus" / name
         folder.mkdir(parents=True, exist_ok=True)
         write(folder)

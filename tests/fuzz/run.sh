@@ -9,7 +9,7 @@ usage() {
 usage: tests/fuzz/run.sh [SECONDS | --runs N] [HARNESS...]
   SECONDS   time for each harness (default 60)
   --runs N  instead: N inputs for each
-  HARNESS   of latents chunks yaml journal (default: all)
+  HARNESS   of latents chunks yaml journal import (default: all)
 An input that takes over 1 s of the processor, 20 s of the clock or 256 MiB is a finding, as a crash is. Environment: PHASE0_FUZZ_SEED.
 TEXT
 }
@@ -21,16 +21,16 @@ while [[ $# -gt 0 ]]; do
     -h | --help) usage; exit 0 ;;
     --runs) limit=(-runs="${2:?--runs needs a number}"); shift ;;
     [0-9]*) limit=(-max_total_time="$1") ;;
-    latents | chunks | yaml | journal) harnesses+=("$1") ;;
+    latents | chunks | yaml | journal | import) harnesses+=("$1") ;;
     *) echo "run.sh: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
   esac
   shift
 done
-[[ ${#harnesses[@]} -gt 0 ]] || harnesses=(latents chunks yaml journal)
-declare -A max_len=([latents]=49152 [chunks]=8192 [yaml]=8192 [journal]=16384)
+[[ ${#harnesses[@]} -gt 0 ]] || harnesses=(latents chunks yaml journal import)
+declare -A max_len=([latents]=49152 [chunks]=8192 [yaml]=8192 [journal]=16384 [import]=4096)
 
 # HDF5 keeps lists of its own, so that every input would be searched for leaks; the replays look for them at their end.
-declare -A leaks=([latents]=0 [chunks]=1 [yaml]=1 [journal]=1)
+declare -A leaks=([latents]=0 [chunks]=1 [yaml]=1 [journal]=1 [import]=1)
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz

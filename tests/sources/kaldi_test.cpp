@@ -5,10 +5,13 @@
 #include "sources/open_source.h"
 #include "support/bytes.h"
 #include "support/expect_error.h"
+#include "support/source_room.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::sources {
 namespace {
+
+using test::room;
 
 using test::le;
 
@@ -141,7 +144,7 @@ TEST_F(Kaldi, RefusesDamage) {
 TEST_F(Kaldi, ReadsArchives) {
   const std::string path =
       test::write_bytes(folder_.file("a.ark"), "one " + float_matrix(3, 2) + "two " + float_matrix(4, 2));
-  const auto source = open_kaldi_ark(path);
+  const auto source = open_kaldi_ark(path, room());
   ASSERT_EQ(source->sequences().size(), 2U);
   EXPECT_EQ(source->sequences()[1].id, "two");
   EXPECT_EQ(source->sequences()[1].n_frames, 4);
@@ -151,7 +154,7 @@ TEST_F(Kaldi, ReadsArchives) {
   for (const std::string& bytes : {std::string("one"), std::string(5000, 'x'), "\n" + float_matrix(1, 1),
                                    "one\t" + float_matrix(1, 1), " " + float_matrix(1, 1)}) {
     test::write_bytes(path, bytes);
-    test::expect_error(ErrorKind::kData, "not a Kaldi archive", [&] { open_kaldi_ark(path); });
+    test::expect_error(ErrorKind::kData, "not a Kaldi archive", [&] { open_kaldi_ark(path, room()); });
   }
 }
 

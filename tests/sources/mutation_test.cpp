@@ -7,10 +7,13 @@
 #include "sources/open_source.h"
 #include "support/bytes.h"
 #include "support/sanitizers.h"
+#include "support/source_room.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::sources {
 namespace {
+
+using test::room;
 
 using test::le;
 
@@ -87,7 +90,7 @@ TEST(Mutation, NpyFiles) {
   const test::TemporaryFolder folder;
   for (const bool fortran : {false, true}) {
     const int read =
-        mutate(folder.file("a.npy"), npy(fortran), [&] { return open_npy_folder(folder.path()); });
+        mutate(folder.file("a.npy"), npy(fortran), [&] { return open_npy_folder(folder.path(), room()); });
     EXPECT_GT(read, 40);  // changed values, spaces between keys
   }
 }
@@ -95,13 +98,13 @@ TEST(Mutation, NpyFiles) {
 TEST(Mutation, NpzFiles) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("a.npz");
-  EXPECT_GT(mutate(path, stored_npz(npy(false)), [&] { return open_npz(path); }), 10);
+  EXPECT_GT(mutate(path, stored_npz(npy(false)), [&] { return open_npz(path, room()); }), 10);
 }
 
 TEST(Mutation, KaldiArchives) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("a.ark");
-  EXPECT_GT(mutate(path, ark(), [&] { return open_kaldi_ark(path); }), 50);
+  EXPECT_GT(mutate(path, ark(), [&] { return open_kaldi_ark(path, room()); }), 50);
 }
 
 }  // namespace

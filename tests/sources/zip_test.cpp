@@ -8,10 +8,13 @@
 #include "sources/zip_stream.h"
 #include "support/bytes.h"
 #include "support/expect_error.h"
+#include "support/source_room.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::sources {
 namespace {
+
+using test::room;
 
 using test::le;
 
@@ -78,13 +81,13 @@ class Zip : public ::testing::Test {
   }
   void refused(const std::string& bytes, const char* fragment) const {
     const InputFile source = file(bytes);
-    test::expect_error(ErrorKind::kData, fragment, [&] { read_zip_directory(source); });
+    test::expect_error(ErrorKind::kData, fragment, [&] { read_zip_directory(source, room().memory); });
   }
   /// Of the only member, unpacked in one go.
   void spoilt(const Forged& forged, const char* fragment) const {
     const InputFile source = file(archive({forged}));
     test::expect_error(ErrorKind::kData, fragment, [&] {
-      const auto entries = read_zip_directory(source);
+      const auto entries = read_zip_directory(source, room().memory);
       ZipStream stream(source, entries.at(0));
       stream.skip(entries.at(0).bytes);
       stream.finish();
@@ -104,7 +107,7 @@ TEST_F(Zip, UnpacksInAnyPieces) {
   const std::string b = text(1000);
   const InputFile source =
       file(archive({member("a.npy", a), member("b.npy", b, false), member("c.npy", "")}));
-  const auto entries = read_zip_directory(source);
+  const auto entries = read_zip_directory(source, room().memory);
   ASSERT_EQ(entries.size(), 3U);
   for (const std::int64_t piece : {7, 65536, 1'000'000}) {
     ZipStream stream(source, entries[0]);
@@ -200,13 +203,13 @@ TEST_F(Zip, RefusesSpoiltBytes) {
 TEST_F(Zip, NpzHoldsArraysAndNothingElse) {
   const std::string path = folder_.file("a.npz");
   test::write_bytes(path, archive({member("readme.txt", "hello")}));
-  test::expect_error(ErrorKind::kData, "readme.txt", [&] { open_npz(path); });
+  test::expect_error(ErrorKind::kData, "readme.txt", [&] { open_npz(path, room()); });
   test::write_bytes(path, archive({member("a.npy", "hello")}));
-  test::expect_error(ErrorKind::kData, "ends too early", [&] { open_npz(path); });
+  test::expect_error(ErrorKind::kData, "ends too early", [&] { open_npz(path, room()); });
   const std::string dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000), }\n";
   const std::string header = std::string("\x93NUMPY\x01\0", 8) + le(u16(dictionary.size())) + dictionary;
   test::write_bytes(path, archive({member("a.npy", header + "1234")}));
-  test::expect_error(ErrorKind::kData, "but 4 follow", [&] { open_npz(path); });
+  test::expect_error(ErrorKind::kData, "but 4 follow", [&] { open_npz(path, room()); });
 }
 
 }  // namespace

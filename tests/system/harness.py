@@ -36,9 +36,9 @@ class Result:
         return f"exit code {self.code}\n--- stdout\n{self.out[-4000:]}\n--- stderr\n{self.err[-4000:]}"
 
 
-def run(*args, cwd=None, timeout=None, env=None) -> Result:
+def run(*args, cwd=None, timeout=None, env=None, preexec_fn=None) -> Result:
     done = subprocess.run([str(BINARY), *map(str, args)], capture_output=True, text=True, cwd=cwd,
-                          timeout=timeout or TIMEOUT, env=env, stdin=subprocess.DEVNULL)
+                          timeout=timeout or TIMEOUT, env=env, stdin=subprocess.DEVNULL, preexec_fn=preexec_fn)
     return Result(done.returncode, done.stdout, done.stderr)
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -106,13 +107,17 @@ def test_npz(tmp_path, dtype, save):
         check_same(tmp_path / "o.h5", {name: archive[name] for name in archive.files})
 
 
-def test_npz_in_fortran_order(tmp_path):
-    xs = {k: np.asfortranarray(v) for k, v in arrays().items()}
-    np.savez(tmp_path / "a.npz", **xs)
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_in_fortran_order(tmp_path, dtype, save):
+    """Between arrays in C order, and with blocks of a part of the columns."""
+    xs = {k: v if i % 3 else np.asfortranarray(v) for i, (k, v) in enumerate(arrays(dtype).items())}
+    xs["s9_long"] = np.asfortranarray(np.random.default_rng(5).standard_normal((30_000, 70)).astype(dtype)[:, :5])
+    save(tmp_path / "a.npz", **xs)
     good_import(tmp_path / "a.npz", tmp_path / "o.h5", *BY_ID)
-    check_same(tmp_path / "o.h5", xs)
-    np.savez_compressed(tmp_path / "b.npz", **xs)
-    refused(tmp_path / "b.npz", tmp_path / "o2.h5", 3, "b.npz", "Fortran order", "s0_u0")
+    with np.load(tmp_path / "a.npz") as archive:
+        check_same(tmp_path / "o.h5", {name: archive[name] for name in archive.files})
+    assert sorted(os.listdir(tmp_path)) == ["a.npz", "o.h5"]
 
 
 def test_npy_and_lengths(tmp_path):
@@ -314,6 +319,30 @@ def test_an_output_is_not_replaced_unasked(tmp_path):
     refused(folder, tmp_path / "in", 2, "is there already", flags=(*BY_ID, "--force"))
 
 
+def test_what_is_read_is_never_replaced(tmp_path):
+    x = np.arange(12, dtype="f4").reshape(4, 3)
+    files = {"a.npy": None, "a.len": b"4\n", "ids": b"s_1\n", "spk": b"s_1 s\n", "energy.npy": None}
+    np.save(tmp_path / "a.npy", x)
+    np.save(tmp_path / "energy.npy", np.ones(4, "f4"))
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data) if data else None
+    os.link(tmp_path / "a.npy", tmp_path / "linked")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    flags = (*RATE, "--speakers", tmp_path / "spk", "--ids", tmp_path / "ids", "--energy", tmp_path / "energy.npy", "--force")
+    for name in (*files, "linked"):
+        refused(tmp_path / "a.npy", tmp_path / name, 2, name, "is the input", flags=flags)
+    kaldiio.save_ark(str(tmp_path / "b.ark"), {"s_1": x}, scp=str(tmp_path / "b.scp"))
+    ark = (tmp_path / "b.ark").read_bytes()
+    refused(tmp_path / "b.scp", tmp_path / "b.ark", 2, "is the input", flags=(*BY_ID, "--force"))
+    folder = npy_folder(tmp_path / "in", {"s_1": x, "s_2": x})
+    refused(folder, folder / "s_2.npy", 2, "is the input", flags=(*BY_ID, "--force"))
+    good_import(folder, tmp_path / "all.npy", *BY_ID)
+    result = harness.run("export", tmp_path / "all.npy", tmp_path / "all.npy", "--single", "--force")
+    assert result.code == 2 and "is the input" in result.err, str(result)
+    after = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.name in before}
+    assert after == before and (tmp_path / "b.ark").read_bytes() == ark
+
+
 def test_a_damaged_archive_is_noticed(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", **arrays(dim=200))
     data = bytearray((tmp_path / "a.npz").read_bytes())
@@ -405,6 +434,66 @@ def test_a_budget_that_is_too_small_says_which_works(tmp_path):
     assert not (tmp_path / "o.h5").exists()
 
 
+@SANITIZED
+@pytest.mark.parametrize("source", ["npz", "len", "ids", "folder", "ark", "scp"])
+def test_a_list_of_sequences_beyond_the_budget(tmp_path, source):
+    """Refused with a budget that works, within the budget that was given."""
+    n, x = 60_000, np.ones((1, 1), "f4")
+    names = [f"s_{i:040d}" for i in range(n)]
+    flags, path = BY_ID, tmp_path / f"a.{source}"
+    if source == "npz":
+        data = io.BytesIO()
+        np.save(data, x)
+        with zipfile.ZipFile(path, "w") as zipped:
+            for name in names:
+                zipped.writestr(name + ".npy", data.getvalue())
+    elif source == "folder":
+        path.mkdir()
+        np.save(path / "first.npy", x)
+        for name in names:
+            os.link(path / "first.npy", path / f"{name}.npy")
+        (path / "first.npy").unlink()
+    elif source in ("ark", "scp"):
+        kaldiio.save_ark(str(tmp_path / "a.ark"), {name: x for name in names}, scp=str(tmp_path / "a.scp"))
+    else:
+        path = tmp_path / "s_.npy"
+        np.save(path, np.ones((n, 1), "f4"))
+        (tmp_path / "s_.len").write_text("1\n" * n)
+        (tmp_path / "ids").write_text("\n".join(names))
+        flags = (*BY_ID, "--ids", tmp_path / "ids") if source == "ids" else BY_ID
+    code, peak, err = peak_of("import", path, tmp_path / "o.h5", *flags, "--memory", "33MiB", "--progress", "none")
+    assert code == 4 and peak <= 33 * MIB, (peak / MIB, err)
+    assert not (tmp_path / "o.h5").exists()
+    smallest = re.search(r"smallest budget that works is ([0-9.]+) MiB", err).group(1)
+    code, peak, err = peak_of("import", path, tmp_path / "o.h5", *flags, "--memory", f"{smallest}MiB")
+    assert code == 0 and peak <= float(smallest) * MIB, (peak / MIB, smallest, err)
+    if source == "len":
+        result = harness.run("export", tmp_path / "o.h5", tmp_path / "e.npy", "--single", "--memory", "33MiB")
+        assert result.code == 4 and "list of sequences" in result.err, str(result)
+
+
+@SANITIZED
+@pytest.mark.parametrize("kind", ["FM", "CM"])
+def test_a_part_of_a_wide_matrix_takes_what_it_needs(tmp_path, kind):
+    """400 MB in a row, and a range of three columns of it."""
+    n = 100_000_000 if kind == "FM" else 44_000_000
+    size = b"\x04" + np.int32(1).tobytes() + b"\x04" + np.int32(n).tobytes()
+    header = size if kind == "FM" else np.array([0, 1], "<f4").tobytes() + np.array([1, n], "<i4").tobytes()
+    with open(tmp_path / "a.ark", "wb") as f:
+        f.write(b"s_1 \0B" + kind.encode() + b" " + header)
+        if kind == "FM":
+            begin = f.tell()
+            f.seek(begin + 4 * (n - 3))
+            f.write(np.array([1, 2, 3], "<f4").tobytes())
+        else:
+            f.truncate(f.tell() + 9 * n)
+    (tmp_path / "a.scp").write_text(f"s_1 {tmp_path}/a.ark:4[0:0,{n - 3}:{n - 1}]\n")
+    code, peak, err = peak_of("import", tmp_path / "a.scp", tmp_path / "o.h5", *BY_ID, "--memory", "64MiB")
+    assert code == 0 and peak <= 64 * MIB, (peak / MIB, err)
+    found, _ = stored(tmp_path / "o.h5")
+    assert found["s_1"].tolist() == [[1, 2, 3] if kind == "FM" else [0, 0, 0]]
+
+
 def test_an_output_in_memory_counts_as_memory(tmp_path):
     folder = npy_folder(tmp_path / "in", {"s_1": np.ones((100_000, 100), "f4")})
     with io_faults.folder_in_memory() as memory:
@@ -427,6 +516,26 @@ def test_an_interrupted_import_leaves_nothing(large, tmp_path):
 
 
 # ---- export
+
+
+@SANITIZED
+def test_what_fails_to_be_written_leaves_nothing(tmp_path):
+    """A limit on the size of files (ulimit -f), whose signal would end the program."""
+    source = npy_folder(tmp_path / "in", {"s_1": np.ones((4000, 100), "f4")})
+    good_import(source, tmp_path / "o.h5", *BY_ID)
+    with h5py.File(tmp_path / "o.h5", "r+") as f:
+        f["energy"] = np.ones(4000, "f4")
+    before = sorted(os.listdir(tmp_path))
+    out = tmp_path / "e.npy"
+    commands = {("import", source, out, *BY_ID): "e.npy", ("export", tmp_path / "o.h5", out): "e.npy.partial",
+                ("export", tmp_path / "o.h5", out, "--single"): "e.npy.partial",
+                ("quantize", tmp_path / "o.h5", out, "--to", "int8"): "e.npy"}
+    for command, name in commands.items():
+        for most in (1000, 300_000):  # bytes of a file
+            result = harness.run(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+            assert result.code == 5 and name in result.err, str(result)
+            assert sorted(os.listdir(tmp_path)) == before, command
+    assert harness.run("export", tmp_path / "o.h5", out, "--single").code == 0
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8"])

@@ -210,6 +210,10 @@ def test_any_dataset(tmp_path, to):
         f.create_dataset("a/table", data=x, chunks=(32, 7), compression="gzip")
         f["other"] = 1
     quantize(tmp_path / "in.h5", tmp_path / "out.h5", to, "--dataset", "a/table")
+    written = (tmp_path / "out.h5").read_bytes()
+    for name in ("/a/table", "//a//table", "a/table/"):  # HDF5 takes them for the same
+        quantize(tmp_path / "in.h5", tmp_path / "out.h5", to, "--dataset", name)
+        assert (tmp_path / "out.h5").read_bytes() == written, name
     with h5py.File(tmp_path / "out.h5") as f:
         assert set(f) == {"a"} and set(f["a"]) <= {"table", "table_quantization"}
     y = decode(tmp_path / "out.h5", "a/table")
