@@ -115,6 +115,21 @@ def test_rows_do_not_depend_on_workers_and_batches(manifest, tmp_path, changes):
     check_latents(tmp_path)
 
 
+def test_a_run_with_a_fixed_batch_is_byte_identical_to_its_repeat(manifest, tmp_path):
+    """Rows of mode `batch` depend on how many items a message has."""
+    def latents(name, **changes):
+        where = tmp_path / name
+        result = collect(manifest, where, encoder("batch"), data__source__batch=7, **changes)
+        assert result.code == 0, str(result)
+        return (where / "run" / "latents.h5").read_bytes()
+
+    first = latents("first", data__source__workers=3)
+    assert latents("again", data__source__workers=3) == first
+    assert latents("alone", data__source__workers=1) == first
+    result = collect(manifest, tmp_path / "other", encoder("batch"), data__source__batch=6)
+    assert result.code == 0 and (tmp_path / "other" / "run" / "latents.h5").read_bytes() != first
+
+
 def test_the_first_encoder_that_says_hello_is_used(manifest, tmp_path):
     mark = tmp_path / "started"
     never = {"name": "never", "command": ["touch", str(mark)]}
