@@ -8,21 +8,18 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "config/load.h"
 #include "core/clock.h"
 #include "core/execution.h"
-#include "core/fingerprint.h"
 #include "core/physical_cores.h"
 #include "encoders/encode_pool.h"
 #include "encoders/encoder_error.h"
 #include "encoders/manifest.h"
 #include "encoders/staged_rows.h"
-#include "phase0/version.h"
 #include "run/encoded_latents.h"
 #include "run/input_path.h"
-#include "run/json_file.h"
 #include "run/run_directory.h"
 #include "run/run_lock.h"
+#include "run/source_identity.h"
 #include "run/tuning_cache.h"
 #include "store/atomic_file.h"
 #include "store/posix_file.h"
@@ -34,7 +31,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kOwnBytes = core::MemoryBudget::kBaseBytes + (std::int64_t{32} << 20);
 constexpr double kMemoryMargin = 1.25;  ///< on what was measured in between: looks can miss the peak
-constexpr std::int64_t kMaxFactsBytes = std::int64_t{16} << 20;
 
 encoders::EncoderSettings settings_of(const EncoderOptions& options, std::int64_t budget_bytes) {
   encoders::EncoderSettings settings;
@@ -53,34 +49,6 @@ encoders::EncoderSettings settings_of(const EncoderOptions& options, std::int64_
   settings.max_reply_bytes = std::max(std::int64_t{1} << 20, budget_bytes / 4);
   settings.max_sequence_bytes = settings.max_reply_bytes;
   return settings;
-}
-
-/// What the frames of a sequence that is encoded depend on.
-std::string frames_key(const Options& options, const encoders::Manifest& manifest) {
-  Options relevant;
-  relevant.data.source = options.data.source;
-  relevant.data.source.workers = 0;
-  for (EncoderOptions& encoder : relevant.data.source.encoders)
-    encoder.timeout_sec = encoder.hello_timeout_sec = 1;
-  return core::fingerprint(
-      fmt::format("frames {}\n{}{}", version(), config::dump(relevant), manifest.identity()));
-}
-
-/// What it depends on which sequences are skipped.
-std::string patience_key(const Options& options) {
-  Options relevant;
-  relevant.data.source = options.data.source;
-  relevant.data.source.workers = 0;
-  relevant.data.on_encoder_error = options.data.on_encoder_error;
-  return core::fingerprint("patience " + config::dump(relevant));
-}
-
-/// The rows of one encoder must not be gone on with by another, whatever the two are called.
-std::string staged_key(const std::string& frames_key, const std::string& encoder,
-                       const encoders::Hello& hello) {
-  return core::fingerprint(fmt::format("{} {} {} {} {} {} {}", frames_key, encoder, hello.name,
-                                       encoders::to_string(hello.input), hello.dim,
-                                       store::to_string(hello.dtype), hello.frame_rate_hz));
 }
 
 double quantile(std::vector<double> values, double q) {
@@ -300,20 +268,6 @@ Json SourceEncoding::describe() const {
           {"skipped", skipped_}};
 }
 
-/// Whether the latents are there. With sequences left out they are of use only to who would leave out the
-/// same.
-bool is_encoded(const RunDirectory& directory, const std::string& latents, const std::string& key,
-                const std::string& patience) {
-  std::error_code ignored;
-  const std::string facts = directory.file("latents.json");
-  if (!std::filesystem::exists(facts, ignored) || !std::filesystem::exists(latents, ignored)) return false;
-  const auto json = read_json(facts, kMaxFactsBytes);
-  if (!json || !json->is_object() || json->value("key", Json()) != key) return false;
-  const Json encoder = json->value("encoder", Json::object());
-  return (encoder.is_object() && encoder.value("skipped", Json()) == Json::array()) ||
-         json->value("patience", Json()) == patience;
-}
-
 }  // namespace
 
 void encode_source(const Options& options, const RunFlags& flags, Observer& observer) {
@@ -321,7 +275,7 @@ void encode_source(const Options& options, const RunFlags& flags, Observer& obse
   const RunDirectory directory{options.output.dir};
   const auto manifest = encoders::Manifest::open(options.data.source.manifest);
   const std::string key = frames_key(options, manifest);
-  if (!flags.fresh && is_encoded(directory, input_path(options), key, patience_key(options))) {
+  if (!flags.fresh && is_encoded(options, key)) {
     observer.log(LogLevel::kInfo, "encoding: already done in " + directory.path);
     return;
   }

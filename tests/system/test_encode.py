@@ -115,6 +115,21 @@ def test_rows_do_not_depend_on_workers_and_batches(manifest, tmp_path, changes):
     check_latents(tmp_path)
 
 
+def test_a_run_with_a_fixed_batch_is_byte_identical_to_its_repeat(manifest, tmp_path):
+    """Rows of mode `batch` depend on how many items a message has."""
+    def latents(name, **changes):
+        where = tmp_path / name
+        result = collect(manifest, where, encoder("batch"), data__source__batch=7, **changes)
+        assert result.code == 0, str(result)
+        return (where / "run" / "latents.h5").read_bytes()
+
+    first = latents("first", data__source__workers=3)
+    assert latents("again", data__source__workers=3) == first
+    assert latents("alone", data__source__workers=1) == first
+    result = collect(manifest, tmp_path / "other", encoder("batch"), data__source__batch=6)
+    assert result.code == 0 and (tmp_path / "other" / "run" / "latents.h5").read_bytes() != first
+
+
 def test_the_first_encoder_that_says_hello_is_used(manifest, tmp_path):
     mark = tmp_path / "started"
     never = {"name": "never", "command": ["touch", str(mark)]}
@@ -272,15 +287,14 @@ def test_tuning_ends_near_what_memory_holds(tmp_path, limit):
 
 
 def test_more_memory_than_the_budget_ends_the_encoder(manifest, tmp_path):
-    lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j}" for j in range(2 if i else 12)]} for i in range(24)]
+    lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j}" for j in range(9)]} for i in range(24)]
     short = write_manifest(tmp_path / "manifest.jsonl", lines)
     result = collect(short, tmp_path, encoder("memory", "--limit", 1000, "--item-bytes", 40_000_000),
                      data__source__workers=2, args=("--memory", "256MiB"))
     assert result.code == 0, str(result)
     assert facts(tmp_path)["ended_for_memory"] >= 1
-    assert facts(tmp_path)["items"] == 12 + 23 * 2
-    assert read_latents(tmp_path)[3].shape == (12 + 23 * 2, 4)
-    assert facts(tmp_path)["messages"] <= 12 + 23
+    assert facts(tmp_path)["items"] == 24 * 9
+    assert read_latents(tmp_path)[3].shape == (24 * 9, 4)
     result = collect(manifest, tmp_path / "small", encoder("ok"), args=("--memory", "64MiB"))
     assert result.code == 4 and "one encoder needs" in result.err, str(result)
 

@@ -1,0 +1,61 @@
+#include "run/source_identity.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+#include "core/fingerprint.h"
+#include "phase0/version.h"
+#include "run/input_path.h"
+#include "run/json_file.h"
+#include "run/run_directory.h"
+
+namespace phase0::run {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kMaxFactsBytes = std::int64_t{16} << 20;
+
+}  // namespace
+
+std::string frames_key(const Options& options, const encoders::Manifest& manifest) {
+  Options relevant;
+  relevant.data.source = options.data.source;
+  relevant.data.source.workers = 0;
+  for (EncoderOptions& encoder : relevant.data.source.encoders)
+    encoder.timeout_sec = encoder.hello_timeout_sec = 1;
+  return core::fingerprint(
+      fmt::format("frames {}\n{}{}", version(), config::dump(relevant), manifest.identity()));
+}
+
+std::string patience_key(const Options& options) {
+  Options relevant;
+  relevant.data.source = options.data.source;
+  relevant.data.source.workers = 0;
+  relevant.data.on_encoder_error = options.data.on_encoder_error;
+  return core::fingerprint("patience " + config::dump(relevant));
+}
+
+std::string staged_key(const std::string& frames_key, const std::string& encoder,
+                       const encoders::Hello& hello) {
+  return core::fingerprint(fmt::format("{} {} {} {} {} {} {}", frames_key, encoder, hello.name,
+                                       encoders::to_string(hello.input), hello.dim,
+                                       store::to_string(hello.dtype), hello.frame_rate_hz));
+}
+
+bool is_encoded(const Options& options, const std::string& frames_key) {
+  std::error_code ignored;
+  const std::string facts = RunDirectory{options.output.dir}.file("latents.json");
+  if (!std::filesystem::exists(facts, ignored) || !std::filesystem::exists(input_path(options), ignored))
+    return false;
+  const auto json = read_json(facts, kMaxFactsBytes);
+  if (!json || !json->is_object() || json->value("key", Json()) != frames_key) return false;
+  const Json encoder = json->value("encoder", Json::object());
+  return (encoder.is_object() && encoder.value("skipped", Json()) == Json::array()) ||
+         json->value("patience", Json()) == patience_key(options);
+}
+
+}  // namespace phase0::run
