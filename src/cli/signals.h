@@ -8,8 +8,8 @@ enum class SignalMode {
   kImmediate,   ///< end the process at once: there is nothing to leave in order
 };
 
-/// Installs the handlers, and ignores SIGPIPE and SIGXFSZ: a write to a closed pipe, or beyond the largest size
-/// of a file (ulimit -f), then fails instead.
+/// Installs the handlers, and ignores SIGPIPE and SIGXFSZ: a write to a closed pipe, or beyond the largest
+/// size of a file (ulimit -f), then fails instead.
 void install_signal_handlers(SignalMode mode);
 
 /// A page of a mapped file that cannot be had (SIGBUS: somebody cut the file, or its disk fails) ends the

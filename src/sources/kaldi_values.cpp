@@ -125,8 +125,8 @@ void read_columns(const KaldiMatrix& m, const InputFile& file, const ColumnRun& 
     const std::int64_t count = std::min(rows, n - row);
     for (std::int64_t c = 0; c < run.n; c += together) {
       const std::int64_t columns = std::min(together, run.n - c);
-      file.read(values + (m.first_column + run.first + c) * m.rows + m.first_row + first + row, columns * count,
-                piece.data());
+      file.read(values + (m.first_column + run.first + c) * m.rows + m.first_row + first + row,
+                columns * count, piece.data());
       for (std::int64_t k = 0; k < columns; ++k) {
         decode_column(Scale(m, run.scales + kKaldiScaleBytes * (c + k)), piece.data() + k * count, count,
                       out + (row * m.n_columns + run.first + c + k) * 4, m.n_columns);

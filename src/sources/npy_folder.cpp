@@ -13,8 +13,6 @@
 namespace phase0::sources {
 namespace {
 
-constexpr std::string_view kSuffix = ".npy";
-
 /// The .npy files in byte order of their ids; what is in them is not known yet.
 void list_files(const std::string& folder, SequenceList& list) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
@@ -22,8 +20,8 @@ void list_files(const std::string& folder, SequenceList& list) {
   errno = 0;
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string_view name = entry->d_name;
-    if (name.ends_with(kSuffix) && !name.starts_with('.')) {
-      list.add({std::string(name.substr(0, name.size() - kSuffix.size())), 0, 0, {}});
+    if (name.ends_with(kNpySuffix) && !name.starts_with('.')) {
+      list.add({std::string(name.substr(0, name.size() - kNpySuffix.size())), 0, 0, {}});
     }
     errno = 0;
   }
@@ -55,7 +53,7 @@ class NpyFolder final : public SequenceReader {
 
   std::string path_of(std::int64_t sequence) const override {
     if (sequence < 0) return folder_;
-    return folder_ + "/" + sequences()[static_cast<std::size_t>(sequence)].id + std::string(kSuffix);
+    return folder_ + "/" + sequences()[static_cast<std::size_t>(sequence)].id + std::string(kNpySuffix);
   }
 
   std::int64_t read_bytes() const override { return NpyFrames::kReadBytes; }

@@ -83,7 +83,8 @@ class NpyLengths final : public SequenceReader {
       ++n;
     });
     if (!name && n != n_ids) {
-      throw Error(ErrorKind::kData, fmt::format("holds {} lengths, but there are {} ids", n, n_ids), {.path = path});
+      throw Error(ErrorKind::kData, fmt::format("holds {} lengths, but there are {} ids", n, n_ids),
+                  {.path = path});
     }
     return total;
   }

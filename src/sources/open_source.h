@@ -16,8 +16,8 @@ struct SourceRoom {
 };
 
 /// Opens `options.input` as what `options.kind` says or its name shows, and checks that all sequences are
-/// alike. Throws Error (kConfig when the kind cannot be told; kData, kStorage; kMemory when the list of sequences
-/// does not fit).
+/// alike. Throws Error (kConfig when the kind cannot be told; kData, kStorage; kMemory when the list of
+/// sequences does not fit).
 std::unique_ptr<SequenceReader> open_source(const ImportOptions& options, const SourceRoom& room);
 
 /// The file of lengths that belongs to one .npy of all frames.
@@ -30,8 +30,8 @@ std::unique_ptr<SequenceReader> open_npy_folder(const std::string& folder, const
 /// STEM-0, STEM-1, ... when `ids_path` is empty.
 std::unique_ptr<SequenceReader> open_npy_lengths(const std::string& path, const std::string& lengths_path,
                                                  const std::string& ids_path, const SourceRoom& room);
-/// A .npz of one array [T, D] per sequence, stored or deflated, in the archive's order. One that is deflated and
-/// in Fortran order is unpacked into a scratch file to be read by rows.
+/// A .npz of one array [T, D] per sequence, stored or deflated, in the archive's order. One that is deflated
+/// and in Fortran order is unpacked into a scratch file to be read by rows.
 std::unique_ptr<SequenceReader> open_npz(const std::string& path, const SourceRoom& room);
 /// Whether a file begins as an archive of binary objects does: an id, a blank, and Kaldi's mark.
 bool is_kaldi_ark(const std::string& path);

@@ -10,9 +10,9 @@
 
 #include "core/checked.h"
 #include "store/mapped_ranges.h"
-#include "store/scratch_file.h"
 #include "store/posix_file.h"
 #include "store/read_ahead.h"
+#include "store/scratch_file.h"
 
 namespace phase0::store {
 namespace {
