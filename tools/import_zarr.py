@@ -9,11 +9,13 @@ parquet (a file, or a folder of them in byte order of their names): either a row
 floats and the rows of an utterance together, or a row per utterance, with a list of lists.
 
 Values stay float16, float32 or float64, bit for bit. NaN and infinity are refused. The file appears complete or not at
-all. Needs numpy and h5py, and zarr or pyarrow for what it reads (tools/requirements.txt).
+all. With --memory what is read at a time is chosen to fit, Python and its libraries included, and the program ends with
+code 4 when it does not. Needs numpy and h5py, and zarr or pyarrow for what it reads (tools/requirements.txt).
 """
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,13 +23,51 @@ import h5py
 import numpy as np
 
 BLOCK_BYTES = 8 << 20
-EXIT_USAGE, EXIT_DATA, EXIT_STORAGE = 2, 3, 5
+LEAST_BYTES = 64 << 10
+COPIES = 6  # of a block: as it is stored, decoded, put together, checked and written
+MIB = 1 << 20
+EXIT_USAGE, EXIT_DATA, EXIT_MEMORY, EXIT_STORAGE = 2, 3, 4, 5
 
 
 class Failure(Exception):
     def __init__(self, message, code=EXIT_DATA):
         super().__init__(message)
         self.code = code
+
+
+def parse_size(text):
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(|[KMG]iB)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"a size such as 512MiB was expected, got {text!r}")
+    return int(float(found[1]) * 1024 ** ["", "KiB", "MiB", "GiB"].index(found[2]))
+
+
+class Memory:
+    """What --memory leaves for blocks; without it they are of BLOCK_BYTES."""
+
+    def __init__(self, budget):
+        self.budget = budget
+
+    def block_bytes(self, least):
+        """Of which no more than a block is asked for; `least` is what cannot be read in parts."""
+        if self.budget is None:
+            return max(BLOCK_BYTES, least)
+        least = max(least, LEAST_BYTES)
+        with open("/proc/self/statm") as f:
+            used = int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        if used + COPIES * least > self.budget:
+            self.refuse(used + COPIES * least)
+        return max(min(BLOCK_BYTES, (self.budget - used) // COPIES), least)
+
+    def check(self):
+        with open("/proc/self/status") as f:  # ru_maxrss begins with what the parent had
+            peak = int(re.search(r"VmHWM:\s+(\d+) kB", f.read())[1]) * 1024
+        if self.budget is not None and peak > self.budget:
+            self.refuse(peak)
+
+    def refuse(self, needed):
+        raise Failure(f"--memory of {self.budget / MIB:.1f} MiB is too small; about {-(-needed * 5 // 4 // MIB)} MiB is "
+                      "needed", EXIT_MEMORY)
 
 
 def little_float(dtype, where):
@@ -39,9 +79,10 @@ def little_float(dtype, where):
 
 
 class ZarrSource:
-    def __init__(self, path, _):
+    def __init__(self, path, args):
         import zarr
-        self.path = path
+        zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})  # each chunk in flight takes its size
+        self.path, self.memory = path, args.memory
         try:
             self.root = zarr.open_group(str(path), mode="r")
         except (OSError, ValueError, KeyError) as error:
@@ -73,8 +114,8 @@ class ZarrSource:
         """(x, energy) of rows that follow each other."""
         for name, _, n in self.index:
             x, energy = self.root[f"{name}/x"], self.root[f"{name}/energy"] if self.kind[2] else None
-            chunk = max(x.chunks[0], 1)
-            step = max(BLOCK_BYTES // (x.shape[1] * x.dtype.itemsize) // chunk, 1) * chunk
+            chunk, row_bytes = max(x.chunks[0], 1), max(x.shape[1], 1) * x.dtype.itemsize
+            step = max(self.memory.block_bytes(min(chunk, n) * row_bytes) // row_bytes // chunk, 1) * chunk
             for first in range(0, n, step):
                 yield x[first:first + step], None if energy is None else energy[first:first + step]
 
@@ -109,16 +150,22 @@ class ParquetSource:
         columns += [self.args.energy_column] if self.args.energy_column else []
         for path in self.paths:
             try:
-                file = self.pq.ParquetFile(path)
+                file = self.pq.ParquetFile(path, pre_buffer=False, buffer_size=MIB)  # not a column of a row group at once
             except (OSError, ValueError) as error:
                 raise Failure(f"{path}: is not a parquet file: {error}") from error
             missing = [c for c in columns if c not in file.schema_arrow.names]
             if missing:
                 raise Failure(f"{path}: has no column {', '.join(missing)}; there are "
                               f"{', '.join(file.schema_arrow.names)}")
-            for batch in file.iter_batches(batch_size=self.args.batch_rows, columns=columns):
+            for batch in file.iter_batches(batch_size=self.batch_rows(file.metadata), columns=columns, use_threads=False):
+                self.args.memory.check()
                 if batch.num_rows:
                     yield path, batch
+
+    def batch_rows(self, metadata):
+        groups = (metadata.row_group(g) for g in range(metadata.num_row_groups))
+        row_bytes = max((-(-g.total_byte_size // max(g.num_rows, 1)) for g in groups), default=1) or 1
+        return max(min(self.args.batch_rows, self.args.memory.block_bytes(row_bytes) // row_bytes), 1)
 
     def vectors(self, at, batch):
         """[rows, D] of a batch, and the frames of each of its rows."""
@@ -179,7 +226,7 @@ def check_finite(values, row, index, ends, what):
         raise Failure(f"utterance {index[u][0]}, frame {row - (ends[u - 1] if u else 0)}: {what} holds NaN or infinity")
 
 
-def write(source, out, frame_rate_hz):
+def write(source, out, frame_rate_hz, memory):
     index, (dtype, dim, has_energy) = source.index, source.kind
     ends = np.cumsum([n for _, _, n in index], dtype="<i8")
     with h5py.File(out, "w") as f:
@@ -191,6 +238,7 @@ def write(source, out, frame_rate_hz):
         energies = f.create_dataset("energy", (int(ends[-1]),), "<f4") if has_energy else None
         row = 0
         for block, energy in source.blocks():
+            memory.check()
             if row + len(block) > ends[-1]:
                 raise Failure("the input was changed while it was in use")
             check_finite(block, row, index, ends, "x")
@@ -204,6 +252,7 @@ def write(source, out, frame_rate_hz):
 
 
 def convert(args):
+    args.memory = Memory(args.memory)
     if args.output.exists() and not args.force:
         raise Failure(f"{args.output}: is there already; --force replaces it", EXIT_USAGE)
     if not args.input.exists():
@@ -216,7 +265,7 @@ def convert(args):
         raise Failure("--frame-rate HZ is needed: the input does not say it", EXIT_USAGE)
     partial = args.output.with_name(args.output.name + ".partial")
     try:
-        write(source, partial, rate)
+        write(source, partial, rate, args.memory)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         partial.replace(args.output)
@@ -232,6 +281,7 @@ def parse(arguments):
     parser.add_argument("input", type=Path, help="latents.zarr, a .parquet file or a folder of them")
     parser.add_argument("output", type=Path, help="latents file to write")
     parser.add_argument("--frame-rate", type=float, metavar="HZ", help="frames a second")
+    parser.add_argument("--memory", type=parse_size, metavar="SIZE", help="memory to stay within: 512MiB, 1GiB")
     parser.add_argument("--force", action="store_true", help="replace an output that exists")
     parser.add_argument("--id-column", default="id", metavar="NAME", help="of parquet (default id)")
     parser.add_argument("--speaker-column", default="speaker", metavar="NAME", help="of parquet (default speaker)")

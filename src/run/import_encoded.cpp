@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/latents.h"
+#include "run/conversion.h"
 #include "run/encode_source.h"
 #include "run/input_path.h"
 #include "run/run_directory.h"
@@ -41,6 +42,7 @@ std::string manifest_of(const ImportOptions& options) {
   const std::vector<std::string> speakers =
       options.speakers_file.empty() ? sources::split_speakers(options.speaker_separator, sequences)
                                     : sources::read_speakers(options.speakers_file, sequences);
+  if (!options.speakers_file.empty()) refuse_input(options.output, options.speakers_file);
   const std::filesystem::path folder = std::filesystem::absolute(options.input);
   std::string lines;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -48,6 +50,7 @@ std::string manifest_of(const ImportOptions& options) {
     const std::string path = (folder / (id + std::string(suffix))).string();
     if (!store::is_valid_utf8(path))
       throw Error(ErrorKind::kData, "has a name that is not UTF-8", {.path = path});
+    refuse_input(options.output, path);
     const nlohmann::ordered_json line = {{"id", id}, {"speaker", speakers[s]}, {"path", path}};
     lines += line.dump() + "\n";
   }
@@ -86,8 +89,9 @@ ConvertReport import_encoded(const ImportOptions& options, Observer& observer) {
               false};
   }
   store::rename_durably(encoded, options.output);
+  for (const char* name : {kManifest, "latents.json", ".lock"}) store::remove_file(work.file(name));
   std::error_code ignored;
-  std::filesystem::remove_all(work.path, ignored);
+  std::filesystem::remove(work.path, ignored);  // unless somebody has put something else there
   return report;
 }
 

@@ -93,6 +93,11 @@ class Quantizer {
     data::RowCodec codec(store::ElementType::kFloat16, dim());
     if (options_.to != QuantizeTo::kFloat16) codec = data::RowCodec(fit(), dim());
     file.begin(codec);
+    for (const std::string& name : file.dropped_attributes()) {
+      execution_.observer.log(
+          LogLevel::kWarning,
+          fmt::format("{}: attribute {} is a list or of a type that is not copied", options_.input, name));
+    }
     file.copy_energy(execution_);
     const data::CodingErrors errors = encode(codec, file.rows());
     file.commit();

@@ -59,6 +59,8 @@ void QuantizedFile::copy_attribute(const store::H5Reader& from, const std::strin
     }
   } else if (const auto real = attempt([&] { return from.read_double("/", name); })) {
     file_.attribute("/", name, *real);
+  } else {
+    dropped_attributes_.push_back(name);
   }
 }
 

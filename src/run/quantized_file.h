@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/execution.h"
 #include "data/latents.h"
@@ -22,6 +23,8 @@ class QuantizedFile {
 
   /// Writes all but rows and energies, and makes room for those. To be called once.
   void begin(const data::RowCodec& codec);
+  /// Of the input's root, those of a kind that is not copied (lists of floats or strings).
+  const std::vector<std::string>& dropped_attributes() const { return dropped_attributes_; }
   /// Energies are checked as collect checks them.
   void copy_energy(core::Execution& execution);
   /// To be filled between begin() and commit().
@@ -39,6 +42,7 @@ class QuantizedFile {
   std::string input_path_;
   const data::RowInput& input_;
   const data::Latents* latents_;
+  std::vector<std::string> dropped_attributes_;
   store::H5Writer file_;
   store::MappedDataset rows_;
 };

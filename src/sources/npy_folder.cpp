@@ -4,13 +4,12 @@
 
 #include "sources/folder_files.h"
 #include "sources/npy_array.h"
+#include "sources/npy_header.h"
 #include "sources/open_source.h"
 #include "sources/sequence_list.h"
 
 namespace phase0::sources {
 namespace {
-
-constexpr std::string_view kNpySuffix = ".npy";
 
 /// The .npy files in byte order of their ids; what is in them is not known yet.
 void list_files(const std::string& folder, SequenceList& list) {

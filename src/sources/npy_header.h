@@ -11,6 +11,9 @@
 
 namespace phase0::sources {
 
+/// Of the names of such files, and of the members of a .npz.
+inline constexpr std::string_view kNpySuffix = ".npy";
+
 /// What stands before the values of a .npy file (format of numpy.lib.format, versions 1 to 3).
 struct NpyHeader {
   store::ElementType type = store::ElementType::kFloat32;  ///< float16, float32 or float64

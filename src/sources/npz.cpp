@@ -12,19 +12,17 @@
 namespace phase0::sources {
 namespace {
 
-constexpr std::string_view kSuffix = ".npy";
-
 class Npz final : public SequenceReader {
  public:
   Npz(const std::string& path, const SourceRoom& room)
       : file_(path),
         folder_(room.folder),
         memory_(room.memory),
-        entries_(read_zip_directory(file_, room.memory)),
-        sequences_(room.memory) {
+        sequences_(room.memory),
+        entries_(read_zip_directory(file_, sequences_)) {
     for (const ZipEntry& entry : entries_) {
-      if (!entry.name.ends_with(kSuffix)) file_.fail("holds " + entry.name + ", which is no .npy array");
-      const std::string id = entry.name.substr(0, entry.name.size() - kSuffix.size());
+      if (!entry.name.ends_with(kNpySuffix)) file_.fail("holds " + entry.name + ", which is no .npy array");
+      const std::string id = entry.name.substr(0, entry.name.size() - kNpySuffix.size());
       ZipStream stream(file_, entry);
       const ErrorPlace place{.path = path, .utterance = id};
       const NpyHeader header = read_header(stream, place);
@@ -107,8 +105,8 @@ class Npz final : public SequenceReader {
   InputFile file_;
   std::string folder_;
   core::MemoryBudget& memory_;
-  std::vector<ZipEntry> entries_;
   SequenceList sequences_;
+  std::vector<ZipEntry> entries_;
   std::int64_t opened_ = -1;
   std::int64_t next_ = 0;  ///< frame that the stream is at
   std::optional<ZipStream> stream_;

@@ -20,6 +20,14 @@ constexpr std::int64_t kBesideBytes = 12 * kMebibyte;
 
 }  // namespace
 
+void SequenceList::expect(std::int64_t n, std::int64_t name_bytes) {
+  count_ = n;
+  charge(n * kEachBytes + kNameCopies * name_bytes);
+  finish();
+  count_ = 0;
+  needed_bytes_ = 0;
+}
+
 bool SequenceList::charge(std::int64_t bytes) {
   needed_bytes_ += bytes;
   if (full_ || needed_bytes_ <= reserved_bytes_) return !full_;

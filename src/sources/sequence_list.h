@@ -17,6 +17,8 @@ class SequenceList {
   /// `memory` must outlive it.
   explicit SequenceList(core::MemoryBudget& memory) : memory_(memory) {}
 
+  /// Reserves for `n` sequences with names of so many bytes in all, before the first. Throws Error (kMemory).
+  void expect(std::int64_t n, std::int64_t name_bytes);
   /// Whether there is room for `bytes` more. Where there is not, nothing else is to be kept either.
   bool charge(std::int64_t bytes);
   /// Charges for a sequence, and keeps it if there is room.

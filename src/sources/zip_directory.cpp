@@ -19,8 +19,6 @@ constexpr std::int64_t kMaxCommentBytes = 0xffff;
 constexpr std::int64_t kUse64 = 0xffffffff;
 /// Deflate codes a run of 258 bytes in no less than 2 bits.
 constexpr std::int64_t kMostDeflated = 1032;
-/// Of a member in memory, beside its name.
-constexpr std::int64_t kHeldBytes = 2 * sizeof(ZipEntry);
 
 /// Bytes of the file, and little-endian numbers in them.
 class Record {
@@ -188,11 +186,9 @@ void check_apart(const InputFile& file, const std::vector<Member>& members) {
 
 }  // namespace
 
-std::vector<ZipEntry> read_zip_directory(const InputFile& file, core::MemoryBudget& memory) {
+std::vector<ZipEntry> read_zip_directory(const InputFile& file, SequenceList& list) {
   const Directory directory = find_directory(file);
-  // What is kept of it counts with the list of sequences later.
-  const core::Reservation room(memory, 2 * directory.size + directory.entries * kHeldBytes,
-                               fmt::format("the directory of {} members", directory.entries));
+  list.expect(directory.entries, directory.size - directory.entries * kCentralBytes);
   const std::int64_t end = directory.offset + directory.size;
   std::vector<Member> members;
   std::int64_t at = directory.offset;

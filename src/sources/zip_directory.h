@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "core/memory.h"
 #include "sources/input_file.h"
+#include "sources/sequence_list.h"
 
 namespace phase0::sources {
 
@@ -21,8 +21,8 @@ struct ZipEntry {
 
 /// The members of an archive (APPNOTE 6.3, ZIP64 included) in the order of its directory. Throws Error
 /// (kData) for what is damaged, encrypted, in several parts or packed by another method, and for the makings
-/// of a bomb: members that overlap, and one that claims more than deflate can hold. kMemory for more members
-/// than there is room for.
-std::vector<ZipEntry> read_zip_directory(const InputFile& file, core::MemoryBudget& memory);
+/// of a bomb: members that overlap, and one that claims more than deflate can hold. `list` is told of the
+/// members before they are read, and throws kMemory for more than there is room for.
+std::vector<ZipEntry> read_zip_directory(const InputFile& file, SequenceList& list);
 
 }  // namespace phase0::sources

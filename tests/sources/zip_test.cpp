@@ -16,6 +16,11 @@ namespace {
 
 using test::room;
 
+std::vector<ZipEntry> read_directory(const InputFile& file) {
+  SequenceList list(room().memory);
+  return read_zip_directory(file, list);
+}
+
 using test::le;
 
 std::uint16_t u16(std::size_t value) {
@@ -81,13 +86,13 @@ class Zip : public ::testing::Test {
   }
   void refused(const std::string& bytes, const char* fragment) const {
     const InputFile source = file(bytes);
-    test::expect_error(ErrorKind::kData, fragment, [&] { read_zip_directory(source, room().memory); });
+    test::expect_error(ErrorKind::kData, fragment, [&] { read_directory(source); });
   }
   /// Of the only member, unpacked in one go.
   void spoilt(const Forged& forged, const char* fragment) const {
     const InputFile source = file(archive({forged}));
     test::expect_error(ErrorKind::kData, fragment, [&] {
-      const auto entries = read_zip_directory(source, room().memory);
+      const auto entries = read_directory(source);
       ZipStream stream(source, entries.at(0));
       stream.skip(entries.at(0).bytes);
       stream.finish();
@@ -107,7 +112,7 @@ TEST_F(Zip, UnpacksInAnyPieces) {
   const std::string b = text(1000);
   const InputFile source =
       file(archive({member("a.npy", a), member("b.npy", b, false), member("c.npy", "")}));
-  const auto entries = read_zip_directory(source, room().memory);
+  const auto entries = read_directory(source);
   ASSERT_EQ(entries.size(), 3U);
   for (const std::int64_t piece : {7, 65536, 1'000'000}) {
     ZipStream stream(source, entries[0]);

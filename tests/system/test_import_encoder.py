@@ -122,7 +122,17 @@ def test_what_is_refused(tmp_path):
     refused(folder, out, 3, "a_1", flags=("--speaker-separator", "#"))
     refused(folder, out, 2, "encoder", encoder=("-c", "raise SystemExit(1)"))
     refused(folder, out, 3, "a_1", encoder=(MOCK, "nan"))
+    speakers = tmp_path / "speakers"
+    speakers.write_text("a_1 someone\n")
+    result = run(folder, speakers, MOCK, "ok", flags=("--speakers", speakers, "--force"))
+    assert result.code == 2 and speakers.read_text() == "a_1 someone\n", str(result)
+    text = folder / "a_1.txt"
+    result = run(folder, text, MOCK, "ok", flags=(*BY_ID, "--force"))
+    assert result.code == 2 and text.read_text() == "a text\n", str(result)
+    mine = Path(f"{out}.encoding") / "mine"
+    mine.write_text("kept")
     out.write_text("something else")
     result = run(folder, out, MOCK, "ok")
     assert result.code == 2 and "--force" in result.err and out.read_text() == "something else"
     assert run(folder, out, MOCK, "ok", flags=(*BY_ID, "--force")).code == 0 and len(stored(out)) == 1
+    assert [p.name for p in mine.parent.iterdir()] == ["mine"] and mine.read_text() == "kept"

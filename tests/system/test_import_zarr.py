@@ -3,8 +3,10 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
+import time
 
 import h5py
 import harness
@@ -167,6 +169,43 @@ def test_parquet_of_utterances_in_a_folder(tmp_path):
                   "who", "--vector-column", "z", "--energy-column", "loud", "--batch-rows", "1")
     assert result.code == 0, str(result)
     check(tmp_path / "o.h5", list(data), data)
+
+
+def peak_of(*args):
+    """(exit code, peak resident MiB, stderr) of the tool in a process of its own."""
+    process = subprocess.Popen([sys.executable, str(TOOL), *map(str, args)], stderr=subprocess.PIPE, text=True,
+                               stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as f:
+            found = re.search(r"VmHWM:\s+(\d+) kB", f.read())
+        peak = max(peak, int(found[1]) / 1024) if found else peak
+        time.sleep(0.01)
+    return process.returncode, peak, process.stderr.read()
+
+
+@pytest.mark.parametrize("kind", ["zarr", "parquet"])
+def test_memory(tmp_path, kind):
+    """100 MB of one sequence stay within what is given, and what is too small names what works."""
+    x = np.random.default_rng(2).standard_normal((50_000, 512)).astype("f4")
+    if kind == "zarr":
+        path = tmp_path / "latents.zarr"
+        group = zarr.open_group(str(path), mode="w").create_group("u1")
+        group.attrs["speaker_id"] = "s"
+        group.create_array("x", data=x, chunks=(1000, 512))
+    else:
+        path = tmp_path / "a.parquet"
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), 512)
+        pa.parquet.write_table(pa.table({"id": ["u1"] * len(x), "speaker": ["s"] * len(x), "x": vectors}), path)
+    out = tmp_path / "o.h5"
+    flags = (path, out, "--frame-rate", "12.5", "--memory")
+    code, _, err = peak_of(*flags, "60MiB")
+    assert code == 4 and "is too small" in err and not out.exists(), err
+    assert not [name for name in os.listdir(tmp_path) if "partial" in name]
+    code, peak, err = peak_of(*flags, "220MiB")
+    assert code == 0 and peak <= 220, (peak, err)
+    with h5py.File(out) as f:
+        assert np.array_equal(f["x"][()], x)
 
 
 def test_parquet_that_is_refused(tmp_path):

@@ -159,8 +159,10 @@ def test_attributes_are_copied(source, tmp_path):
     other = tmp_path / "in.h5"
     other.write_bytes(source.read_bytes())
     with h5py.File(other, "r+") as f:
-        f.attrs.update({"codec": "mimi", "layers": 8, "gain": 0.25, "sizes": np.array([1, 2, 3])})
-    quantize(other, tmp_path / "out.h5", "int8")
+        f.attrs.update({"codec": "mimi", "layers": 8, "gain": 0.25, "sizes": np.array([1, 2, 3]),
+                        "gains": np.array([0.5, 1.5])})
+    result = quantize(other, tmp_path / "out.h5", "int8")
+    assert "attribute gains" in result.err and result.err.count("warning") == 1, str(result)
     with h5py.File(tmp_path / "out.h5") as f:
         assert (f.attrs["codec"], f.attrs["layers"], f.attrs["gain"]) == ("mimi", 8, 0.25)
         assert list(f.attrs["sizes"]) == [1, 2, 3]
