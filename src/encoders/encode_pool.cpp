@@ -23,7 +23,9 @@ class MemoryWatch {
  public:
   MemoryWatch(ProcessKeeper& keeper, std::int64_t limit_bytes, const std::function<void(std::int64_t)>& over)
       : keeper_(keeper), limit_(limit_bytes), over_(over) {
-    if (limit_ > 0) thread_ = core::start_thread([this] { watch(); });
+    if (limit_ <= 0) return;
+    try_to_look();  // what is soon over is never seen by the thread
+    thread_ = core::start_thread([this] { watch(); });
   }
   ~MemoryWatch() {
     {
@@ -43,11 +45,12 @@ class MemoryWatch {
  private:
   void watch() {
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, kWatchInterval, [this] { return stop_; })) {
-      try {
-        look();
-      } catch (const Error&) {  // /proc cannot be read just now
-      }
+    while (!wake_.wait_for(lock, kWatchInterval, [this] { return stop_; })) try_to_look();
+  }
+  void try_to_look() {
+    try {
+      look();
+    } catch (const Error&) {  // /proc cannot be read just now
     }
   }
 
