@@ -12,7 +12,7 @@
 namespace phase0::encoders {
 namespace {
 
-constexpr std::int64_t kFirstBatch = 8;
+constexpr std::int64_t kFirstBatch = 2;  ///< encoders on a CPU are often best at few, and growth is quick
 constexpr double kNearLimit =
     0.25;  ///< share of the time limit: a step up and a slow moment are to stay under it
 
