@@ -16,10 +16,13 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("PHASE0_BIN", ROOT / "build" / "release" / "phase0")).absolute()
 TIMEOUT = float(os.environ.get("PHASE0_TEST_TIMEOUT", "120"))  # seconds per command; raise it for sanitizer builds
+#: Tests of what a sanitizer, which takes memory and time of its own, would not let hold.
+no_sanitizer = pytest.mark.skipif(bool(os.environ.get("PHASE0_SANITIZE")), reason="a sanitizer takes memory and time of its own")
 
 CSV_FILES = ("tables.csv", "speakers.csv", "clusters.csv", "confidence.csv", "pca.csv", "kmeans.csv", "metrics.csv")
 RUN_FILES = ("config.yaml", "run.json", "features.h5", "models.h5", "assignments.h5", "metrics.json",

@@ -138,7 +138,7 @@ def sizes(text):
     return [(float(n), u, float(n) * UNITS.get(u, 1)) for n, u in found]
 
 
-@pytest.mark.skipif(bool(os.environ.get("PHASE0_SANITIZE")), reason="a sanitizer takes memory of its own")
+@harness.no_sanitizer
 def test_budget_too_small_names_the_smallest_that_works(small_run, tmp_path):
     cfg, run_dir, _ = small_run
     cfg = harness.merged(cfg, {"output.dir": str(tmp_path / "run")})

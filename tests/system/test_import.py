@@ -397,10 +397,7 @@ def large(tmp_path_factory):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-SANITIZED = pytest.mark.skipif(bool(os.environ.get("PHASE0_SANITIZE")), reason="a sanitizer takes memory of its own")
-
-
-@SANITIZED
+@harness.no_sanitizer
 @pytest.mark.parametrize("source", ["c", "fortran", "a.npz", "deflated.npz", "a.ark", "cm.ark"])
 def test_import_stays_within_its_budget(large, tmp_path, source):
     where, parts = large
@@ -416,7 +413,7 @@ def test_import_stays_within_its_budget(large, tmp_path, source):
     out.unlink()
 
 
-@SANITIZED
+@harness.no_sanitizer
 def test_export_stays_within_its_budget(large, tmp_path):
     where, parts = large
     good_import(where / "c", tmp_path / "o.h5", *BY_ID)
@@ -434,7 +431,7 @@ def test_a_budget_that_is_too_small_says_which_works(tmp_path):
     assert not (tmp_path / "o.h5").exists()
 
 
-@SANITIZED
+@harness.no_sanitizer
 @pytest.mark.parametrize("source", ["npz", "len", "ids", "folder", "ark", "scp"])
 def test_a_list_of_sequences_beyond_the_budget(tmp_path, source):
     """Refused with a budget that works, within the budget that was given."""
@@ -472,7 +469,7 @@ def test_a_list_of_sequences_beyond_the_budget(tmp_path, source):
         assert result.code == 4 and "list of sequences" in result.err, str(result)
 
 
-@SANITIZED
+@harness.no_sanitizer
 @pytest.mark.parametrize("kind", ["FM", "CM"])
 def test_a_part_of_a_wide_matrix_takes_what_it_needs(tmp_path, kind):
     """400 MB in a row, and a range of three columns of it."""
@@ -518,7 +515,7 @@ def test_an_interrupted_import_leaves_nothing(large, tmp_path):
 # ---- export
 
 
-@SANITIZED
+@harness.no_sanitizer
 def test_what_fails_to_be_written_leaves_nothing(tmp_path):
     """A limit on the size of files (ulimit -f), whose signal would end the program."""
     source = npy_folder(tmp_path / "in", {"s_1": np.ones((4000, 100), "f4")})

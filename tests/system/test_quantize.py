@@ -273,6 +273,7 @@ def test_plan_and_its_bounds_on_codes(quantised, tmp_path):
     harness.run_ok(cfg, tmp_path, "--memory", smallest)
 
 
+@harness.no_sanitizer
 @pytest.mark.parametrize("to,bound", [("int8", 0.5), ("int4", 2.0)])
 def test_variance_ratios_of_the_demo(tmp_path, to, bound):
     cheap = ["context.lags=[1]", "clustering.kmeans.n_init=2", "metrics.permutations=0"]
@@ -298,6 +299,7 @@ def peak_of(*args):
     return float(re.search(r"peak memory ([0-9.]+) MiB", result.err).group(1))
 
 
+@harness.no_sanitizer
 @pytest.mark.parametrize("storage", ["contiguous", "chunked"])
 def test_memory_stays_within_the_smallest_budget(tmp_path, storage):
     rng = np.random.default_rng(3)
