@@ -1,7 +1,6 @@
 """Section 7 and 8: commands, streams, exit codes and the contents of the run directory."""
 
 import json
-import os
 import re
 
 import bad_files
