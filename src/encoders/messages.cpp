@@ -14,10 +14,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kMaxDepth = 8;                // the library copies values by recursion
-constexpr std::size_t kMaxNameBytes = 100;  // of an encoder
-constexpr std::size_t kMaxShown = 200;      // bytes of a foreign line in a message
-constexpr std::size_t kMaxMessage = 1000;   // of an encoder's own message
+constexpr int kMaxDepth = 8;                  // the library copies values by recursion
+constexpr std::size_t kMaxEncoderName = 100;  // bytes
+constexpr std::size_t kMaxShown = 200;        // bytes of a foreign line in a message
+constexpr std::size_t kMaxMessage = 1000;     // of an encoder's own message
 
 [[noreturn]] void fail(const std::string& what) {
   throw EncoderError(Failure::kProtocol, "breaks the protocol: " + what);
@@ -82,8 +82,8 @@ std::string text(const Json& json, const char* key) {
 std::string name(const Json& json) {
   const std::string name = text(json, "name");
   const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  if (name.empty() || name.size() > kMaxNameBytes || std::any_of(name.begin(), name.end(), is_control))
-    fail(fmt::format("name: expected 1 to {} bytes without control characters", kMaxNameBytes));
+  if (name.empty() || name.size() > kMaxEncoderName || std::any_of(name.begin(), name.end(), is_control))
+    fail(fmt::format("name: expected 1 to {} bytes without control characters", kMaxEncoderName));
   return name;
 }
 
