@@ -29,7 +29,7 @@ void say(const char* level, const std::string& text) {
     write_stderr(fmt::format("phase0: {}: {}\n", level, config::printable(text)));
 }
 
-double seconds(std::chrono::milliseconds time) {
+double seconds_of(std::chrono::milliseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
@@ -81,7 +81,7 @@ std::string describe_end(const run::GuardOutcome& outcome) {
 
 /// A report that fails is not worth a failed watch.
 template <typename Work>
-void quietly(const Work& work) noexcept {
+void without_throwing(const Work& work) noexcept {
   try {
     work();
   } catch (...) {  // NOLINT(bugprone-empty-catch)
@@ -95,12 +95,12 @@ GuardReport::GuardReport(const run::GuardOptions& options, std::string limit_sou
     : options_(options), limit_source_(std::move(limit_source)), log_(log_path), verbose_(verbose) {}
 
 void GuardReport::tell(const GuardEvent& event) noexcept {
-  quietly([&] { log_event(event); });
-  quietly([&] { say_event(event); });
+  without_throwing([&] { log_event(event); });
+  without_throwing([&] { say_event(event); });
 }
 
 void GuardReport::finish(const run::GuardOutcome& outcome, int exit_code) noexcept {
-  quietly([&] {
+  without_throwing([&] {
     nlohmann::ordered_json fields = {{"exit_code", exit_code},
                                      {"reason", outcome.start_error != 0 ? "not_started"
                                                 : outcome.limit_exceeded ? "limit"
@@ -115,15 +115,16 @@ void GuardReport::finish(const run::GuardOutcome& outcome, int exit_code) noexce
     fields["looks"] = outcome.looks;
     log_.write("info", "exit", fields);
   });
-  quietly([&] { say_outcome(outcome, exit_code); });
+  without_throwing([&] { say_outcome(outcome, exit_code); });
 }
 
 void GuardReport::log_event(const GuardEvent& event) {
   nlohmann::ordered_json fields;
   if (event.kind == Kind::kStarted) {
-    fields = {{"pid", event.processes.front().pid},       {"command", options_.command},
-              {"limit_bytes", options_.limit_bytes},      {"limit_source", limit_source_},
-              {"grace_seconds", seconds(options_.grace)}, {"interval_seconds", seconds(options_.interval)}};
+    fields = {
+        {"pid", event.processes.front().pid},          {"command", options_.command},
+        {"limit_bytes", options_.limit_bytes},         {"limit_source", limit_source_},
+        {"grace_seconds", seconds_of(options_.grace)}, {"interval_seconds", seconds_of(options_.interval)}};
   } else {
     fields = {{"memory_bytes", event.memory_bytes}, {"limit_bytes", options_.limit_bytes}};
     for (const run::GuardedProcess& process : event.processes)
@@ -141,7 +142,7 @@ void GuardReport::say_event(const GuardEvent& event) const {
       if (!verbose_) return;
       say("debug",
           fmt::format("watching pid {}: limit {} ({}), a look every {:g} s", event.processes.front().pid,
-                      limit, limit_source_, seconds(options_.interval)));
+                      limit, limit_source_, seconds_of(options_.interval)));
       return;
     case Kind::kExceeded:
       say("warning", fmt::format("{}: the command's memory is {}, over the limit of {}: terminating {}",
@@ -149,7 +150,7 @@ void GuardReport::say_event(const GuardEvent& event) const {
       break;
     case Kind::kKilled:
       say("warning", fmt::format("{}: still there {:g} s later: killing {}", utc_now(),
-                                 seconds(options_.grace), processes));
+                                 seconds_of(options_.grace), processes));
       break;
     case Kind::kLeftBehind:
       say("info", fmt::format("the command has ended and left {} behind, watched to the end (see --no-wait)",

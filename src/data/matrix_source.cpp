@@ -11,7 +11,7 @@
 namespace phase0::data {
 namespace {
 
-constexpr std::int64_t kFloatBytes = sizeof(float);
+constexpr std::int64_t kValueBytes = sizeof(float);
 
 class MatrixSource final : public FeatureSource {
  public:
@@ -132,7 +132,7 @@ class SubsetSource final : public FeatureSource {
   }
   void drop_ahead() const override { base_.drop_ahead(); }
   std::int64_t block_bytes() const override {
-    return base_.block_bytes() + block_rows() * (frame_dim() + 1) * kFloatBytes;  // with their numbers
+    return base_.block_bytes() + block_rows() * (frame_dim() + 1) * kValueBytes;  // with their numbers
   }
   std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
   bool computed() const override { return base_.computed(); }
@@ -167,7 +167,7 @@ class SubsetSource final : public FeatureSource {
 
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
   const std::int64_t rows = canonical_block_rows(columns);
-  const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
+  const std::int64_t bytes = std::min(rows, n_rows) * columns * kValueBytes;
   return {n_rows, 1, columns, rows, bytes, store::ReadAhead::held_bytes(bytes), false};
 }
 

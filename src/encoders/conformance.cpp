@@ -25,7 +25,7 @@ struct NotPassed {
   CheckOutcome outcome;
   std::string detail;
 };
-[[noreturn]] void fail(const std::string& detail) {
+[[noreturn]] void fail_check(const std::string& detail) {
   throw NotPassed{CheckOutcome::kFailed, detail};
 }
 [[noreturn]] void skip(const std::string& detail) {
@@ -90,7 +90,7 @@ void Checker::run() {
   client_.reset();
   check("leaves no process behind", [this]() -> std::string {
     const auto left = keeper_.all();
-    if (!left.empty()) fail(core::command_text(left.front().id.pid));
+    if (!left.empty()) fail_check(core::command_text(left.front().id.pid));
     return "";
   });
 }
@@ -137,7 +137,7 @@ EncodedRows Checker::encode(const std::vector<std::string>& items) {
 std::string Checker::encodes_one() {
   ensure_started();
   const EncodedRows rows = encode(samples_->plain(1));
-  if (rows.n_rows == 0) fail("no frames for " + samples_->plain(1).front());
+  if (rows.n_rows == 0) fail_check("no frames for " + samples_->plain(1).front());
   return count_of(rows.n_rows, "frame");
 }
 
@@ -145,7 +145,8 @@ std::string Checker::repeats() {
   ensure_started();
   const EncodedRows first = encode(samples_->plain(1));
   const EncodedRows second = encode(samples_->plain(1));
-  if (first.bytes != second.bytes) fail(fmt::format("they differ by {:.2g}", difference(first, second)));
+  if (first.bytes != second.bytes)
+    fail_check(fmt::format("they differ by {:.2g}", difference(first, second)));
   return "";
 }
 
@@ -168,10 +169,10 @@ std::string Checker::batch_agrees() {
     singles.n_rows += rows.n_rows;
     singles.bytes.insert(singles.bytes.end(), rows.bytes.begin(), rows.bytes.end());
   }
-  if (batch.frames != singles.frames) fail("the items make other numbers of frames");
+  if (batch.frames != singles.frames) fail_check("the items make other numbers of frames");
   const double allowed = client_->hello().dtype == store::ElementType::kFloat16 ? 1e-2 : 1e-3;
   const double found = difference(batch, singles);
-  if (found > allowed) fail(fmt::format("they differ by {:.2g} of the largest value", found));
+  if (found > allowed) fail_check(fmt::format("they differ by {:.2g} of the largest value", found));
   return fmt::format("they differ by {:.2g} of the largest value", found);
 }
 
@@ -220,7 +221,7 @@ std::string Checker::refuses_bad_item() {
     encode(samples_->plain(1));
     return error.message();
   }
-  fail(fmt::format("it encodes {}", what));
+  fail_check(fmt::format("it encodes {}", what));
 }
 
 std::string Checker::bad_item_among_good() {
@@ -232,10 +233,10 @@ std::string Checker::bad_item_among_good() {
     encode(items);
   } catch (const EncoderError& error) {
     if (error.failure() != Failure::kInput) throw;
-    if (error.item() != 1) fail(fmt::format("it blames item {}, and item 1 is bad", error.item()));
+    if (error.item() != 1) fail_check(fmt::format("it blames item {}, and item 1 is bad", error.item()));
     return "";
   }
-  fail("it encodes the batch");
+  fail_check("it encodes the batch");
 }
 
 std::string Checker::takes_largest_batch() {
@@ -258,7 +259,7 @@ std::string Checker::stays_silent() {
   ensure_started();
   if (!client_->is_silent(kSilence)) {
     client_.reset();
-    fail("it says something or closes its output");
+    fail_check("it says something or closes its output");
   }
   return "";
 }
@@ -268,7 +269,8 @@ std::string Checker::ends_on_bye() {
   const double begin = core::now_seconds();
   const std::int64_t left = client_->say_bye();
   client_.reset();
-  if (left > 0) fail(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
+  if (left > 0)
+    fail_check(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
   return fmt::format("after {:.2f} s", core::now_seconds() - begin);
 }
 
@@ -276,7 +278,8 @@ std::string Checker::ends_with_input() {
   ensure_started();
   const std::int64_t left = client_->close_input();
   client_.reset();
-  if (left > 0) fail(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
+  if (left > 0)
+    fail_check(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
   return "";
 }
 

@@ -14,7 +14,7 @@ namespace phase0::encoders {
 namespace {
 
 constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 30;
-constexpr std::int64_t kReadBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kCopyBytes = std::int64_t{1} << 20;
 
 /// Of what the index says of a sequence; that of its rows goes on from it.
 std::uint32_t checksum_of(std::size_t sequence, std::int64_t n_rows) {
@@ -67,7 +67,7 @@ bool StagedRows::resume(const std::string& first_line) {
 
 /// Of the rows that begin at rows_end_.
 bool StagedRows::is_whole(std::size_t sequence, std::int64_t n_rows, std::uint32_t expected) const {
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kReadBytes, n_rows * row_bytes_)));
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kCopyBytes, n_rows * row_bytes_)));
   std::uint32_t crc = checksum_of(sequence, n_rows);
   std::int64_t offset = rows_end_;
   for (std::int64_t left = n_rows * row_bytes_; left > 0;) {

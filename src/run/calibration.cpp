@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 2;
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxCalibrationBytes = std::int64_t{1} << 20;
 constexpr std::size_t kMaxMachines = 64;
 
 std::string cpu_model() {
@@ -66,7 +66,7 @@ std::optional<Calibration> from_json(const Json& json) {
 Json load_machines(const std::string& path) {
   try {
     if (!std::filesystem::is_regular_file(path)) return Json::object();
-    const auto json = read_json(path, kMaxBytes);
+    const auto json = read_json(path, kMaxCalibrationBytes);
     const bool sound = json && json->at("version") == kVersion && json->at("machines").is_object();
     return sound ? Json(json->at("machines")) : Json::object();
   } catch (const std::exception&) {

@@ -6,7 +6,7 @@ namespace phase0::run {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kMaxDepth = 32;
+constexpr int kMaxJsonDepth = 32;
 
 struct TooDeep {};
 
@@ -15,7 +15,7 @@ struct TooDeep {};
 std::optional<Json> read_json(const std::string& path, std::int64_t max_bytes) {
   const std::string text = store::read_file(path, max_bytes);
   const auto limit_depth = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) throw TooDeep{};
+    if (depth > kMaxJsonDepth) throw TooDeep{};
     return true;
   };
   try {

@@ -19,7 +19,7 @@ namespace phase0::run {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::int64_t kMaxBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kMaxRunJsonBytes = std::int64_t{16} << 20;
 
 std::int64_t io_counter(const std::string& name) {
   std::ifstream file("/proc/self/io");
@@ -35,7 +35,7 @@ Json load(const RunDirectory& directory) {
   const std::string path = directory.file("run.json");
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return Json::object();
-  std::optional<Json> json = read_json(path, kMaxBytes);
+  std::optional<Json> json = read_json(path, kMaxRunJsonBytes);
   const bool sound =
       json && json->is_object() && (!json->contains("stages") || json->at("stages").is_object());
   return sound ? std::move(*json) : Json::object();  // damaged: it is rebuilt from this stage on
@@ -103,7 +103,7 @@ void record_input(const Session& session, const InputFacts& input) {
                    {"n_utterances", input.n_utterances},
                    {"frame_rate_hz", input.frame_rate_hz}};
   if (!session.options().data.source.manifest.empty()) {
-    const std::optional<Json> encoded = read_json(session.directory().file("latents.json"), kMaxBytes);
+    const std::optional<Json> encoded = read_json(session.directory().file("latents.json"), kMaxRunJsonBytes);
     if (encoded && encoded->contains("encoder")) json["encoder"] = encoded->at("encoder");
   }
   save(session.directory(), json);

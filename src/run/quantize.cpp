@@ -27,9 +27,9 @@ using Kind = data::Quantization::Kind;
 
 constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 /// Pages that faults at the ends of what is written map as well (store/mapped.cpp).
-constexpr std::int64_t kMappedAround = 4 * kMebibyte;
+constexpr std::int64_t kMappedAtEnds = 4 * kMebibyte;
 /// Names, speaker and place of an utterance, as read and as written.
-constexpr std::int64_t kUtteranceBytes = 512;
+constexpr std::int64_t kNamesBytes = 512;
 
 Kind kind_of(QuantizeTo to) {
   return to == QuantizeTo::kInt8 ? Kind::kInt8 : Kind::kInt4;
@@ -82,7 +82,7 @@ class Quantizer {
     encode_need_ = data::RowScan::need(
         *input_, 2 * block_rows * output_row_bytes() + static_cast<std::int64_t>(sizeof(data::CodingErrors)),
         4 * dim());
-    encode_need_.fixed_bytes += held_bytes() + table_bytes() + kMappedAround;
+    encode_need_.fixed_bytes += held_bytes() + table_bytes() + kMappedAtEnds;
   }
 
   QuantizeReport run() {
@@ -129,7 +129,7 @@ class Quantizer {
   /// is memory.
   std::int64_t held_bytes() const {
     std::int64_t bytes = input_->codec().table_bytes() + run::QuantizedFile::kCopyBytes;
-    if (latents_) bytes += std::ssize(latents_->utterances()) * kUtteranceBytes + latents_->read_bytes();
+    if (latents_) bytes += std::ssize(latents_->utterances()) * kNamesBytes + latents_->read_bytes();
     if (!store::lies_in_memory(options_.output)) return bytes;
     return bytes + core::checked_mul(n_rows(), output_row_bytes() + (latents_ ? 4 : 0), "output");
   }

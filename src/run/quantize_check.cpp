@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kMaxMetricsBytes = std::int64_t{1} << 30;
 
 /// A folder that goes with all that is in it.
 class TemporaryRuns {
@@ -43,7 +43,7 @@ Json run_on(Options options, const std::string& latents, const std::string& fold
     if (observer.stop_requested()) throw Error(ErrorKind::kInterrupted, "interrupted");
     (*stage)(options, flags, observer);
   }
-  auto metrics = run::read_json(run::RunDirectory{folder}.file("metrics.json"), kMaxBytes);
+  auto metrics = run::read_json(run::RunDirectory{folder}.file("metrics.json"), kMaxMetricsBytes);
   if (!metrics) throw Error(ErrorKind::kStorage, "is damaged", {folder + "/metrics.json"});
   return std::move(*metrics);
 }

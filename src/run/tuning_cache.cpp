@@ -10,22 +10,23 @@
 namespace phase0::run {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
-constexpr int kVersion = 1;
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 20;
+constexpr int kTableVersion = 1;
+constexpr std::int64_t kMaxTableBytes = std::int64_t{1} << 20;
 
 /// The stages of a sound file, else an empty object.
-Json read_stages(const std::string& path) {
+SortedJson read_stages(const std::string& path) {
   try {
-    const auto json = read_json(path, kMaxBytes);
-    if (json && json->at("version") == kVersion && json->at("stages").is_object()) return json->at("stages");
+    const auto json = read_json(path, kMaxTableBytes);
+    if (json && json->at("version") == kTableVersion && json->at("stages").is_object())
+      return json->at("stages");
   } catch (const Error&) {
-    return Json::object();  // not there
-  } catch (const Json::exception&) {
-    return Json::object();  // damaged
+    return SortedJson::object();  // not there
+  } catch (const SortedJson::exception&) {
+    return SortedJson::object();  // damaged
   }
-  return Json::object();
+  return SortedJson::object();
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ TuningCache::TuningCache() {
 
 core::TuningTable TuningCache::load(const std::string& stage) const {
   core::TuningTable table;
-  const Json stages = read_stages(path_);
+  const SortedJson stages = read_stages(path_);
   const auto found = stages.find(stage);
   if (found == stages.end() || !found->is_object()) return table;
   for (const auto& [key, blocks] : found->items()) {
@@ -48,13 +49,14 @@ core::TuningTable TuningCache::load(const std::string& stage) const {
 void TuningCache::save(const std::string& stage, const core::TuningTable& table) const {
   if (path_.empty()) return;
   try {
-    Json stages = read_stages(path_);
+    SortedJson stages = read_stages(path_);
     stages[stage] = table;
     store::create_folders(path_.substr(0, path_.rfind('/')));
-    store::write_file_atomically(path_, Json{{"version", kVersion}, {"stages", stages}}.dump(2) + "\n");
+    store::write_file_atomically(path_,
+                                 SortedJson{{"version", kTableVersion}, {"stages", stages}}.dump(2) + "\n");
   } catch (const Error&) {
     return;  // a home that cannot be written to, a full disk
-  } catch (const Json::exception&) {
+  } catch (const SortedJson::exception&) {
     return;
   }
 }

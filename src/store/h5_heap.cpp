@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kMaxCollectionBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxCachedBytes = std::size_t{32} << 20;
-constexpr std::size_t kSignatureBytes = 8;  // GCOL, version, 3 reserved
+constexpr std::size_t kHeapHeadBytes = 8;  // GCOL, version, 3 reserved
 
 std::uint64_t little_endian(const std::byte* bytes, std::size_t n) {
   std::uint64_t value = 0;
@@ -59,7 +59,7 @@ const H5GlobalHeap::Collection& H5GlobalHeap::collection(std::uint64_t address, 
 
 H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::string& object) const {
   const std::size_t length_bytes = source_.length_bytes();
-  const std::size_t header_bytes = padded(kSignatureBytes + length_bytes);
+  const std::size_t header_bytes = padded(kHeapHeadBytes + length_bytes);
   const auto fail = [&](const char* problem) {
     source_.fail(object, fmt::format("its strings are damaged: {} at offset {}", problem, address));
   };
@@ -76,7 +76,7 @@ H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::st
                  source_.path(), source_.damage());
   };
   read(header_bytes);
-  const std::uint64_t size = little_endian(heap.bytes.data() + kSignatureBytes, length_bytes);
+  const std::uint64_t size = little_endian(heap.bytes.data() + kHeapHeadBytes, length_bytes);
   if (std::memcmp(heap.bytes.data(), "GCOL\x01", 5) != 0) fail("no heap");
   if (size < header_bytes || size > kMaxCollectionBytes || size > file_bytes - base - address) {
     fail("a heap of impossible size");

@@ -6,14 +6,14 @@
 namespace phase0::store {
 namespace {
 
-constexpr std::int64_t kPieceBytes = std::int64_t{64} << 10;
+constexpr std::int64_t kComparedBytes = std::int64_t{64} << 10;
 
 bool same_range(const FileDescriptor& a, const FileDescriptor& b, const ByteRange& range,
                 const std::string& path) {
-  std::vector<std::byte> left(static_cast<std::size_t>(kPieceBytes));
-  std::vector<std::byte> right(static_cast<std::size_t>(kPieceBytes));
-  for (std::int64_t done = 0; done < range.size; done += kPieceBytes) {
-    const std::int64_t n = std::min(kPieceBytes, range.size - done);
+  std::vector<std::byte> left(static_cast<std::size_t>(kComparedBytes));
+  std::vector<std::byte> right(static_cast<std::size_t>(kComparedBytes));
+  for (std::int64_t done = 0; done < range.size; done += kComparedBytes) {
+    const std::int64_t n = std::min(kComparedBytes, range.size - done);
     read_exactly(a, range.offset + done, n, left.data(), path, ErrorKind::kStorage);
     read_exactly(b, range.offset + done, n, right.data(), path, ErrorKind::kStorage);
     if (std::memcmp(left.data(), right.data(), static_cast<std::size_t>(n)) != 0) return false;
