@@ -325,7 +325,7 @@ bool H5Writer::begin_streaming() {
 
 void H5Writer::sync() {
   PHASE0_CHECK(impl_->streaming && !impl_->sync_failed);
-  impl_->sync();
+  if (impl_->descriptor) impl_->sync();  // commit() syncs before it closes, and may fail behind that
 }
 
 bool H5Writer::sync_failed() const {

@@ -51,7 +51,7 @@ class FeaturesResume : public ::testing::TestWithParam<Storage> {
     write(undisturbed_, nullptr, 2);
   }
 
-  /// With the units of `units`; false when it was interrupted.
+  /// With the units of `units`; false when it failed as `expected_`.
   bool write(const std::string& path, core::UnitStore* units, int threads, const std::string& key = "k") {
     listener_.text.clear();
     listener_.staged = 0;
@@ -68,7 +68,8 @@ class FeaturesResume : public ::testing::TestWithParam<Storage> {
       write_features(path, options_, latents, plan, execution, key);
       return true;
     } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::kInterrupted) << error.what();
+      EXPECT_EQ(error.kind(), expected_) << error.what();
+      failure_ = error.what();
       return false;
     }
   }
@@ -100,12 +101,26 @@ class FeaturesResume : public ::testing::TestWithParam<Storage> {
   test::TemporaryFolder folder_;
   test::MemoryUnits units_;
   Listener listener_;
+  ErrorKind expected_ = ErrorKind::kInterrupted;
+  std::string failure_;
   std::string latents_path_;
   Options options_;
   std::string path_ = folder_.file("features.h5");
   std::string partial_ = path_ + ".partial";
   std::string undisturbed_ = folder_.file("undisturbed.h5");
 };
+
+TEST_P(FeaturesResume, AFailedRenameIsToldAsSuchAndNothingIsDoneAgain) {
+  units_.interval = 3600;
+  std::filesystem::create_directories(path_ + "/in the way");
+  expected_ = ErrorKind::kStorage;
+  EXPECT_FALSE(write(path_, &units_, 2));
+  EXPECT_NE(failure_.find("cannot rename"), std::string::npos) << failure_;
+  std::filesystem::remove_all(path_);
+  EXPECT_TRUE(write(path_, &units_, 2));
+  EXPECT_EQ(listener_.staged, 0);
+  expect_finished();
+}
 
 TEST_P(FeaturesResume, KilledAtEveryCheckpointGivesTheSameBytes) {
   int kills = 0;
