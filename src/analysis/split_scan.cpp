@@ -35,17 +35,19 @@ std::vector<std::int64_t> tiles_of(std::span<const Unit> units) {
 /// One pass over the rows for units [first, first + count) of all.
 class UnitScan {
  public:
+  /// `kept` is for the sums so far; with `resumes` it may hold those of an earlier start.
   UnitScan(const SplitWork& work, const ScanShape& shape, std::span<const Unit> all_units, Scan part,
-           core::ScanRoom& room)
+           core::ScanRoom& room, core::Checkpoint& kept, bool resumes)
       : shape_(shape),
         part_(part),
         room_(room),
         group_(std::in_place, work, shape, all_units.subspan(part.first, part.count), room.execution().pool),
         data_(work, shape, tiles_of(all_units.subspan(part.first, part.count))),
         reader_(work.order, block_rows(shape.dim), block_rows(shape.dim)),
-        checkpoint_(room.execution().units, {"open sums of " + work.name, work.input.key}) {
-    if (checkpoint_.load([this](core::ByteSource& source) { load(source); })) return;
-    if (!touched_) return;
+        checkpoint_(kept) {
+    if (!resumes) return;
+    is_kept_ = checkpoint_.load([this](core::ByteSource& source) { load(source); });
+    if (is_kept_ || !touched_) return;
     group_.emplace(work, shape, all_units.subspan(part.first, part.count), room.execution().pool);
     n_kept_ = 0;
   }
@@ -76,17 +78,23 @@ class UnitScan {
       room_.report(core::ceil_div(chunk_.n_rows, block_rows(shape_.dim)), chunk_.n_rows,
                    core::now_seconds() - start);
       execution.observer.task_advance(chunk_.n_rows, chunk_.n_rows * shape_.dim * 4);
-      if (rows < shape_.n_rows) {
-        checkpoint_.save_when_due([&](core::ByteSink& sink) { save(rows, sink); });
-      }
+      if (rows < shape_.n_rows) save_when_due(rows);
     }
     group_->release_maps();
     group_->finish(cells, execution.pool);
   }
-  /// When the sums are kept with those of all units.
-  void drop_kept() { checkpoint_.drop(); }
+  /// Whether sums of this scan are kept. They are to be dropped once those of the whole scan are.
+  bool is_kept() const { return is_kept_; }
 
  private:
+  /// More would take longer to write than most scans take, and twice its size on the disk.
+  static constexpr std::int64_t kMostKeptBytes = std::int64_t{1} << 30;
+
+  void save_when_due(std::int64_t rows) {
+    if (!checkpoint_.due() || group_->sums_bytes() > kMostKeptBytes) return;
+    checkpoint_.save([&](core::ByteSink& sink) { save(rows, sink); });
+    is_kept_ = true;
+  }
   void save(std::int64_t rows, core::ByteSink& sink) const {
     sink.put(static_cast<std::int64_t>(part_.first));
     sink.put(static_cast<std::int64_t>(part_.count));
@@ -110,7 +118,7 @@ class UnitScan {
     core::Execution& execution = room_.execution();
     for (std::int64_t rows = 0; rows < n_kept_; rows += chunk_.n_rows) {
       execution.check_stop();
-      reader_.set_chunk_rows(std::min(room_.blocks() * block_rows(shape_.dim), n_kept_ - rows));
+      reader_.set_chunk_rows(std::min(block_rows(shape_.dim), n_kept_ - rows));
       reader_.next(chunk_);
       group_->reserve(chunk_.n_rows);
       data_.load_masks(chunk_);
@@ -138,7 +146,8 @@ class UnitScan {
   ChunkData data_;
   ChunkReader reader_;
   Chunk chunk_;
-  core::Checkpoint checkpoint_;
+  core::Checkpoint& checkpoint_;
+  bool is_kept_ = false;
   bool touched_ = false;     ///< group_, by what was kept
   std::int64_t n_kept_ = 0;  ///< rows whose sums an earlier start has kept
 };
@@ -194,17 +203,19 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
       plan_scans(shape, units, execution.pool.size(), execution.memory.free_bytes());
   const core::TaskScope task(execution.observer, "analyze " + work.name,
                              shape.n_rows * static_cast<std::int64_t>(scans.size()));
+  core::Checkpoint open_scan(execution.units, {"open sums of " + work.name, work.input.key});
   for (const Scan& scan : scans) {
     core::ScanRoom room(execution, scan.need,
                         {"the sums of the analysis", shape.dim, shape.n_blocks(), true});
-    UnitScan unit_scan(work, shape, all_units, {n_done + scan.first, scan.count, {}}, room);
+    UnitScan unit_scan(work, shape, all_units, {n_done + scan.first, scan.count, {}}, room, open_scan,
+                       &scan == scans.data());
     unit_scan.run(cells);
-    if (checkpoint.due()) {
+    if (checkpoint.due() || unit_scan.is_kept()) {
       checkpoint.save([&](core::ByteSink& sink) {
         put_cell_sums(sink, cells);
         sink.put(static_cast<std::int64_t>(n_done + scan.first + scan.count));
       });
-      unit_scan.drop_kept();
+      if (unit_scan.is_kept()) open_scan.drop();
     }
     core::trim_heap();  // of thousands of small arrays, before the next
   }

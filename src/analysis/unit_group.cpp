@@ -83,11 +83,10 @@ void UnitGroup::save(core::ByteSink& sink) const {
 
 void UnitGroup::load(core::ByteSource& source) {
   for (const auto& unit : units_) unit->load(source);
-  const std::int64_t bytes = sums_.size() * static_cast<std::int64_t>(sizeof(double));
-  if (source.get<std::int64_t>() != sums_.size() || source.remaining() != bytes) {
+  if (source.get<std::int64_t>() != sums_.size() || source.remaining() != sums_bytes()) {
     throw Error(ErrorKind::kStorage, "holds the sums of other units");
   }
-  source.read(sums_.data(), bytes);
+  source.read(sums_.data(), sums_bytes());
 }
 
 void UnitGroup::finish(std::vector<CellSums>& cells, core::ThreadPool& pool) {

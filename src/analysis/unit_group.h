@@ -36,6 +36,8 @@ class UnitGroup {
   void save(core::ByteSink& sink) const;
   void load(core::ByteSource& source);
 
+  std::int64_t sums_bytes() const { return sums_.size() * static_cast<std::int64_t>(sizeof(double)); }
+
   /// After the last row.
   void finish(std::vector<CellSums>& cells, core::ThreadPool& pool);
   /// Lets go of the pages of mapped ids and distances.

@@ -80,7 +80,7 @@ EncodedRows EncoderClient::read_rows(std::int64_t n_items, Clock::time_point dea
   EncodedRows rows{std::move(header.frames), header.n_rows,
                    std::vector<std::byte>(static_cast<std::size_t>(header.n_bytes))};
   child_.read_exactly(rows.bytes, deadline);
-  if (const auto index = first_non_finite(rows.bytes, hello_.dtype)) {
+  if (const auto index = first_unusable(rows.bytes, hello_.dtype)) {
     const auto dim = static_cast<std::size_t>(hello_.dim);
     throw EncoderError(Failure::kRows, fmt::format("row {}, value {} of the answer is {}", *index / dim,
                                                    *index % dim, value_at(rows.bytes, hello_.dtype, *index)));

@@ -1,5 +1,6 @@
 #include "encoders/finite_rows.h"
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -9,14 +10,18 @@
 namespace phase0::encoders {
 namespace {
 
-/// Values whose exponent has every bit set are the infinities and NaN (IEEE 754).
+/// As collect takes them (data/FORMAT.md).
+constexpr float kLargestValue = 1e15f;
+
+/// Of values without their sign the bit patterns rise with the value, to infinity and on to NaN (IEEE 754).
 template <typename Bits>
-std::optional<std::size_t> first_with_exponent(std::span<const std::byte> values, Bits exponent) {
+std::optional<std::size_t> first_beyond(std::span<const std::byte> values, Bits largest) {
+  constexpr auto kMagnitude = static_cast<Bits>(static_cast<Bits>(~Bits{0}) >> 1);
   const std::size_t count = values.size() / sizeof(Bits);
   for (std::size_t i = 0; i < count; ++i) {
     Bits bits = 0;
     std::memcpy(&bits, values.data() + i * sizeof(Bits), sizeof(Bits));
-    if ((bits & exponent) == exponent) return i;
+    if ((bits & kMagnitude) > largest) return i;
   }
   return std::nullopt;
 }
@@ -32,10 +37,12 @@ double half_to_double(std::uint16_t bits) {
 
 }  // namespace
 
-std::optional<std::size_t> first_non_finite(std::span<const std::byte> values, store::ElementType type) {
+std::optional<std::size_t> first_unusable(std::span<const std::byte> values, store::ElementType type) {
   PHASE0_CHECK(type == store::ElementType::kFloat16 || type == store::ElementType::kFloat32);
-  return type == store::ElementType::kFloat16 ? first_with_exponent<std::uint16_t>(values, 0x7c00)
-                                              : first_with_exponent<std::uint32_t>(values, 0x7f800000);
+  constexpr std::uint16_t kLargestHalf = 0x7bff;
+  return type == store::ElementType::kFloat16
+             ? first_beyond<std::uint16_t>(values, kLargestHalf)
+             : first_beyond<std::uint32_t>(values, std::bit_cast<std::uint32_t>(kLargestValue));
 }
 
 double value_at(std::span<const std::byte> values, store::ElementType type, std::size_t index) {

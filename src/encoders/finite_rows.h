@@ -8,8 +8,8 @@
 
 namespace phase0::encoders {
 
-/// Index of the first value that is NaN or infinite, of little-endian float16 or float32 values.
-std::optional<std::size_t> first_non_finite(std::span<const std::byte> values, store::ElementType type);
+/// Index of the first value that is NaN, infinite or beyond 1e15, of little-endian float16 or float32 values.
+std::optional<std::size_t> first_unusable(std::span<const std::byte> values, store::ElementType type);
 
 /// Value `index` of such values.
 double value_at(std::span<const std::byte> values, store::ElementType type, std::size_t index);

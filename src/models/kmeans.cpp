@@ -36,8 +36,8 @@ void run_restarts_alone(KMeansLane& lane, const KMeansTogether& together, core::
 
 std::string under_way(const KMeansProgress& progress) {
   if (progress.seeding.empty()) return fmt::format("{} runs under way", progress.waiting.size());
-  return fmt::format("the seeding of {} runs behind {} centroids", progress.seeding.size(),
-                     progress.seeding[0].rows.size());
+  return fmt::format("the seeding of {} runs behind at most {} centroids", progress.seeding.size(),
+                     progress.seeding[0].size());
 }
 
 /// All restarts of the lanes that an earlier start has not brought to their end.

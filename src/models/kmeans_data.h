@@ -29,22 +29,25 @@ struct KMeansData {
 KMeansData prepare_kmeans(const data::FeatureSource& rows, core::Execution& execution,
                           const std::string& label);
 
-/// How far the seeding of a restart has come.
-struct SeedingRun {
+/// A centroid of a restart that is seeded: a row of its lane, and where the random numbers stood behind it.
+struct SeedingStep {
+  std::int64_t row = 0;
   core::Random random{0};
-  std::vector<std::int64_t> rows;  ///< of its lane, that became centroids
 };
-template <class Visit, core::Like<SeedingRun> T>
-void each_field(Visit& visit, T& run) {
-  visit(run.random, run.rows);
+template <class Visit, core::Like<SeedingStep> T>
+void each_field(Visit& visit, T& step) {
+  visit(step.row, step.random);
 }
+
+/// How far the seeding of a restart has come.
+using SeedingRun = std::vector<SeedingStep>;
 
 /// Restarts of a fit that are to be seeded, on the rows of its lane.
 struct SeedingLane {
   const KMeansData& data;
   std::uint64_t seed = 0;
   std::int64_t first_restart = 0;
-  /// One for each restart. Those of all lanes are begun, unless all have come equally far: then they go on.
+  /// One for each restart. All lanes go on behind the centroid that all of them have.
   std::vector<SeedingRun>& runs;
 };
 

@@ -34,7 +34,9 @@ void check_runs(const std::vector<LloydRun>& runs, const KMeansShape& shape, std
 void check_seeding(const std::vector<SeedingRun>& seeding, const KMeansShape& shape, std::int64_t n_begun) {
   if (std::ssize(seeding) > shape.n_init - n_begun) refuse();
   for (const SeedingRun& run : seeding) {
-    if (!run.random.sound() || run.rows.empty() || std::ssize(run.rows) > shape.k) refuse();
+    if (run.empty() || std::ssize(run) > shape.k) refuse();
+    if (!std::all_of(run.begin(), run.end(), [](const SeedingStep& step) { return step.random.sound(); }))
+      refuse();
   }
 }
 

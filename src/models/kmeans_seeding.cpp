@@ -40,9 +40,9 @@ class Seeding {
     PHASE0_CHECK(rows.lanes() == std::ssize(lanes) && k >= 1 && k <= n_rows_);
     for (const SeedingLane& lane : lanes) {
       lanes_.push_back({&lane.data, n_runs(), std::ssize(lane.runs)});
-      for (SeedingRun& state : lane.runs) runs_.push_back({&lane.data, &state});
+      for (SeedingRun& steps : lane.runs) runs_.push_back({&lane.data, &steps});
     }
-    if (!can_go_on()) begin(lanes);
+    go_on_or_begin(lanes);
     room_.emplace(execution, need(rows.shape(), k, n_runs()), "k-means seeding", rows.shape());
     kept_.resize(kept_bytes(n_rows_, columns()) / 4);
     workspaces_.resize(static_cast<std::size_t>(room_->workers()));
@@ -68,7 +68,10 @@ class Seeding {
   std::vector<float> run(const std::string& label, const std::function<void()>& chosen) {
     const core::TaskScope scope(execution_.observer, label + ": seeding", k_);
     if (n_chosen() == 0) {
-      for (Run& run : runs_) run.state->rows.push_back(any_row(run));
+      for (Run& run : runs_) {
+        const std::int64_t row = any_row(run);
+        run.steps->push_back({row, run.random});
+      }
       chosen();
     }
     for (std::int64_t c = 0; c < n_chosen(); ++c) take_values(c);
@@ -80,7 +83,7 @@ class Seeding {
       if (keeps()) take_over(best);
       for (std::int64_t r = 0; r < n_runs(); ++r) {
         const std::int64_t column = best[static_cast<std::size_t>(r)];
-        run_of(r).state->rows.push_back(candidates[static_cast<std::size_t>(column)]);
+        run_of(r).steps->push_back({candidates[static_cast<std::size_t>(column)], run_of(r).random});
       }
       take_values(n_chosen() - 1);
       execution_.observer.task_advance(1, n_rows_ * d_ * 4);
@@ -93,7 +96,8 @@ class Seeding {
  private:
   struct Run {
     const KMeansData* data = nullptr;
-    SeedingRun* state = nullptr;
+    SeedingRun* steps = nullptr;
+    core::Random random{0};
   };
   /// Consecutive runs on the same data.
   struct Lane {
@@ -111,24 +115,28 @@ class Seeding {
   std::int64_t columns() const { return n_runs() * trials_; }
   Run& run_of(std::int64_t r) { return runs_[static_cast<std::size_t>(r)]; }
   /// By each run.
-  std::int64_t n_chosen() const { return std::ssize(runs_[0].state->rows); }
-  bool can_go_on() const {
-    return std::all_of(runs_.begin(), runs_.end(), [this](const Run& run) {
-      const std::vector<std::int64_t>& rows = run.state->rows;
-      const auto there = [this](std::int64_t row) { return row >= 0 && row < n_rows_; };
-      return !rows.empty() && std::ssize(rows) == n_chosen() && std::all_of(rows.begin(), rows.end(), there);
-    });
+  std::int64_t n_chosen() const { return std::ssize(*runs_[0].steps); }
+  /// Steps of a kept run that are of these rows.
+  std::size_t n_usable(const SeedingRun& steps) const {
+    const auto there = [this](const SeedingStep& step) { return step.row >= 0 && step.row < n_rows_; };
+    return static_cast<std::size_t>(std::find_if_not(steps.begin(), steps.end(), there) - steps.begin());
   }
-  static void begin(std::span<const SeedingLane> lanes) {
+  /// Lanes are kept one after the other, so one may have come further than another.
+  void go_on_or_begin(std::span<const SeedingLane> lanes) {
+    std::size_t common = static_cast<std::size_t>(k_);
+    for (const Run& run : runs_) common = std::min(common, n_usable(*run.steps));
+    for (Run& run : runs_) run.steps->resize(common);
+    auto run = runs_.begin();
     for (const SeedingLane& lane : lanes) {
-      auto number = static_cast<std::uint64_t>(lane.first_restart);
-      for (SeedingRun& state : lane.runs) {
-        state = {core::Random(core::derive_seed(lane.seed, "k-means++", number++)), {}};
+      for (std::size_t r = 0; r < lane.runs.size(); ++r, ++run) {
+        const auto number = static_cast<std::uint64_t>(lane.first_restart) + r;
+        run->random = common > 0 ? run->steps->back().random
+                                 : core::Random(core::derive_seed(lane.seed, "k-means++", number));
       }
     }
   }
   std::int64_t any_row(Run& run) const {
-    return static_cast<std::int64_t>(run.state->random.below(static_cast<std::uint64_t>(n_rows_)));
+    return static_cast<std::int64_t>(run.random.below(static_cast<std::uint64_t>(n_rows_)));
   }
 
   /// Rows that were chosen by the runs, as many by each.
@@ -147,7 +155,7 @@ class Seeding {
   /// Centroid c of every run.
   void take_values(std::int64_t c) {
     std::vector<std::int64_t> chosen;
-    for (const Run& run : runs_) chosen.push_back(run.state->rows[static_cast<std::size_t>(c)]);
+    for (const Run& run : runs_) chosen.push_back((*run.steps)[static_cast<std::size_t>(c)].row);
     const std::vector<float> values = values_of(chosen);
     for (std::int64_t r = 0; r < n_runs(); ++r) {
       std::copy_n(values.begin() + r * d_, d_, centroids_.begin() + (r * k_ + c) * d_);
@@ -219,7 +227,7 @@ class Seeding {
       double total = 0;
       for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) total += block_sum(b, r);
       for (std::int64_t t = 0; t < trials_; ++t) {
-        candidates.push_back(total > 0 ? find_row(r, run_of(r).state->random.uniform() * total)
+        candidates.push_back(total > 0 ? find_row(r, run_of(r).random.uniform() * total)
                                        : any_row(run_of(r)));
       }
     }

@@ -68,11 +68,28 @@ Options options_of(const ImportOptions& options, const RunDirectory& work) {
   return encoding;
 }
 
+/// Before hours of work: whether the output can be put where it is to be.
+void check_places(const std::string& output, const std::string& work) {
+  namespace fs = std::filesystem;
+  if (output.ends_with('/'))
+    throw Error(ErrorKind::kConfig, "is a folder, a file was expected", {.path = output});
+  const fs::path parent = fs::absolute(output).parent_path();
+  std::error_code ignored;
+  if (!fs::is_directory(parent, ignored))
+    throw Error(ErrorKind::kStorage, "there is no such folder", {.path = parent.string()});
+  const auto there = fs::symlink_status(work, ignored).type();
+  if (there != fs::file_type::not_found && there != fs::file_type::directory) {
+    throw Error(ErrorKind::kStorage, "stands where the work of an unfinished import is to be kept",
+                {.path = work});
+  }
+}
+
 }  // namespace
 
 ConvertReport import_encoded(const ImportOptions& options, Observer& observer) {
-  const std::string manifest = manifest_of(options);
   const RunDirectory work{options.output + ".encoding"};
+  check_places(options.output, work.path);
+  const std::string manifest = manifest_of(options);
   store::create_folders(work.path);
   store::write_file_atomically(work.file(kManifest), manifest);
   const Options encoding = options_of(options, work);
@@ -88,6 +105,7 @@ ConvertReport import_encoded(const ImportOptions& options, Observer& observer) {
               latents.frame_rate_hz(),
               false};
   }
+  refuse_existing(options.output, options.replace);  // hours may have passed
   store::rename_durably(encoded, options.output);
   for (const char* name : {kManifest, "latents.json", ".lock"}) store::remove_file(work.file(name));
   std::error_code ignored;

@@ -1,6 +1,7 @@
 #include "run/source_identity.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kMaxFactsBytes = std::int64_t{16} << 20;
 
+/// Size and time of every argument that is a file: an encoder that was changed is another one.
+std::string files_of(const std::vector<EncoderOptions>& encoders) {
+  std::string text;
+  for (const EncoderOptions& encoder : encoders) {
+    for (const std::string& argument : encoder.command) {
+      struct stat status {};
+      if (::stat(argument.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+      text += fmt::format("{} {} {}\n", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string frames_key(const Options& options, const encoders::Manifest& manifest) {
@@ -27,8 +41,8 @@ std::string frames_key(const Options& options, const encoders::Manifest& manifes
   relevant.data.source.workers = 0;
   for (EncoderOptions& encoder : relevant.data.source.encoders)
     encoder.timeout_sec = encoder.hello_timeout_sec = 1;
-  return core::fingerprint(
-      fmt::format("frames {}\n{}{}", version(), config::dump(relevant), manifest.identity()));
+  return core::fingerprint(fmt::format("frames {}\n{}{}\n{}", version(), config::dump(relevant),
+                                       manifest.identity(), files_of(options.data.source.encoders)));
 }
 
 std::string patience_key(const Options& options) {

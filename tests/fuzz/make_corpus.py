@@ -322,7 +322,7 @@ def journal_seeds(out):
         struct.pack("<q", 1) + lloyd(0) + struct.pack("<q", 0) + history(2) + struct.pack("<q", 0)
     last = struct.pack("<iqq", 2, 4, 1) + lloyd(1) + struct.pack("<q", 2) + lloyd(0) + lloyd(2) + struct.pack("<q", 1) + history(0) + struct.pack("<q", 0)
     seeding = struct.pack("<iqqq", 0, 1, 0, 1) + lloyd(0) + struct.pack("<q", 0) + history(1) + \
-        struct.pack("<q", 1) + struct.pack("<4Q", 1, 2, 3, 4) + struct.pack("<qqq", 2, 7, 9)
+        struct.pack("<qq", 1, 2) + b"".join(struct.pack("<q4Q", row, 1, 2, 3, 4) for row in (7, 9))
     seeds = {
         "journal": b"\0" + json.dumps(journal).encode(),
         "journal_other": b"\0" + b'{"stages": [{"stage": 1, "files": [], "key": {}}]}',

@@ -74,7 +74,8 @@ class KMeansProgressTest : public ::testing::Test {
   }
   static void seed(KMeansProgress& progress, const std::vector<std::int64_t>& rows) {
     progress.waiting.clear();
-    progress.seeding = {{core::Random(1), rows}};
+    SeedingRun& steps = progress.seeding.emplace_back();
+    for (const std::int64_t row : rows) steps.push_back({row, core::Random(1)});
   }
   bool is_taken() {
     const int before = units_.n_loaded;

@@ -105,6 +105,8 @@ def answer(message, items):
         raw = struct.pack("<f", float("nan")) + raw[4:]
     if MODE == "inf":
         raw = raw[:-4] + struct.pack("<f", float("-inf"))
+    if MODE == "beyond":
+        raw = raw[:-4] + struct.pack("<f", -1.01e15)
     if MODE == "huge":
         reply.update(frames=[10_000_000] * len(items), bytes=10_000_000 * len(items) * 4096 * 4)
     if MODE == "short":

@@ -289,6 +289,10 @@ def test_tuning_ends_near_what_memory_holds(tmp_path, limit):
 def test_more_memory_than_the_budget_ends_the_encoder(manifest, tmp_path):
     lines = [{"id": f"s{i:02d}", "speaker": i, "chunks": [f"s{i:02d} {j}" for j in range(9)]} for i in range(24)]
     short = write_manifest(tmp_path / "manifest.jsonl", lines)
+    # An earlier run has learnt batches that are too large now.
+    learnt = {f"encoder mock, items under {2 ** i} bytes": 8 for i in range(2, 7)}
+    (tmp_path / "cache" / "phase0").mkdir(parents=True)
+    (tmp_path / "cache" / "phase0" / "tuning.json").write_text(json.dumps({"version": 1, "stages": {"encode": learnt}}))
     result = collect(short, tmp_path, encoder("memory", "--limit", 1000, "--item-bytes", 40_000_000),
                      data__source__workers=2, args=("--memory", "256MiB"))
     assert result.code == 0, str(result)

@@ -105,6 +105,19 @@ def test_what_is_encoded_is_kept_for_the_next_start(tmp_path):
     assert len(stored(out)) == 4 and not Path(f"{out}.encoding").exists()
 
 
+def test_another_version_of_an_encoder_begins_anew(tmp_path):
+    folder, script, out = tmp_path / "in", tmp_path / "encoder.py", tmp_path / "out.h5"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"a_{i}.txt").write_text("a text\n" if i < 3 else "s05 refuse this\n")
+    script.write_text(MOCK.read_text())
+    refused(folder, out, 3, "a_3", encoder=(script, "refuses"))
+    script.write_text(MOCK.read_text().replace("% 1009) / 1009", "% 1009) / 1009 + 100").replace('MODE == "refuses"', "False"))
+    result = run(folder, out, script, "refuses")
+    assert result.code == 0, str(result)
+    assert all(frames.min() > 50 for _, frames in stored(out).values())
+
+
 def test_what_is_refused(tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out.h5"
     folder.mkdir()
@@ -122,6 +135,16 @@ def test_what_is_refused(tmp_path):
     refused(folder, out, 3, "a_1", flags=("--speaker-separator", "#"))
     refused(folder, out, 2, "encoder", encoder=("-c", "raise SystemExit(1)"))
     refused(folder, out, 3, "a_1", encoder=(MOCK, "nan"))
+    refused(folder, out, 3, "a_1", "-101", encoder=(MOCK, "beyond"))
+    assert run(folder, Path(f"{out}/none") / "o.h5", MOCK, "ok").code == 5
+    result = harness.run("import", folder, f"{out}/", *BY_ID, "--", sys.executable, MOCK, "ok")
+    assert result.code == 2 and "a folder" in result.err and not out.exists(), str(result)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "manifest.jsonl").write_text("mine")
+    Path(f"{tmp_path}/link.h5.encoding").symlink_to(other)
+    refused(folder, tmp_path / "link.h5", 5, "link.h5.encoding")
+    assert (other / "manifest.jsonl").read_text() == "mine"
     speakers = tmp_path / "speakers"
     speakers.write_text("a_1 someone\n")
     result = run(folder, speakers, MOCK, "ok", flags=("--speakers", speakers, "--force"))
