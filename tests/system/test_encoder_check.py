@@ -151,6 +151,8 @@ def test_an_interrupted_check_leaves_nothing():
     command = [str(harness.BINARY), "encoder-check", "--", sys.executable, str(MOCK), "fork_crash", "--tag", tag]
     for delay in (0.05, 0.2, 0.4):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while len(tagged(tag)) < 2 and process.poll() is None:  # it has not begun before
+            time.sleep(0.005)
         time.sleep(delay)
         process.terminate()
         _, err = process.communicate(timeout=harness.TIMEOUT)
