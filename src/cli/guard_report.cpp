@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "cli/console.h"
+#include "cli/quietly.h"
 #include "config/text.h"
 #include "core/memory.h"
 
@@ -79,15 +80,6 @@ std::string describe_end(const run::GuardOutcome& outcome) {
   return fmt::format("ended with code {}", WEXITSTATUS(*outcome.wait_status));
 }
 
-/// A report that fails is not worth a failed watch.
-template <typename Work>
-void without_throwing(const Work& work) noexcept {
-  try {
-    work();
-  } catch (...) {  // NOLINT(bugprone-empty-catch)
-  }
-}
-
 }  // namespace
 
 GuardReport::GuardReport(const run::GuardOptions& options, std::string limit_source,
@@ -95,12 +87,12 @@ GuardReport::GuardReport(const run::GuardOptions& options, std::string limit_sou
     : options_(options), limit_source_(std::move(limit_source)), log_(log_path), verbose_(verbose) {}
 
 void GuardReport::tell(const GuardEvent& event) noexcept {
-  without_throwing([&] { log_event(event); });
-  without_throwing([&] { say_event(event); });
+  quietly([&] { log_event(event); });
+  quietly([&] { say_event(event); });
 }
 
 void GuardReport::finish(const run::GuardOutcome& outcome, int exit_code) noexcept {
-  without_throwing([&] {
+  quietly([&] {
     nlohmann::ordered_json fields = {{"exit_code", exit_code},
                                      {"reason", outcome.start_error != 0 ? "not_started"
                                                 : outcome.limit_exceeded ? "limit"
@@ -115,7 +107,7 @@ void GuardReport::finish(const run::GuardOutcome& outcome, int exit_code) noexce
     fields["looks"] = outcome.looks;
     log_.write("info", "exit", fields);
   });
-  without_throwing([&] { say_outcome(outcome, exit_code); });
+  quietly([&] { say_outcome(outcome, exit_code); });
 }
 
 void GuardReport::log_event(const GuardEvent& event) {

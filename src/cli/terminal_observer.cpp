@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 
 #include "cli/console.h"
+#include "cli/quietly.h"
 #include "cli/signals.h"
 #include "config/text.h"
 
@@ -28,15 +29,6 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
       return spdlog::level::warn;
   }
   return spdlog::level::info;
-}
-
-/// An observer must not throw, and what it fails to show is not worth a failed run.
-template <typename Work>
-void quietly(const Work& work) noexcept {
-  try {
-    work();
-  } catch (...) {  // NOLINT(bugprone-empty-catch)
-  }
 }
 
 }  // namespace
