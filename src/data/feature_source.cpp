@@ -15,7 +15,6 @@ namespace {
 constexpr std::int64_t kBlockBytes = std::int64_t{2} << 20;
 constexpr std::int64_t kMinBlockRows = 64;
 constexpr std::int64_t kMaxBlockRows = 16384;
-constexpr std::int64_t kFloatBytes = sizeof(float);
 
 /// Most frames that a canonical block of rows gathers when each row needs `span` frames.
 std::int64_t max_block_frames(const SampleIndex& index, std::int64_t block_rows, std::int64_t span) {

@@ -21,6 +21,8 @@ struct Run {
   std::int64_t first_frame = 0;  ///< inside the block's frames
 };
 
+inline constexpr std::int64_t kFloatBytes = sizeof(float);
+
 /// Some consecutive rows of a feature, in memory as float32. A row of the feature is `window` frames of
 /// `frame_dim` values, oldest first; a plain matrix is the case window = 1. Reused from load to load.
 struct FeatureBlock {

@@ -11,8 +11,6 @@
 namespace phase0::data {
 namespace {
 
-constexpr std::int64_t kValueBytes = sizeof(float);
-
 class MatrixSource final : public FeatureSource {
  public:
   explicit MatrixSource(store::MappedDataset matrix)
@@ -132,7 +130,7 @@ class SubsetSource final : public FeatureSource {
   }
   void drop_ahead() const override { base_.drop_ahead(); }
   std::int64_t block_bytes() const override {
-    return base_.block_bytes() + block_rows() * (frame_dim() + 1) * kValueBytes;  // with their numbers
+    return base_.block_bytes() + block_rows() * (frame_dim() + 1) * kFloatBytes;  // with their numbers
   }
   std::int64_t ahead_bytes() const override { return base_.ahead_bytes(); }
   bool computed() const override { return base_.computed(); }
@@ -167,7 +165,7 @@ class SubsetSource final : public FeatureSource {
 
 SourceShape matrix_shape(std::int64_t n_rows, std::int64_t columns) {
   const std::int64_t rows = canonical_block_rows(columns);
-  const std::int64_t bytes = std::min(rows, n_rows) * columns * kValueBytes;
+  const std::int64_t bytes = std::min(rows, n_rows) * columns * kFloatBytes;
   return {n_rows, 1, columns, rows, bytes, store::ReadAhead::held_bytes(bytes), false};
 }
 

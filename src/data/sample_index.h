@@ -7,6 +7,7 @@
 namespace phase0::data {
 
 enum class Split : std::uint8_t { kNone = 0, kTrain = 1, kEval = 2 };
+inline constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
 
 /// The sample rows of one utterance: t = first_t .. n_frames - 1, rows first_row .. first_row + n_rows - 1 of
 /// its split.

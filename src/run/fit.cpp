@@ -27,7 +27,6 @@ using data::FeatureSource;
 using data::Split;
 using run::Features;
 
-constexpr Split kSplits[] = {Split::kTrain, Split::kEval};
 /// Of a frame's value as plans count it, the most that it can take.
 constexpr std::int64_t kFrameValueBytes = 4;
 const char* name_of(Split split) {
@@ -109,7 +108,7 @@ class Fitting {
     assignments_.attribute("/", "version", std::int64_t{1});
     for (const std::int64_t lag : options_.context.lags) {
       for (const auto& condition : options_.clustering.conditions) {
-        for (const Split split : kSplits) {
+        for (const Split split : data::kSplits) {
           const std::string at = assignment_group(lag, condition, split);
           const std::int64_t n = samples_.index(split).n_rows();
           assignments_.declare(at + "/cluster", store::ElementType::kInt32, {n});
@@ -254,7 +253,7 @@ class Fitting {
                     const run::CellOut& out, models::ConditionModel& model) {
     const std::string label = fmt::format("lag {}: {}", lag, condition.name);
     model.quartile = models::fit_quartiles(*scores.train, session_.execution(), label);
-    for (const Split split : kSplits) {
+    for (const Split split : data::kSplits) {
       models::assign_quartiles(*model.quartile, scores.of(split), of(out, split), session_.execution(),
                                label + ": ids");
     }
@@ -283,7 +282,7 @@ class Fitting {
   void assign(std::int64_t lag, const ConditionOptions& condition, const Features& features,
               const run::CellOut& out, models::ConditionModel& model) {
     const std::vector<float> shift = centre(*model.kmeans);
-    for (const Split split : kSplits) {
+    for (const Split split : data::kSplits) {
       const models::AssignmentSums sums =
           models::assign_nearest(model.kmeans->centroids, condition.k, shift, features.of(split),
                                  samples_.index(split), of(out, split), session_.execution(),

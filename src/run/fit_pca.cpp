@@ -13,8 +13,6 @@ namespace {
 
 using data::Split;
 
-constexpr Split kBothSplits[] = {Split::kTrain, Split::kEval};
-
 /// The first `k` components of a larger model.
 models::PcaModel leading(const models::PcaModel& model, std::int64_t k) {
   models::PcaModel part = model;
@@ -64,7 +62,7 @@ void FitPca::fit(const LagGroup& group) {
   const std::vector<models::PcaModel> models = largest(group, task, *rows.train);
   for (const std::int64_t k : dims_) {
     for (std::size_t i = 0; i < group.size(); ++i) components_[group[i]][k].model = leading(models[i], k);
-    for (const Split split : kBothSplits) score(group, task, k, split, rows.of(split));
+    for (const Split split : data::kSplits) score(group, task, k, split, rows.of(split));
   }
 }
 
