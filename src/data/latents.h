@@ -22,6 +22,9 @@ struct Utterance {
   std::int64_t n_frames = 0;
 };
 
+/// Of an utterance in the tables that hold them: names, speaker, place and rows, as read and as written.
+inline constexpr std::int64_t kUtteranceBytes = 512;
+
 /// A latents file of layout A or B (data/FORMAT.md), open for reading. `open` checks everything but the
 /// values. Not thread-safe.
 class Latents {

@@ -113,9 +113,12 @@ RowEncoder::RowEncoder(RowCodec codec) : codec_(std::move(codec)) {
   }
 }
 
-std::int64_t RowEncoder::table_bytes(const RowCodec& codec) {
-  if (!codec.quantised()) return 0;
-  return codec.dim() * (codec.stored_type() == ElementType::kInt8 ? 16 : 4 * kBounds);
+std::int64_t RowEncoder::most_table_bytes(Quantization::Kind kind, std::int64_t dim) {
+  constexpr std::int64_t kCopies = 3;  // by column and by group in the codec, and as fitted
+  const bool int8 = kind == Quantization::Kind::kInt8;
+  const std::int64_t own = int8 ? 16 : 4 * kBounds;
+  const std::int64_t of_codec = 4 * (int8 ? 2 : kPaletteEntries);
+  return dim * (own + kCopies * of_codec);
 }
 
 void RowEncoder::encode(const float* rows, std::int64_t n_rows, std::byte* out) const {

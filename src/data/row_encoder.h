@@ -29,8 +29,9 @@ class RowEncoder {
   explicit RowEncoder(RowCodec codec);
 
   const RowCodec& codec() const { return codec_; }
-  /// Memory of its tables.
-  static std::int64_t table_bytes(const RowCodec& codec);
+  /// Memory of its tables, of those of the codec and of what they were made from, where every column is a
+  /// group.
+  static std::int64_t most_table_bytes(Quantization::Kind kind, std::int64_t dim);
 
   /// The codes of whole rows, whose values are finite and within the codec's range. float16 is rounded to the
   /// nearest, halves to even. Of int8 it is (value - offset) * (1 / scale) in float64 that is rounded so, and

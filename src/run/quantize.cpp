@@ -28,8 +28,6 @@ using Kind = data::Quantization::Kind;
 constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 /// Pages that faults at the ends of what is written map as well (store/mapped.cpp).
 constexpr std::int64_t kMappedAtEnds = 4 * kMebibyte;
-/// Names, speaker and place of an utterance, as read and as written.
-constexpr std::int64_t kNamesBytes = 512;
 
 Kind kind_of(QuantizeTo to) {
   return to == QuantizeTo::kInt8 ? Kind::kInt8 : Kind::kInt4;
@@ -120,16 +118,16 @@ class Quantizer {
     if (options_.to == QuantizeTo::kFloat16) return 2 * dim();
     return options_.to == QuantizeTo::kInt8 ? dim() : core::ceil_div(dim(), 2);
   }
-  /// Of codec and encoder.
   std::int64_t table_bytes() const {
     if (options_.to == QuantizeTo::kFloat16) return 0;
-    return options_.to == QuantizeTo::kInt8 ? 40 * dim() : (3 * 16 + 15) * 4 * dim();
+    return data::RowEncoder::most_table_bytes(kind_of(options_.to), dim());
   }
   /// From start to end: names, tables of the input, the energies on their way, and the output where its disk
   /// is memory.
   std::int64_t held_bytes() const {
     std::int64_t bytes = input_->codec().table_bytes() + run::QuantizedFile::kCopyBytes;
-    if (latents_) bytes += std::ssize(latents_->utterances()) * kNamesBytes + latents_->read_bytes();
+    if (latents_)
+      bytes += std::ssize(latents_->utterances()) * data::kUtteranceBytes + latents_->read_bytes();
     if (!store::lies_in_memory(options_.output)) return bytes;
     return bytes + core::checked_mul(n_rows(), output_row_bytes() + (latents_ ? 4 : 0), "output");
   }

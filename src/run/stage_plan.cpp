@@ -12,9 +12,6 @@
 namespace phase0::run {
 namespace {
 
-/// Names, offsets and rows of an utterance, in the tables that hold them while they are read.
-constexpr std::int64_t kUtteranceBytes = 512;
-
 /// The larger of what both splits need for a block; rows of the train split.
 data::SourceShape wider(data::SourceShape train, const data::SourceShape& eval) {
   train.block_bytes = std::max(train.block_bytes, eval.block_bytes);
@@ -136,7 +133,7 @@ void check_against_input(const Options& options, const data::Latents& latents, c
 }
 
 std::int64_t index_bytes(const Workload& workload) {
-  return workload.n_utterances * kUtteranceBytes + workload.table_bytes;
+  return workload.n_utterances * data::kUtteranceBytes + workload.table_bytes;
 }
 
 std::int64_t models_bytes(const Options& options, const Workload& workload) {
