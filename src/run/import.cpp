@@ -30,9 +30,7 @@ constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
 std::vector<data::Utterance> name_utterances(const ImportOptions& options,
                                              const sources::SequenceReader& source) {
   const auto& sequences = source.sequences();
-  std::vector<std::string> speakers = options.speakers_file.empty()
-                                          ? sources::split_speakers(options.speaker_separator, sequences)
-                                          : sources::read_speakers(options.speakers_file, sequences);
+  std::vector<std::string> speakers = sources::speakers_of(options, sequences);
   std::vector<data::Utterance> utterances;
   utterances.reserve(sequences.size());
   std::int64_t offset = 0;

@@ -39,9 +39,7 @@ std::string manifest_of(const ImportOptions& options) {
   std::vector<sources::Sequence> sequences;
   for (std::string& id : sources::stems_in_folder(options.input, suffix))
     sequences.push_back({std::move(id), 0, 0, {}});
-  const std::vector<std::string> speakers =
-      options.speakers_file.empty() ? sources::split_speakers(options.speaker_separator, sequences)
-                                    : sources::read_speakers(options.speakers_file, sequences);
+  const std::vector<std::string> speakers = sources::speakers_of(options, sequences);
   if (!options.speakers_file.empty()) refuse_input(options.output, options.speakers_file);
   const std::filesystem::path folder = std::filesystem::absolute(options.input);
   std::string lines;

@@ -58,6 +58,11 @@ std::vector<std::string> split_speakers(const std::string& separator,
   return speakers;
 }
 
+std::vector<std::string> speakers_of(const ImportOptions& options, const std::vector<Sequence>& sequences) {
+  return options.speakers_file.empty() ? split_speakers(options.speaker_separator, sequences)
+                                       : read_speakers(options.speakers_file, sequences);
+}
+
 bool is_file_stem(const std::string& id) {
   constexpr std::size_t kMaxNameBytes = 255;
   return !id.empty() && !id.starts_with('.') && id.find('/') == std::string::npos &&

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "phase0/convert.h"
 #include "sources/sequence_reader.h"
 
 namespace phase0::sources {
@@ -13,6 +14,9 @@ std::vector<std::string> read_speakers(const std::string& path, const std::vecto
 
 /// The text of each id up to the first `separator`. Throws Error (kData) for an id without one.
 std::vector<std::string> split_speakers(const std::string& separator, const std::vector<Sequence>& sequences);
+
+/// Of the two what `options` says.
+std::vector<std::string> speakers_of(const ImportOptions& options, const std::vector<Sequence>& sequences);
 
 /// Whether an id can be the stem of a file's name that import finds again.
 bool is_file_stem(const std::string& id);
