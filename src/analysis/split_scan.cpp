@@ -47,7 +47,7 @@ class UnitScan {
         checkpoint_(kept) {
     if (!resumes) return;
     is_kept_ = checkpoint_.load([this](core::ByteSource& source) { load(source); });
-    if (is_kept_ || !touched_) return;
+    if (is_kept_ || n_kept_ == 0) return;
     group_.emplace(work, shape, all_units.subspan(part.first, part.count), room.execution().pool);
     n_kept_ = 0;
   }
@@ -106,10 +106,9 @@ class UnitScan {
     const auto count = source.get<std::int64_t>();
     const auto rows = source.get<std::int64_t>();
     if (first != static_cast<std::int64_t>(part_.first) || count != static_cast<std::int64_t>(part_.count) ||
-        rows < 0 || rows >= shape_.n_rows) {
+        rows <= 0 || rows >= shape_.n_rows) {
       throw Error(ErrorKind::kStorage, "was kept of another scan, within another memory budget");
     }
-    touched_ = true;
     n_kept_ = rows;
     group_->load(source);
   }
@@ -148,7 +147,6 @@ class UnitScan {
   Chunk chunk_;
   core::Checkpoint& checkpoint_;
   bool is_kept_ = false;
-  bool touched_ = false;     ///< group_, by what was kept
   std::int64_t n_kept_ = 0;  ///< rows whose sums an earlier start has kept
 };
 
