@@ -4,7 +4,7 @@
     .venv/bin/python bench/encoders.py [--documents 53 --chunks 575 --tokens 512 --turns 2]
 
 Runs take turns. Rows of every run are compared with those of the first before a time is printed. Memory is that of the
-process tree as proportional set size, looked at here 20 times a second. The encoder is tools/encoders/sentence.py in
+process tree as proportional set size, looked at here for at most a fiftieth of the time. The encoder is tools/encoders/sentence.py in
 .venv-encoders (see configs/text.yaml).
 """
 
@@ -92,8 +92,11 @@ class Peak(threading.Thread):
         self.pid, self.bytes, self.done = pid, 0, threading.Event()
 
     def run(self):
-        while not self.done.wait(0.05):
+        pause = 0.05
+        while not self.done.wait(pause):
+            begin = time.perf_counter()
             self.bytes = max(self.bytes, tree_bytes(self.pid))
+            pause = max(0.05, 50 * (time.perf_counter() - begin))  # to look is work for the kernel
 
 
 def run(arguments, manifest, batch):
