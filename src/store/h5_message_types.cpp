@@ -1,5 +1,7 @@
 #include "store/h5_message_types.h"
 
+#include <string>
+
 namespace phase0::store {
 namespace {
 
@@ -134,13 +136,15 @@ void check_class(H5Fields& fields, const Head& head, std::size_t address_bytes, 
 }  // namespace
 
 std::uint64_t check_datatype(H5Fields& fields, std::size_t address_bytes, int depth) {
-  fields.expect(depth <= kMostNested, "types nested too deep");
+  if (depth > kMostNested)
+    fields.refuse("types in more than " + std::to_string(kMostNested) + " others are not supported");
   Head head;
   const unsigned first = fields.byte();
   head.version = first >> 4U;
   head.kind = first & 0xfU;
   head.bits = static_cast<unsigned>(fields.number(3));
   head.size = fields.number(4);
+  if (head.version == 4 || head.version == 5) fields.unsupported("a type of a newer HDF5");
   fields.expect(head.version >= 1 && head.version <= 3 && head.size > 0, "a type that is not known");
   check_class(fields, head, address_bytes, depth);
   return head.size;

@@ -132,6 +132,33 @@ TEST(H5HeaderCheck, AttributesOutsideOfTheHeaderAreNotSupported) {
   expect_error(ErrorKind::kData, "so many attributes", [&] { H5Reader(path).attribute_names("/"); });
 }
 
+TEST(H5HeaderCheck, TypesInManyOthersAreNotCalledDamaged) {
+  const test::TemporaryFolder folder;
+  for (const int n_around : {7, 8}) {  // and the compound itself
+    const std::string path = folder.file(std::to_string(n_around));
+    hid_t type = compound_type();
+    for (int i = 0; i < n_around; ++i) {
+      const hid_t around = H5Tcreate(H5T_COMPOUND, 12);
+      H5Tinsert(around, "inner", 0, type);
+      H5Tclose(type);
+      type = around;
+    }
+    const hid_t id = create(path, false);
+    {
+      RawH5File file(id);
+      const hid_t root = H5Oopen(id, "/", H5P_DEFAULT);
+      attribute(root, "nested", type);
+      H5Oclose(root);
+    }
+    const auto use = [&] { return H5Reader(path).attribute_names("/").size(); };
+    if (n_around == 8) {
+      expect_error(ErrorKind::kData, path + ": /: types in more than 8 others are not supported", use);
+    } else {
+      EXPECT_EQ(use(), 1U);
+    }
+  }
+}
+
 /// HDF5 1.10 read through what such an index said, wherever it led.
 TEST(H5HeaderCheck, NewerIndexesOfChunksAreNotSupported) {
   const test::TemporaryFolder folder;
@@ -196,6 +223,7 @@ TEST_F(DamagedHeaders, Attributes) {
   expect_damaged("note", {{4, 'x'}}, "name has another length");
   expect_damaged("note", {{12, 8}}, "references of impossible size");
   expect_damaged("note", {{8, 0x1c}}, "a type that is not known");
+  expect_damaged("note", {{8, 0x43}}, "a type of a newer HDF5 is not supported");
   expect_damaged("note", {{33, 32}}, "it ends too early");
   expect_damaged("note", {{33, 33}}, "a dataspace of impossible rank");
 }
