@@ -1,6 +1,7 @@
 #include "run/export_folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,12 @@ void refuse_in_the_way(const std::string& path) {
               {.path = path});
 }
 
+void lock(const store::FileDescriptor& mark, const std::string& partial) {
+  if (::flock(mark.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
+  if (errno != EWOULDBLOCK) store::throw_errno("lock", partial);
+  throw Error(ErrorKind::kStorage, "is in use by another process", {.path = partial});
+}
+
 /// What an export that was killed left.
 void remove_leftover(const std::string& partial) {
   struct stat status {};
@@ -37,6 +44,7 @@ void remove_leftover(const std::string& partial) {
   if (::lstat((partial + kMark).c_str(), &status) != 0) {
     throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
   }
+  lock(store::open_file(partial + kMark, O_RDONLY), partial);
   std::error_code error;
   std::filesystem::remove_all(partial, error);
   if (error) store::throw_errno("remove", partial, error.value());
@@ -50,7 +58,8 @@ ExportFolder::ExportFolder(const std::string& path)
   remove_leftover(partial_);
   if (::mkdir(partial_.c_str(), 0777) != 0) store::throw_errno("create folder", partial_);
   try {
-    store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
+    mark_ = store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
+    lock(mark_, partial_);
   } catch (...) {
     ::rmdir(partial_.c_str());
     throw;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "store/atomic_file.h"
+#include "store/posix_file.h"
 
 namespace phase0::run {
 
@@ -24,6 +25,7 @@ class ExportFolder {
  private:
   std::string path_;
   std::string partial_;
+  store::FileDescriptor mark_;  ///< locked: somebody is at work
   bool committed_ = false;
 };
 

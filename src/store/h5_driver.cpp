@@ -180,7 +180,7 @@ bool H5Channel::lock(bool exclusive) noexcept {
 }
 
 void H5Channel::unlock() noexcept {
-  ::flock(file_.get(), LOCK_UN);
+  if (!keeps_lock_) ::flock(file_.get(), LOCK_UN);
 }
 
 }  // namespace phase0::store

@@ -35,6 +35,8 @@ class H5Channel {
   void resize(std::int64_t size) noexcept;
   bool lock(bool exclusive) noexcept;
   void unlock() noexcept;
+  /// From now on a lock lasts as long as the file is open, though HDF5 has done with it.
+  void keep_lock() { keeps_lock_ = true; }
 
  private:
   const FileDescriptor& file_;
@@ -42,6 +44,7 @@ class H5Channel {
   ErrorKind damage_;
   std::int64_t bytes_ = 0;  ///< the file's size as HDF5 knows it
   std::exception_ptr failure_;
+  bool keeps_lock_ = false;
 };
 
 }  // namespace phase0::store

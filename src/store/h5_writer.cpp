@@ -1,6 +1,7 @@
 #include "store/h5_writer.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <map>
@@ -86,11 +87,10 @@ struct H5Writer::Impl {
         descriptor(open_file(temporary, O_RDWR | O_CREAT)),
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
-    if (!channel.lock(true)) {
-      throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = temporary});
-    }
+    lock(descriptor, temporary);
+    channel.keep_lock();
     try {
-      if (leftover == Leftover::kReplace) ::unlink(partial.c_str());  // makes room
+      if (leftover == Leftover::kReplace) remove_partial();  // makes room
       file = create_file(temporary, channel);
       commit_step(path, "created");
     } catch (...) {
@@ -110,6 +110,24 @@ struct H5Writer::Impl {
     channel.check();
     const ErrorKind kind = h5_out_of_memory() ? ErrorKind::kMemory : ErrorKind::kStorage;
     throw Error(kind, message, ErrorPlace{.path = temporary, .dataset = object});
+  }
+
+  /// Of the inode, so that it goes with the file from name to name. Where files cannot be locked (ENOSYS)
+  /// they are written without.
+  static void lock(const FileDescriptor& file, const std::string& path) {
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
+    if (errno != EWOULDBLOCK) throw_errno("lock", path);
+    throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
+  }
+
+  /// From here on the file is one that can be looked at; other writers stay out.
+  static void let_read(const FileDescriptor& file) { ::flock(file.get(), LOCK_SH | LOCK_NB); }
+
+  /// What an earlier writer left, unless it is at work.
+  void remove_partial() const {
+    const FileDescriptor earlier(::open(partial.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+    if (earlier) lock(earlier, partial);
+    ::unlink(partial.c_str());
   }
 
   void make_parents(const std::string& object) {
@@ -178,6 +196,7 @@ struct H5Writer::Impl {
     channel.check();
     commit_step(path, "metadata_closed");
     sync_file(descriptor, temporary);
+    let_read(descriptor);
     commit_step(path, "metadata_synced");
   }
 
@@ -185,6 +204,8 @@ struct H5Writer::Impl {
   bool adopt_partial() {
     if (leftover == Leftover::kReplace || ::access(partial.c_str(), F_OK) != 0) return false;
     FileDescriptor earlier = open_file(partial, O_RDWR);
+    lock(earlier, partial);
+    let_read(earlier);
     std::vector<ByteRange> ranges;
     for (const auto& [name, dataset] : declared) ranges.push_back({dataset.offset, dataset.bytes});
     if (!same_outside(descriptor, earlier, std::move(ranges), partial)) return false;
@@ -352,6 +373,8 @@ void H5Writer::commit() {
   commit_step(impl_->path, "streamed");
   impl_->sync();
   commit_step(impl_->path, "synced");
+  // Its lock, until the file has its name.
+  const FileDescriptor locked(::fcntl(impl_->descriptor.get(), F_DUPFD_CLOEXEC, 0));
   impl_->close_descriptor();
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;

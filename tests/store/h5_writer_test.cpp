@@ -124,6 +124,27 @@ TEST(H5Writer, NothingUnderTheFinalNameBeforeCommit) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+TEST(H5Writer, OneAtATime) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const auto another = [&](Leftover leftover) {
+    test::expect_error(ErrorKind::kStorage, "is in use by another process", [&] {
+      H5Writer writer(path, leftover);
+      writer.declare("/x", ElementType::kInt32, {3});
+      writer.begin_streaming();
+    });
+  };
+  H5Writer writer(path);
+  writer.declare("/x", ElementType::kInt32, {3});
+  another(Leftover::kReplace);
+  writer.begin_streaming();
+  for (const Leftover leftover : {Leftover::kReplace, Leftover::kResume}) another(leftover);
+  MappedDataset x = writer.map("/x");
+  std::iota(x.mutable_data<std::int32_t>(), x.mutable_data<std::int32_t>() + 3, 7);
+  writer.commit();
+  EXPECT_EQ(H5Reader(path).read_int_dataset("/x"), (std::vector<std::int64_t>{7, 8, 9}));
+}
+
 /// Declares /x and /y, with `rate` in the metadata.
 H5Writer resumable(const std::string& path, double rate, Leftover leftover = Leftover::kResume) {
   H5Writer writer(path, leftover);
