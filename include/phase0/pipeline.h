@@ -28,6 +28,9 @@ StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observ
 /// Computes the metrics and writes the tables and reports.
 StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& observer);
 
+/// All three, and no other process comes between them.
+void run_stages(const Options& options, const RunFlags& flags, Observer& observer);
+
 /// What a part of a stage needs.
 struct PlanItem {
   std::string name;

@@ -16,20 +16,15 @@
 namespace phase0::cli {
 namespace {
 
-/// A signal that comes when a stage has just finished must not be lost to the next one's start.
-void check_stop(const Observer& observer) {
-  if (observer.stop_requested()) throw Error(ErrorKind::kInterrupted, "interrupted; start again to resume");
-}
-
 void execute_stages(const CommandLine& line, const Options& options, Observer& observer) {
   const RunFlags flags{line.fresh, line.checkpoint_seconds};
-  const bool all = line.command == Command::kRun;
-  if (all || line.command == Command::kCollect) collect(options, flags, observer);
-  if (all) check_stop(observer);
-  if (all || line.command == Command::kFit) fit(options, flags, observer);
-  if (all) check_stop(observer);
-  if (all || line.command == Command::kAnalyze) {
-    analyze(options, flags, observer);
+  if (line.command == Command::kCollect) {
+    collect(options, flags, observer);
+  } else if (line.command == Command::kFit) {
+    fit(options, flags, observer);
+  } else {
+    line.command == Command::kRun ? run_stages(options, flags, observer)
+                                  : static_cast<void>(analyze(options, flags, observer));
     write_stdout(config::printable(report_text(options.output.dir), "\n\t"));
   }
 }

@@ -25,8 +25,9 @@ class UnitStore {
   /// Whether the unit was kept for exactly this key and is sound; if so `read` has been called, with all of
   /// it verified before. What `read` finds unexpected (Error of kind kStorage) makes it unsound.
   virtual bool load(const UnitId& unit, const Read& read) = 0;
-  /// In place of an earlier one of the same name. On return it outlives a power cut.
-  virtual void save(const UnitId& unit, const Write& write) = 0;
+  /// In place of an earlier one of the same name. Whether it is kept; then it outlives a power cut. Throws
+  /// Error (kStorage) when what it was made from could not be written back, and so may be something else.
+  virtual bool save(const UnitId& unit, const Write& write) = 0;
   virtual void drop(const UnitId& unit) = 0;
   /// How often the state of a computation under way is to be kept; 0: whenever it can be.
   virtual double interval_seconds() const = 0;

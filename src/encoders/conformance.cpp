@@ -270,7 +270,8 @@ std::string Checker::ends_on_bye() {
   const std::int64_t left = client_->say_bye();
   client_.reset();
   if (left > 0)
-    fail_check(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
+    fail_check(
+        fmt::format("it leaves {} behind", left == 1 ? "a process" : fmt::format("{} processes", left)));
   return fmt::format("after {:.2f} s", core::now_seconds() - begin);
 }
 
@@ -279,7 +280,8 @@ std::string Checker::ends_with_input() {
   const std::int64_t left = client_->close_input();
   client_.reset();
   if (left > 0)
-    fail_check(fmt::format("it leaves {} behind", count_of(left, left == 1 ? "process" : "processe")));
+    fail_check(
+        fmt::format("it leaves {} behind", left == 1 ? "a process" : fmt::format("{} processes", left)));
   return "";
 }
 

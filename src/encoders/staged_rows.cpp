@@ -17,22 +17,35 @@ constexpr std::int64_t kMaxIndexBytes = std::int64_t{1} << 30;
 constexpr std::int64_t kCopyBytes = std::int64_t{1} << 20;
 
 /// Of what the index says of a sequence; that of its rows goes on from it.
-std::uint32_t checksum_of(std::size_t sequence, std::int64_t n_rows) {
-  const std::string text = fmt::format("{} {}", sequence, n_rows);
+std::uint32_t checksum_of(std::size_t number, const StagedRows::Sequence& sequence) {
+  const std::string text = fmt::format("{} {} {}", number, sequence.n_rows, sequence.offset);
   return store::checksum(0, text.data(), std::ssize(text));
 }
 
 }  // namespace
 
-StagedRows::StagedRows(const std::string& path, const std::string& key, std::int64_t row_bytes)
+StagedRows::Reader::Reader(const StagedRows& staged, std::size_t number)
+    : staged_(staged), sequence_(staged.sequences_.at(number)), checksum_(checksum_of(number, sequence_)) {}
+
+void StagedRows::Reader::read(std::int64_t n, void* out) {
+  PHASE0_CHECK(n <= left());
+  const std::int64_t bytes = n * staged_.row_bytes_;
+  store::read_exactly(staged_.rows_, sequence_.offset + n_read_ * staged_.row_bytes_, bytes, out,
+                      staged_.rows_path_, ErrorKind::kStorage);
+  if (n > 0) checksum_ = store::checksum(checksum_, out, bytes);
+  n_read_ += n;
+  if (left() > 0 || checksum_ == sequence_.checksum) return;
+  throw Error(ErrorKind::kStorage, "its rows are not those that were written",
+              ErrorPlace{.path = staged_.rows_path_, .offset = sequence_.offset});
+}
+
+StagedRows::StagedRows(const std::string& path, const std::string& key, std::size_t n_sequences,
+                       std::int64_t row_bytes)
     : rows_path_(path + ".rows"), index_path_(path + ".index"), row_bytes_(row_bytes) {
-  const std::string first_line = fmt::format("phase0-staged-rows 1 {} {}\n", row_bytes, key);
+  const std::string first_line = fmt::format("phase0-staged-rows 2 {} {}\n", row_bytes, key);
   rows_ = store::open_file(rows_path_, O_RDWR | O_CREAT);
   index_ = store::open_file(index_path_, O_RDWR | O_CREAT);
-  if (!resume(first_line)) {
-    n_rows_.clear();
-    offsets_.clear();
-    rows_end_ = 0;
+  if (!resume(first_line, n_sequences)) {
     store::resize_file(index_, 0, index_path_);
     store::write_exactly(index_, 0, std::ssize(first_line), first_line.data(), index_path_);
     index_end_ = std::ssize(first_line);
@@ -42,7 +55,7 @@ StagedRows::StagedRows(const std::string& path, const std::string& key, std::int
   store::resize_file(index_, index_end_, index_path_);
 }
 
-bool StagedRows::resume(const std::string& first_line) {
+bool StagedRows::resume(const std::string& first_line, std::size_t n_sequences) {
   const std::string text = store::read_file(index_path_, kMaxIndexBytes);
   if (!text.starts_with(first_line)) return false;
   const std::int64_t size = store::file_size(rows_, rows_path_);
@@ -52,56 +65,58 @@ bool StagedRows::resume(const std::string& first_line) {
     if (end == std::string::npos) return true;
     std::istringstream line(
         text.substr(static_cast<std::size_t>(index_end_), end - static_cast<std::size_t>(index_end_)));
-    std::size_t sequence = 0;
-    std::int64_t n_rows = -1;
-    std::uint32_t crc = 0;
-    if (!(line >> sequence >> n_rows >> crc) || n_rows < 0 || n_rows > (size - rows_end_) / row_bytes_ ||
-        n_rows_.contains(sequence) || !is_whole(sequence, n_rows, crc))
-      return true;
-    offsets_[sequence] = rows_end_;
-    n_rows_[sequence] = n_rows;
-    rows_end_ += n_rows * row_bytes_;
     index_end_ = static_cast<std::int64_t>(end) + 1;
+    std::size_t number = 0;
+    Sequence sequence{-1, -1, 0};
+    const bool read =
+        static_cast<bool>(line >> number >> sequence.n_rows >> sequence.offset >> sequence.checksum);
+    const bool inside = read && number < n_sequences && sequence.n_rows >= 0 && sequence.offset >= 0 &&
+                        sequence.offset <= size && sequence.n_rows <= (size - sequence.offset) / row_bytes_;
+    if (!inside || !sequences_.try_emplace(number, sequence).second) continue;
+    if (is_whole(number)) {
+      rows_end_ = std::max(rows_end_, sequence.offset + sequence.n_rows * row_bytes_);
+    } else {
+      sequences_.erase(number);
+    }
   }
 }
 
-/// Of the rows that begin at rows_end_.
-bool StagedRows::is_whole(std::size_t sequence, std::int64_t n_rows, std::uint32_t expected) const {
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(kCopyBytes, n_rows * row_bytes_)));
-  std::uint32_t crc = checksum_of(sequence, n_rows);
-  std::int64_t offset = rows_end_;
-  for (std::int64_t left = n_rows * row_bytes_; left > 0;) {
-    const std::int64_t count = std::min(left, std::ssize(buffer));
-    store::read_exactly(rows_, offset, count, buffer.data(), rows_path_, ErrorKind::kStorage);
-    crc = store::checksum(crc, buffer.data(), count);
-    offset += count;
-    left -= count;
+bool StagedRows::is_whole(std::size_t number) const {
+  Reader rows = reader(number);
+  const std::int64_t most = std::max<std::int64_t>(1, kCopyBytes / row_bytes_);
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(most, rows.left()) * row_bytes_));
+  try {
+    if (rows.left() == 0) rows.read(0, buffer.data());
+    while (rows.left() > 0) rows.read(std::min(most, rows.left()), buffer.data());
+  } catch (const Error& error) {
+    return false;
   }
-  return crc == expected;
+  return true;
 }
 
-void StagedRows::add(std::size_t sequence, const SequenceRows& rows) {
-  PHASE0_CHECK(!n_rows_.contains(sequence) && rows.n_bytes == rows.n_rows * row_bytes_);
-  std::uint32_t crc = checksum_of(sequence, rows.n_rows);
+void StagedRows::add(std::size_t number, const SequenceRows& rows) {
+  PHASE0_CHECK(!sequences_.contains(number) && rows.n_bytes == rows.n_rows * row_bytes_);
+  Sequence sequence{rows.n_rows, rows_end_, 0};
+  sequence.checksum = checksum_of(number, sequence);
   std::int64_t end = rows_end_;
   for (const std::vector<std::byte>& part : rows.parts) {
     if (part.empty()) continue;
     store::write_exactly(rows_, end, std::ssize(part), part.data(), rows_path_);
-    crc = store::checksum(crc, part.data(), std::ssize(part));
+    sequence.checksum = store::checksum(sequence.checksum, part.data(), std::ssize(part));
     end += std::ssize(part);
   }
   PHASE0_CHECK(end == rows_end_ + rows.n_bytes);
-  const std::string line = fmt::format("{} {} {}\n", sequence, rows.n_rows, crc);
+  const std::string line =
+      fmt::format("{} {} {} {}\n", number, sequence.n_rows, sequence.offset, sequence.checksum);
   store::write_exactly(index_, index_end_, std::ssize(line), line.data(), index_path_);
-  offsets_[sequence] = rows_end_;
-  n_rows_[sequence] = rows.n_rows;
+  sequences_[number] = sequence;
   rows_end_ = end;
   index_end_ += std::ssize(line);
 }
 
-void StagedRows::read(std::size_t sequence, std::int64_t first, std::int64_t n, void* out) const {
-  store::read_exactly(rows_, offsets_.at(sequence) + first * row_bytes_, n * row_bytes_, out, rows_path_,
-                      ErrorKind::kStorage);
+void StagedRows::sync() const {
+  store::sync_file(rows_, rows_path_);
+  store::sync_file(index_, index_path_);
 }
 
 void StagedRows::remove() {

@@ -123,10 +123,7 @@ void fit_kmeans(std::span<const KMeansFit> fits, const KMeansJoin& join, core::E
       for (KMeansLane* lane : lanes) prepare(*lane, lane->all_rows(), execution);
       refine(lanes, {plan, join}, execution);
     }
-    for (KMeansLane* lane : lanes) {
-      fitted(lane->number, finish(*lane, plan));
-      lane->progress.drop();
-    }
+    for (KMeansLane* lane : lanes) fitted(lane->number, finish(*lane, plan));
   }
 }
 

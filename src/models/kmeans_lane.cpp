@@ -10,7 +10,7 @@ KMeansLane::KMeansLane(const KMeansFit& of, std::int64_t its_number, const KMean
       number(its_number),
       copy(plan.rows_kept ? keep_rows(of.rows, of.rows.n_rows(), of.task, execution) : nullptr),
       progress(execution.units, of.task.progress, plan.restarts_together,
-               {of.task.k, of.rows.frame_dim(), of.task.options.n_init}) {}
+               {of.task.k, of.rows.frame_dim(), of.task.options.n_init, plan.scheme.sampled}) {}
 
 JoinedLanes::JoinedLanes(const KMeansLanes& lanes, const KMeansJoin& join)
     : rows_(&lanes[0]->data->rows), label_(lanes[0]->fit.task.label) {

@@ -104,6 +104,7 @@ void KMeansProgress::load(core::ByteSource& source) {
   // Behind a race only what those runs have been through is of use.
   if (kept_step != Step::kLast) check_runs(kept_done, shape_, kept_restart);
   check_seeding(kept_seeding, shape_, kept_restart);
+  if (!shape_.sampled && kept_step != Step::kRestarts) refuse();
   check_step(kept_step, kept_seeding, kept_waiting, kept_done, kept_leader);
   seeding = std::move(kept_seeding);
   history = std::move(kept_history);

@@ -13,6 +13,7 @@ namespace phase0::models {
 /// What a fit is of.
 struct KMeansShape {
   std::int64_t k = 0, d = 0, n_init = 0;
+  bool sampled = true;  ///< restarts are on a sample, and the best of them race on all rows
 };
 
 /// How far a k-means fit has come, kept between iterations. All runs go by their own numbers alone, so those
@@ -42,7 +43,6 @@ class KMeansProgress {
   /// The next group of at most `together` of those that wait.
   void begin_group(std::int64_t together);
   void save_when_due();
-  void drop() { checkpoint_.drop(); }
 
  private:
   void save(core::ByteSink& sink) const;

@@ -152,12 +152,4 @@ std::int64_t ModelFile::n_clusters(std::int64_t lag, const std::string& conditio
   return std::int64_t{1} << (2 * file_.info(at + "/bins/edges").shape.at(0));
 }
 
-std::vector<float> ModelFile::centroids(std::int64_t lag, const std::string& condition) const {
-  const std::string at = group(lag, condition) + "/kmeans/centroids";
-  const auto shape = file_.info(at).shape;
-  std::vector<float> centroids(static_cast<std::size_t>(shape.at(0) * shape.at(1)));
-  file_.read_rows(at, store::ElementType::kFloat32, 0, shape.at(0), centroids.data());
-  return centroids;
-}
-
 }  // namespace phase0::models

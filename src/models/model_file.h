@@ -48,8 +48,6 @@ class ModelFile {
   std::vector<KMeansIteration> kmeans_history(std::int64_t lag, const std::string& condition) const;
   /// Possible ids of a condition.
   std::int64_t n_clusters(std::int64_t lag, const std::string& condition) const;
-  /// Centroids [K, d] of a VQ condition.
-  std::vector<float> centroids(std::int64_t lag, const std::string& condition) const;
 
  private:
   store::H5Reader file_;

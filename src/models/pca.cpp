@@ -195,13 +195,16 @@ struct PcaProgress {
 };
 
 /// What an earlier start has kept, or the beginning.
-PcaProgress kept_progress(core::Checkpoint& checkpoint,
+PcaProgress kept_progress(core::Checkpoint& checkpoint, std::int64_t n_blocks,
                           const std::function<std::unique_ptr<PcaFitter>()>& new_fitter) {
   PcaProgress kept;
   kept.resumed = checkpoint.load([&](core::ByteSource& source) {
     kept.scan = source.get<std::int64_t>();
     kept.block = source.get<std::int64_t>();
     kept.fitter = new_fitter();
+    const bool sound =
+        kept.scan >= 0 && kept.scan < kept.fitter->n_scans() && kept.block >= 0 && kept.block <= n_blocks;
+    if (!sound) throw Error(ErrorKind::kStorage, "is not the progress of this PCA");
     kept.fitter->load(source);
   });
   if (kept.resumed) return kept;
@@ -291,7 +294,7 @@ std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& ta
   }
   const std::string name = exact ? "PCA covariance" : "PCA incremental SVD";
   core::Checkpoint checkpoint(execution.units, task.progress);
-  PcaProgress progress = kept_progress(checkpoint, [&] {
+  PcaProgress progress = kept_progress(checkpoint, rows.n_blocks(), [&] {
     return exact ? covariance_fitter(task, frame_shift(rows), plan)
                  : incremental_svd_fitter(task.window * shape.frame_dim, task.k);
   });
@@ -300,9 +303,7 @@ std::vector<PcaModel> fit_pca(const data::FeatureSource& rows, const PcaTask& ta
                                                         rows.block_first(progress.block), progress.scan + 1));
   }
   run_scans(progress, rows, room, name, checkpoint, execution.pool);
-  std::vector<PcaModel> models = progress.fitter->finish(task.k, execution);
-  checkpoint.drop();
-  return models;
+  return progress.fitter->finish(task.k, execution);
 }
 
 core::ScanNeed pca_scores_need(const data::SourceShape& rows, std::int64_t window, std::int64_t components) {

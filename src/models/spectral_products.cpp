@@ -338,7 +338,13 @@ void SpectralProducts::load(core::ByteSource& source) {
   n_batches_ = source.get<std::int64_t>();
   n_ends_ = source.get<std::int64_t>();
   source.get_into(products_.span());
-  if (source.get<bool>()) {
+  const bool has_ends = source.get<bool>();
+  const auto within = [](std::int64_t n, std::int64_t limit) { return n >= 0 && n < limit; };
+  if (!within(n_transforms_, kTransforms) || !within(n_batches_, kBatches) || !within(n_ends_, kEnds) ||
+      (with_ends_ && !has_ends)) {
+    throw Error(ErrorKind::kStorage, "is not the progress of these products");
+  }
+  if (has_ends) {
     source.get_into(ends_.span());
   } else {
     ends_ = {};

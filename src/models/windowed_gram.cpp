@@ -154,6 +154,8 @@ void WindowedGram::load(core::ByteSource& source) {
   }
   n_ = source.get<std::int64_t>();
   n_edges_ = source.get<std::int64_t>();
+  if (n_ < 0 || n_edges_ < 0 || n_edges_ >= kEdgeRuns)
+    throw Error(ErrorKind::kStorage, "is not the progress of these sums");
   source.get_into(panels_.span());
   source.get_into(std::span(sums_));
   source.get_into(edges_.span());

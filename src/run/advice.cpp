@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "run/journal.h"
+#include "run/stage_cache.h"
 #include "store/file_system.h"
 
 namespace phase0::run {
@@ -244,6 +245,8 @@ std::int64_t replaced_bytes(const Session& session, const std::string& first_sta
     bytes += disk_bytes_of(session.directory().file(file));
     bytes += disk_bytes_of(session.directory().file(file + ".partial"));  // gone on with, or removed
   }
+  // Cells that are kept need not be kept again.
+  if (first_stage != "analyze") bytes += cache_bytes(session.directory(), "fit");
   return bytes;
 }
 

@@ -136,13 +136,17 @@ class Analysis {
 
 }  // namespace
 
-StageOutcome analyze(const Options& options, const RunFlags& flags, Observer& observer) {
-  run::Session session(options, observer);
+StageOutcome run::analyze(const Options& options, const RunFlags& flags, Observer& observer, RunLock& lock) {
+  run::Session session(options, observer, &lock);
   const std::string collected = run::collect_key(options);
   const std::string fitted = run::fit_key(options, collected, session.kernels());
-  run::require_stage(session, "collect", collected);
-  run::require_stage(session, "fit", fitted);
+  const auto require = [&] {
+    run::require_stage(session, "collect", collected);
+    run::require_stage(session, "fit", fitted);
+  };
+  require();
   session.lock_directory();
+  require();  // what is there may have changed until then
   const std::string key = run::analyze_key(options, fitted);
   return run::run_stage(session, "analyze", key, flags.fresh,
                         [&] { return Analysis(session, flags, key).run(); });

@@ -116,10 +116,10 @@ run::StageReport collect_features(run::Session& session, const RunFlags& flags, 
 
 }  // namespace
 
-StageOutcome collect(const Options& options, const RunFlags& flags, Observer& observer) {
+StageOutcome run::collect(const Options& options, const RunFlags& flags, Observer& observer, RunLock& lock) {
   options.validate();
-  run::encode_source(options, flags, observer);
-  run::Session session(options, observer);
+  run::encode_source(options, flags, observer, lock);
+  run::Session session(options, observer, &lock);
   const std::string key = run::collect_key(options);
   return run::run_stage(session, "collect", key, flags.fresh,
                         [&] { return collect_features(session, flags, key); });

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "core/clock.h"
 #include "core/execution.h"
@@ -15,10 +14,10 @@
 #include "encoders/encoder_error.h"
 #include "encoders/manifest.h"
 #include "encoders/staged_rows.h"
+#include "run/choose_encoder.h"
 #include "run/encoded_latents.h"
 #include "run/input_path.h"
 #include "run/run_directory.h"
-#include "run/run_lock.h"
 #include "run/source_identity.h"
 #include "run/tuning_cache.h"
 #include "store/atomic_file.h"
@@ -31,25 +30,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kOwnBytes = core::MemoryBudget::kBaseBytes + (std::int64_t{32} << 20);
 constexpr double kMemoryMargin = 1.25;  ///< on what was measured in between: looks can miss the peak
-
-encoders::EncoderSettings settings_of(const EncoderOptions& options, std::int64_t budget_bytes) {
-  encoders::EncoderSettings settings;
-  settings.command.arguments = options.command;
-  for (const std::string& variable : options.env) {
-    const auto equals = variable.find('=');
-    settings.command.env[variable.substr(0, equals)] = variable.substr(equals + 1);
-  }
-  const auto milliseconds = [](double seconds) {
-    return std::chrono::milliseconds(std::max<std::int64_t>(1, std::llround(1000 * seconds)));
-  };
-  settings.device = options.device;
-  settings.threads = static_cast<int>(options.threads);
-  settings.hello_timeout = milliseconds(options.hello_timeout_sec);
-  settings.encode_timeout = milliseconds(options.timeout_sec);
-  settings.max_reply_bytes = std::max(std::int64_t{1} << 20, budget_bytes / 4);
-  settings.max_sequence_bytes = settings.max_reply_bytes;
-  return settings;
-}
 
 double quantile(std::vector<double> values, double q) {
   if (values.empty()) return 0;
@@ -68,20 +48,20 @@ class SourceEncoding {
         memory_(core::MemoryBudget::from_options(options.memory)),
         encoder_bytes_(memory_.bytes() - kOwnBytes),
         manifest_(manifest),
-        keeper_([&observer] { return observer.stop_requested(); }) {}
+        keeper_([&observer] { return observer.stop_requested(); }),
+        encoder_(choose_encoder(options.data.source.encoders, memory_.bytes(), keeper_, observer)),
+        hello_(encoder_.client->hello()) {}
 
-  void run() {
-    choose_encoder();
+  void run(RunLock& lock) {
     store::create_folders(directory_.path);
-    const RunLock lock(directory_.path);
-    hello_ = client_->hello();
-    settings_.expected = hello_;
-    encoders::StagedRows staged(directory_.file("latents"), staged_key(key_, chosen_, hello_),
-                                hello_.row_bytes());
+    if (!lock) lock = RunLock(directory_.path);
+    encoders::StagedRows staged(directory_.file("latents"), staged_key(key_, encoder_.name, hello_),
+                                manifest_.entries().size(), hello_.row_bytes());
     staged_ = &staged;
     const double begin = core::now_seconds();
     encode_all();
     seconds_ = core::now_seconds() - begin;
+    staged.sync();
     store::remove_file(directory_.file("latents.json"));  // of other frames, should this end in between
     write_latents(input_path(options_), manifest_, staged, hello_, observer_);
     const Json facts = {{"key", key_}, {"patience", patience_key(options_)}, {"encoder", describe()}};
@@ -90,7 +70,6 @@ class SourceEncoding {
   }
 
  private:
-  void choose_encoder();
   void encode_all();
   void run_pool(encoders::SequenceEncoder& first, encoders::BatchSizes& batches, std::int64_t n_workers,
                 std::vector<std::size_t> sequences);
@@ -108,9 +87,7 @@ class SourceEncoding {
   std::int64_t encoder_bytes_;
   const encoders::Manifest& manifest_;
   encoders::ProcessKeeper keeper_;
-  encoders::EncoderSettings settings_;
-  std::string chosen_;
-  std::unique_ptr<encoders::EncoderClient> client_;
+  ChosenEncoder encoder_;
   encoders::Hello hello_;
   encoders::StagedRows* staged_ = nullptr;
   encoders::PoolFigures figures_;
@@ -118,26 +95,6 @@ class SourceEncoding {
   std::int64_t n_workers_ = 1;
   double seconds_ = 0;
 };
-
-/// The first that says hello; the others are not started.
-void SourceEncoding::choose_encoder() {
-  std::string why;
-  for (const EncoderOptions& encoder : options_.data.source.encoders) {
-    settings_ = settings_of(encoder, memory_.bytes());
-    try {
-      client_ = std::make_unique<encoders::EncoderClient>(keeper_, settings_);
-      chosen_ = encoder.name;
-      observer_.log(LogLevel::kInfo, fmt::format("encoder {} ({}), ready in {:.1f} s", encoder.name,
-                                                 client_->hello().name, client_->hello_seconds()));
-      return;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kData && error.kind() != ErrorKind::kConfig) throw;
-      why = fmt::format("encoder {}: {}", encoder.name, error.what());
-      observer_.log(LogLevel::kWarning, why);
-    }
-  }
-  throw Error(ErrorKind::kConfig, "data.source.encoders: none can be used; the last one: " + why);
-}
 
 std::int64_t SourceEncoding::resident_bytes() {
   std::int64_t bytes = 0;
@@ -147,9 +104,10 @@ std::int64_t SourceEncoding::resident_bytes() {
 
 void SourceEncoding::encode_all() {
   const TuningCache cache;
-  encoders::BatchSizes batches(chosen_, hello_.max_items, options_.data.source.batch, cache.load("encode"));
-  encoders::SequenceEncoder first(keeper_, settings_, batches);
-  first.adopt(std::move(client_));
+  encoders::BatchSizes batches(encoder_.name, hello_.max_items, options_.data.source.batch,
+                               cache.load("encode"));
+  encoders::SequenceEncoder first(keeper_, encoder_.settings, batches);
+  first.adopt(std::move(encoder_.client));
   std::vector<std::size_t> left;
   for (std::size_t i = 0; i < manifest_.entries().size(); ++i) {
     if (!staged_->sequences().contains(i)) left.push_back(i);
@@ -197,7 +155,7 @@ std::int64_t SourceEncoding::share_memory(encoders::BatchSizes& batches, std::in
     plan = encoders::plan_workers({.n_wanted = options_.data.source.workers,
                                    .budget_bytes = encoder_bytes_,
                                    .n_cores = core::physical_cores(),
-                                   .threads_per_worker = settings_.threads,
+                                   .threads_per_worker = encoder_.settings.threads,
                                    .n_sequences = n_sequences},
                                   memory, message);
   }
@@ -227,7 +185,7 @@ void SourceEncoding::run_pool(encoders::SequenceEncoder& first, encoders::BatchS
                               core::format_bytes(bytes)));
   };
   const encoders::PoolFigures figures =
-      encoders::run_pool(keeper_, settings_, batches, first, {n_workers, memory_.bytes()}, work);
+      encoders::run_pool(keeper_, encoder_.settings, batches, first, {n_workers, memory_.bytes()}, work);
   figures_.times = figures.times;  // those of `first` go on from before
   figures_.peak_bytes = std::max(figures_.peak_bytes, figures.peak_bytes);
   figures_.encoders_peak_bytes = std::max(figures_.encoders_peak_bytes, figures.encoders_peak_bytes);
@@ -250,7 +208,7 @@ void SourceEncoding::failed(std::size_t sequence, const Error& error) {
 
 Json SourceEncoding::describe() const {
   const encoders::EncoderTimes& times = figures_.times;
-  return {{"name", chosen_},
+  return {{"name", encoder_.name},
           {"says", hello_.name},
           {"workers", n_workers_},
           {"hello_seconds", times.hello_seconds},
@@ -270,22 +228,25 @@ Json SourceEncoding::describe() const {
 
 }  // namespace
 
-void encode_source(const Options& options, const RunFlags& flags, Observer& observer) {
+void encode_source(const Options& options, const RunFlags& flags, Observer& observer, RunLock& lock) {
   if (options.data.source.manifest.empty()) return;
   const RunDirectory directory{options.output.dir};
   const auto manifest = encoders::Manifest::open(options.data.source.manifest);
   const std::string key = frames_key(options, manifest);
-  if (!flags.fresh && is_encoded(options, key)) {
-    observer.log(LogLevel::kInfo, "encoding: already done in " + directory.path);
-    return;
-  }
+  const auto remove = [&directory](std::initializer_list<const char*> names) {
+    for (const char* name : names) store::remove_file(directory.file(name));
+  };
+  const auto is_done = [&] { return !flags.fresh && is_encoded(options, key); };
   std::error_code ignored;
-  if (flags.fresh && std::filesystem::is_directory(directory.path, ignored)) {
-    const RunLock lock(directory.path);
-    for (const char* name : {"latents.rows", "latents.index", "latents.json", "latents.h5"})
-      store::remove_file(directory.file(name));
+  if (!is_done() || std::filesystem::exists(directory.file("latents.rows"), ignored)) {
+    // Before an encoder is started: it may take the memory that the one who holds the lock counts on. Without
+    // an encoder no folder is created.
+    if (!lock && std::filesystem::is_directory(directory.path, ignored)) lock = RunLock(directory.path);
+    if (flags.fresh) remove({"latents.json", "latents.h5", "latents.rows", "latents.index"});
+    if (!is_done()) return SourceEncoding(options, observer, manifest, key).run(lock);
+    remove({"latents.rows", "latents.index"});  // of a start that was killed when all was done
   }
-  SourceEncoding(options, observer, manifest, key).run();
+  observer.log(LogLevel::kInfo, "encoding: already done in " + directory.path);
 }
 
 }  // namespace phase0::run

@@ -21,16 +21,16 @@ void write_latents(const std::string& path, const encoders::Manifest& manifest,
   std::vector<std::size_t> sequences;
   std::vector<std::string> ids, speakers;
   std::vector<std::int64_t> offsets{0};
-  for (const auto& [sequence, n_rows] : staged.sequences()) {  // by number
-    const encoders::ManifestEntry& entry = manifest.entries()[sequence];
-    if (n_rows == 0) {
+  for (const auto& [number, sequence] : staged.sequences()) {  // by number
+    const encoders::ManifestEntry& entry = manifest.entries()[number];
+    if (sequence.n_rows == 0) {
       observer.log(LogLevel::kWarning, fmt::format("{}: makes no frames, left out", entry.id));
       continue;
     }
-    sequences.push_back(sequence);
+    sequences.push_back(number);
     ids.push_back(entry.id);
     speakers.push_back(entry.speaker);
-    offsets.push_back(core::checked_add(offsets.back(), n_rows));
+    offsets.push_back(core::checked_add(offsets.back(), sequence.n_rows));
   }
   if (sequences.empty()) throw Error(ErrorKind::kData, "no sequence makes frames", {.path = manifest.path()});
   store::H5Writer file(path);
@@ -49,10 +49,12 @@ void write_latents(const std::string& path, const encoders::Manifest& manifest,
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       if (observer.stop_requested())
         throw Error(ErrorKind::kInterrupted, "interrupted; start again to resume");
-      for (std::int64_t row = offsets[i]; row < offsets[i + 1]; row += most) {
-        const std::int64_t count = std::min(most, offsets[i + 1] - row);
-        staged.read(sequences[i], row - offsets[i], count, x.mutable_row(row));
+      auto rows = staged.reader(sequences[i]);
+      for (std::int64_t row = offsets[i]; rows.left() > 0;) {
+        const std::int64_t count = std::min(most, rows.left());
+        rows.read(count, x.mutable_row(row));
         x.flush(row, count);
+        row += count;
       }
     }
   }

@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "data/features_file.h"
+#include "linalg/blas.h"
 #include "models/assign.h"
 #include "models/kmeans.h"
 #include "models/model_file.h"
@@ -64,7 +65,8 @@ class Fitting {
       : session_(session),
         options_(session.options()),
         samples_(session.directory().features(), run::input_path(options_)),
-        units_(options_, run::rows_key(options_), session.kernels()),
+        units_(options_, run::rows_key(options_), session.kernels() + " " + linalg::blas_description(),
+               samples_.storage()),
         pca_(session, samples_, units_),
         assignments_(session.directory().assignments()),
         models_(session.directory().models()) {}
@@ -131,6 +133,8 @@ class Fitting {
     models::Normaliser normaliser;
     const bool kept = store().load(units_.normaliser(), [&](core::ByteSource& source) {
       normaliser = {source.get_all<double>(), source.get_all<double>(), source.get<std::int64_t>()};
+      if (std::ssize(normaliser.mu) != samples_.dim() || std::ssize(normaliser.sigma) != samples_.dim())
+        throw Error(ErrorKind::kStorage, "is of other dimensions");
     });
     if (kept) return normaliser;
     const auto delta = samples_.delta(Split::kTrain);
@@ -147,10 +151,17 @@ class Fitting {
   bool load(std::int64_t lag, const ConditionOptions& condition, run::CellOut& out,
             models::ConditionModel& model) {
     const core::UnitId unit = unit_of(lag, condition);
-    if (!run::load_cell(store(), unit, model, out)) return false;
+    const run::CellShape shape{options_.context.window_size, samples_.dim()};
+    if (!run::load_cell(store(), unit, condition, shape, model, out)) return false;
     ++n_kept_;
     session_.observer().log(LogLevel::kInfo, unit.name + ": kept from an earlier start");
     return true;
+  }
+  /// What led there is of no more use then.
+  void keep(std::int64_t lag, const ConditionOptions& condition, const models::ConditionModel& model,
+            const run::CellOut& out) {
+    if (!run::save_cell(store(), unit_of(lag, condition), model, out) || !model.kmeans) return;
+    store().drop(units_.kmeans_progress(lag, condition, pca_.group_of(lag)));
   }
   core::UnitId unit_of(std::int64_t lag, const ConditionOptions& condition) const {
     return units_.cell(lag, condition, pca_.group_of(lag));
@@ -172,7 +183,7 @@ class Fitting {
       model.kmeans = models::fit_kmeans(rows, kmeans_task(lag, condition), session_.execution());
       assign(lag, condition, components.scores, out, model);
     }
-    run::save_cell(store(), unit_of(lag, condition), model, out);
+    keep(lag, condition, model, out);
     return model;
   }
 
@@ -217,7 +228,7 @@ class Fitting {
     model.n_total = mean.train->n_rows();
     model.kmeans = std::move(kmeans);
     assign(lag, condition, mean, out, model);
-    run::save_cell(store(), unit_of(lag, condition), model, out);
+    keep(lag, condition, model, out);
     return model;
   }
 
@@ -335,11 +346,12 @@ run::StageReport fit_models(run::Session& session, const RunFlags& flags) {
 
 }  // namespace
 
-StageOutcome fit(const Options& options, const RunFlags& flags, Observer& observer) {
-  run::Session session(options, observer);
+StageOutcome run::fit(const Options& options, const RunFlags& flags, Observer& observer, RunLock& lock) {
+  run::Session session(options, observer, &lock);
   const std::string collected = run::collect_key(options);
   run::require_stage(session, "collect", collected);
   session.lock_directory();
+  run::require_stage(session, "collect", collected);  // which who held the lock may have changed
   return run::run_stage(session, "fit", run::fit_key(options, collected, session.kernels()), flags.fresh,
                         [&] { return fit_models(session, flags); });
 }

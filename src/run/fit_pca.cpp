@@ -72,13 +72,18 @@ std::vector<models::PcaModel> FitPca::largest(const LagGroup& group, const model
   std::vector<models::PcaModel> models;
   const bool kept = store.load(units_.pca(group), [&](core::ByteSource& source) {
     models.clear();
-    for (std::size_t i = 0; i < group.size(); ++i) models.push_back(models::get_pca(source));
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      models.push_back(models::get_pca(source));
+      if (models[i].k != task.k || models[i].dim != task.window * samples_.dim())
+        throw Error(ErrorKind::kStorage, "holds a model of another shape");
+    }
   });
   if (kept) return models;
   models = models::fit_pca(train, task, session_.execution());
-  store.save(units_.pca(group), [&](core::ByteSink& sink) {
+  const bool safe = store.save(units_.pca(group), [&](core::ByteSink& sink) {
     for (const models::PcaModel& model : models) models::put(sink, model);
   });
+  if (safe) store.drop(units_.pca_progress(group));
   return models;
 }
 

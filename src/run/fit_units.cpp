@@ -39,10 +39,23 @@ void get(core::ByteSource& source, store::MappedDataset& rows) {
   });
 }
 
+bool is_of(const models::ConditionModel& model, const ConditionOptions& condition, const CellShape& shape) {
+  const bool on_components = condition.type != ConditionType::kMeanPoolVq;
+  const bool quartiles = condition.type == ConditionType::kPcaQuartile;
+  if (model.pca.has_value() != on_components || model.quartile.has_value() != quartiles ||
+      model.kmeans.has_value() == quartiles) {
+    return false;
+  }
+  const std::int64_t dim = on_components ? condition.pca_dim : shape.dim;
+  if (model.pca && (model.pca->k != dim || model.pca->dim != shape.window * shape.dim)) return false;
+  return quartiles ? model.quartile->d == dim : model.kmeans->k == condition.k && model.kmeans->d == dim;
+}
+
 }  // namespace
 
-FitUnits::FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels)
-    : options_(options), base_(rows_key + " " + kernels + "\n") {}
+FitUnits::FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels,
+                   Storage storage)
+    : options_(options), base_(rows_key + " " + kernels + "\n"), storage_(storage) {}
 
 core::UnitId FitUnits::normaliser() const {
   return {"normaliser", core::fingerprint("normaliser " + base_)};
@@ -56,7 +69,9 @@ core::UnitId FitUnits::pca(const LagGroup& group) const {
   for (const auto& condition : options_.clustering.conditions) most = std::max(most, condition.pca_dim);
   const std::string lags = fmt::format("{}", fmt::join(group, ", "));
   return {fmt::format("lag {}: PCA", lags),
-          core::fingerprint(fmt::format("PCA of {} for {} {}{}", most, lags, base_, config::dump(relevant)))};
+          core::fingerprint(fmt::format("PCA of {} for {} from {} {}{}", most, lags,
+                                        storage_ == Storage::kDense ? "vectors" : "frames", base_,
+                                        config::dump(relevant)))};
 }
 
 core::UnitId FitUnits::pca_progress(const LagGroup& group) const {
@@ -86,9 +101,9 @@ core::UnitId FitUnits::kmeans_progress(std::int64_t lag, const ConditionOptions&
   return unit;
 }
 
-void save_cell(core::UnitStore& store, const core::UnitId& unit, const models::ConditionModel& model,
+bool save_cell(core::UnitStore& store, const core::UnitId& unit, const models::ConditionModel& model,
                const CellOut& out) {
-  store.save(unit, [&](core::ByteSink& sink) {
+  return store.save(unit, [&](core::ByteSink& sink) {
     models::put(sink, model);
     for (const models::AssignmentOut* split : {&out.train, &out.eval}) {
       put(sink, split->cluster);
@@ -97,10 +112,12 @@ void save_cell(core::UnitStore& store, const core::UnitId& unit, const models::C
   });
 }
 
-bool load_cell(core::UnitStore& store, const core::UnitId& unit, models::ConditionModel& model,
-               CellOut& out) {
+bool load_cell(core::UnitStore& store, const core::UnitId& unit, const ConditionOptions& condition,
+               const CellShape& shape, models::ConditionModel& model, CellOut& out) {
   return store.load(unit, [&](core::ByteSource& source) {
     model = models::get_condition(source);
+    if (!is_of(model, condition, shape))
+      throw Error(ErrorKind::kStorage, "holds a model of another condition");
     for (models::AssignmentOut* split : {&out.train, &out.eval}) {
       get(source, split->cluster);
       get(source, split->distance);

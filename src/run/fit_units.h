@@ -14,8 +14,9 @@ namespace phase0::run {
 /// another setting of one, leaves the units of the others as they are.
 class FitUnits {
  public:
-  /// `rows_key` stands for the rows, `kernels` for what the last bits of products depend on.
-  FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels);
+  /// `rows_key` stands for the rows; `kernels` and, for a PCA, how the rows are stored for what the last bits
+  /// depend on.
+  FitUnits(const Options& options, const std::string& rows_key, const std::string& kernels, Storage storage);
 
   core::UnitId normaliser() const;
   /// Models of all lags of a group, with the most components that any condition wants.
@@ -32,15 +33,22 @@ class FitUnits {
  private:
   const Options& options_;
   std::string base_;
+  Storage storage_;
 };
 
 /// Where the ids and distances of a condition at a lag lie.
 struct CellOut {
   models::AssignmentOut train, eval;
 };
-void save_cell(core::UnitStore& store, const core::UnitId& unit, const models::ConditionModel& model,
+/// Whether it is kept.
+bool save_cell(core::UnitStore& store, const core::UnitId& unit, const models::ConditionModel& model,
                const CellOut& out);
-/// Whether it was there; if so the ids and distances are in place.
-bool load_cell(core::UnitStore& store, const core::UnitId& unit, models::ConditionModel& model, CellOut& out);
+/// What a model is fitted on.
+struct CellShape {
+  std::int64_t window = 0, dim = 0;  ///< frames of a context, values of a frame
+};
+/// Whether a model of the condition was there; if so the ids and distances are in place.
+bool load_cell(core::UnitStore& store, const core::UnitId& unit, const ConditionOptions& condition,
+               const CellShape& shape, models::ConditionModel& model, CellOut& out);
 
 }  // namespace phase0::run

@@ -24,9 +24,6 @@ namespace {
 
 using store::ElementType;
 
-/// Neighbours that faults at the ends of a block map as well (store/mapped.cpp).
-constexpr std::int64_t kMappedAround = std::int64_t{2} << 20;
-
 std::vector<data::Utterance> name_utterances(const ImportOptions& options,
                                              const sources::SequenceReader& source) {
   const auto& sequences = source.sequences();
@@ -181,7 +178,7 @@ ConvertReport import_latents(const ImportOptions& options, Observer& observer) {
                                  "output on tmpfs");
   const std::int64_t row_bytes = core::checked_mul(first.dim, store::element_size(first.type), "a frame");
   const std::int64_t beside =
-      kMappedAround + source->read_bytes() + (shape.energy ? sources::Energies::kReadBytes : 0);
+      store::kMappedByFault + source->read_bytes() + (shape.energy ? sources::Energies::kReadBytes : 0);
   const std::int64_t block_bytes = conversion.block_bytes(row_bytes + (shape.energy ? 4 : 0), beside);
   const core::Reservation block(conversion.memory(), block_bytes + beside, "importing");
   data::LatentsWriter writer(options.output, shape);

@@ -12,6 +12,7 @@
 #include "run/encode_source.h"
 #include "run/input_path.h"
 #include "run/run_directory.h"
+#include "run/run_lock.h"
 #include "sources/folder_files.h"
 #include "sources/speakers.h"
 #include "store/atomic_file.h"
@@ -89,9 +90,10 @@ ConvertReport import_encoded(const ImportOptions& options, Observer& observer) {
   check_places(options.output, work.path);
   const std::string manifest = manifest_of(options);
   store::create_folders(work.path);
+  RunLock lock(work.path);
   store::write_file_atomically(work.file(kManifest), manifest);
   const Options encoding = options_of(options, work);
-  encode_source(encoding, {}, observer);
+  encode_source(encoding, {}, observer, lock);
   const std::string encoded = input_path(encoding);
   ConvertReport report;
   {

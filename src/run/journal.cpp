@@ -13,6 +13,7 @@
 #include "phase0/version.h"
 #include "run/input_path.h"
 #include "run/json_file.h"
+#include "run/source_identity.h"
 #include "run/stage_cache.h"
 #include "store/atomic_file.h"
 #include "store/checksum.h"
@@ -62,14 +63,15 @@ std::string identity(const std::string& path) {
 }  // namespace
 
 Journal::Journal(RunDirectory directory) : directory_(std::move(directory)) {
-  if (file_bytes(directory_.file("journal.json")) < 0) return;
+  const std::int64_t journal_bytes = file_bytes(directory_.file("journal.json"));
+  if (journal_bytes < 0 || journal_bytes > kMaxJournalBytes) return;
   try {
     const auto json = read_json(directory_.file("journal.json"), kMaxJournalBytes);
     if (!json) return;
     for (const auto& stage : json->at("stages")) {
       Entry entry{stage.at("stage").get<std::string>(), stage.at("key").get<std::string>(), {}};
-      for (const auto& [name, bytes] : stage.at("files").items())
-        entry.files.push_back({name, whole_number(bytes)});
+      for (const auto& [name, file] : stage.at("files").items())
+        entry.files.push_back({name, whole_number(file.at("bytes")), whole_number(file.at("checksum"))});
       entries_.push_back(std::move(entry));
     }
   } catch (const nlohmann::json::exception&) {
@@ -86,7 +88,7 @@ std::string Journal::changed_file(const std::string& stage) const {
     if (entry.stage != stage) continue;
     for (const File& file : entry.files) {
       const std::string path = directory_.file(file.name);
-      if (file_bytes(path) != file.bytes) return path;
+      if (file_bytes(path) != file.bytes || store::sampled_checksum(path) != file.checksum) return path;
     }
   }
   return "";
@@ -117,7 +119,9 @@ void Journal::begin(const std::string& stage, bool fresh) {
 void Journal::finish(const std::string& stage, const std::string& key) {
   Entry entry{stage, key, {}};
   for (const std::string& file : stages().at(rank(stage)).files) {
-    entry.files.push_back({file, file_bytes(directory_.file(file))});
+    const std::string path = directory_.file(file);
+    const std::int64_t bytes = file_bytes(path);
+    entry.files.push_back({file, bytes, bytes < 0 ? 0 : store::sampled_checksum(path)});
   }
   entries_.push_back(std::move(entry));
   save();
@@ -128,7 +132,8 @@ void Journal::save() const {
   json["stages"] = nlohmann::ordered_json::array();
   for (const Entry& entry : entries_) {
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
-    for (const File& file : entry.files) files[file.name] = file.bytes;
+    for (const File& file : entry.files)
+      files[file.name] = {{"bytes", file.bytes}, {"checksum", file.checksum}};
     json["stages"].push_back({{"stage", entry.stage}, {"key", entry.key}, {"files", files}});
   }
   store::write_file_atomically(directory_.file("journal.json"), json.dump(2) + "\n");
@@ -145,7 +150,8 @@ std::string collect_key(const Options& options) {
   Options relevant;
   relevant.seed = options.seed;
   relevant.data = options.data;
-  relevant.data.source.workers = 0;
+  relevant.data.source = of_frames(options.data.source);
+  relevant.data.on_encoder_error = {};  // the sequences that are there tell
   relevant.splits = options.splits;
   relevant.context = options.context;
   relevant.features = options.features;

@@ -15,10 +15,11 @@ namespace phase0::run {
 class Journal {
  public:
   explicit Journal(RunDirectory directory);
-  /// Whether `stage` was finished for exactly this key and its files are there with the size they had.
+  /// Whether `stage` was finished for exactly this key and its files are as it left them.
   bool done(const std::string& stage, const std::string& key) const;
   std::optional<std::string> key(const std::string& stage) const;
-  /// A file of a finished stage that is gone or has another size than it had; empty when there is none.
+  /// A file of a finished stage that is gone or has another size or other contents (store::sampled_checksum)
+  /// than it had; empty when there is none.
   std::string changed_file(const std::string& stage) const;
   /// Records a stage whose files are on disk.
   void finish(const std::string& stage, const std::string& key);
@@ -30,6 +31,7 @@ class Journal {
   struct File {
     std::string name;
     std::int64_t bytes = 0;
+    std::int64_t checksum = 0;
   };
   struct Entry {
     std::string stage, key;

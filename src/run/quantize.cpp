@@ -18,6 +18,7 @@
 #include "models/quantization_fitter.h"
 #include "run/conversion.h"
 #include "run/quantized_file.h"
+#include "run/session.h"
 #include "store/file_system.h"
 
 namespace phase0 {
@@ -26,8 +27,7 @@ namespace {
 using Kind = data::Quantization::Kind;
 
 constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
-/// Pages that faults at the ends of what is written map as well (store/mapped.cpp).
-constexpr std::int64_t kMappedAtEnds = 4 * kMebibyte;
+constexpr std::int64_t kMappedAtEnds = 2 * store::kMappedByFault;  // of what is written
 
 Kind kind_of(QuantizeTo to) {
   return to == QuantizeTo::kInt8 ? Kind::kInt8 : Kind::kInt4;
@@ -220,10 +220,6 @@ class Quantizer {
   core::ScanNeed fit_need_, encode_need_;
 };
 
-int thread_count(const ComputeOptions& compute) {
-  return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads().count;
-}
-
 }  // namespace
 
 void QuantizeOptions::validate() const {
@@ -242,7 +238,7 @@ QuantizeReport quantize(const QuantizeOptions& options, Observer& observer) {
   linalg::select_kernels(options.compute.kernels);
   const double begin = core::now_seconds();
   core::MemoryBudget memory = core::MemoryBudget::from_options(options.memory);
-  core::ThreadPool pool(thread_count(options.compute));
+  core::ThreadPool pool(run::thread_count(options.compute));
   core::MemoryMonitor monitor(memory.bytes());
   core::Execution execution{pool, memory, observer, &monitor};
   Quantizer quantizer(options, execution);

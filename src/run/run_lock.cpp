@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,14 +35,25 @@ std::string describe_this_process() {
               {run_dir});
 }
 
+bool is_removed(const store::FileDescriptor& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) store::throw_errno("stat", path);
+  return status.st_nlink == 0;
+}
+
 }  // namespace
 
 RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
   store::FileDescriptor file = store::open_file(path, O_RDWR | O_CREAT);
-  for (int attempt = 1; ::flock(file.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+  for (int attempt = 1;; ++attempt) {
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
+      if (!is_removed(file, path)) break;
+      file = store::open_file(path, O_RDWR | O_CREAT);  // its holder has removed it in between
+      continue;
+    }
     if (errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
-    if (attempt == kAttempts) refuse(run_dir, file);
+    if (attempt >= kAttempts) refuse(run_dir, file);
     std::this_thread::sleep_for(kPause);
   }
   const std::string holder = describe_this_process();

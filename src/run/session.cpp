@@ -15,16 +15,16 @@ Options validated(const Options& options) {
   return options;
 }
 
+}  // namespace
+
 int thread_count(const ComputeOptions& compute) {
   return compute.threads > 0 ? static_cast<int>(compute.threads) : core::available_threads().count;
 }
 
-}  // namespace
-
-Session::Session(const Options& options, Observer& observer)
+Session::Session(const Options& options, Observer& observer, RunLock* lock)
     : options_(validated(options)),
       directory_{options.output.dir},
-      lock_(),
+      lock_(lock != nullptr ? lock : &own_lock_),
       kernels_(linalg::select_kernels(options.compute.kernels).name),
       memory_(core::MemoryBudget::from_options(options.memory)),
       pool_(thread_count(options.compute)),
@@ -53,7 +53,7 @@ void Session::end_stage() {
 }
 
 void Session::keep_units(const RunFlags& flags) {
-  PHASE0_CHECK(lock_);
+  PHASE0_CHECK(*lock_);
   cache_.emplace(directory_, stage_, flags.checkpoint_seconds, flags.fresh, observer());
   execution_.units = &*cache_;
 }
@@ -63,9 +63,9 @@ void Session::announce(std::int64_t planned_bytes) {
 }
 
 void Session::lock_directory() {
-  if (lock_) return;
+  if (*lock_) return;
   store::create_folders(directory_.path);
-  lock_ = RunLock(directory_.path);
+  *lock_ = RunLock(directory_.path);
 }
 
 }  // namespace phase0::run

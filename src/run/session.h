@@ -13,11 +13,15 @@
 
 namespace phase0::run {
 
+/// As the options say, or as many as there are.
+int thread_count(const ComputeOptions& compute);
+
 /// What a stage works with: validated options, the run directory, threads, memory, kernels.
 class Session {
  public:
-  /// Selects the kernels. Throws Error (kConfig, kMemory).
-  Session(const Options& options, Observer& observer);
+  /// Selects the kernels. `lock` outlives the session and is the run directory's, once it is locked; without
+  /// it the session has its own. Throws Error (kConfig, kMemory).
+  Session(const Options& options, Observer& observer, RunLock* lock = nullptr);
 
   const Options& options() const { return options_; }
   const RunDirectory& directory() const { return directory_; }
@@ -27,8 +31,7 @@ class Session {
   const std::string& kernels() const { return kernels_; }
   const core::MemoryBudget& memory() const { return memory_; }
 
-  /// Creates the run directory and keeps other processes out of it while the session lives. May be called
-  /// again.
+  /// Creates the run directory and keeps other processes out of it while the lock lives. May be called again.
   void lock_directory();
 
   /// From here on finished parts of the running stage are kept in the run directory, which must be locked:
@@ -47,7 +50,8 @@ class Session {
  private:
   Options options_;
   RunDirectory directory_;
-  RunLock lock_;
+  RunLock own_lock_;
+  RunLock* lock_;
   std::string kernels_;
   core::MemoryBudget memory_;
   core::ThreadPool pool_;

@@ -35,12 +35,15 @@ std::string files_of(const std::vector<EncoderOptions>& encoders) {
 
 }  // namespace
 
+SourceOptions of_frames(SourceOptions source) {
+  source.workers = 0;
+  for (EncoderOptions& encoder : source.encoders) encoder.timeout_sec = encoder.hello_timeout_sec = 1;
+  return source;
+}
+
 std::string frames_key(const Options& options, const encoders::Manifest& manifest) {
   Options relevant;
-  relevant.data.source = options.data.source;
-  relevant.data.source.workers = 0;
-  for (EncoderOptions& encoder : relevant.data.source.encoders)
-    encoder.timeout_sec = encoder.hello_timeout_sec = 1;
+  relevant.data.source = of_frames(options.data.source);
   return core::fingerprint(fmt::format("frames {}\n{}{}\n{}", version(), config::dump(relevant),
                                        manifest.identity(), files_of(options.data.source.encoders)));
 }

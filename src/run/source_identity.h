@@ -9,6 +9,9 @@
 /// When frames that were encoded before can be used again.
 namespace phase0::run {
 
+/// What of a source the frames depend on: neither how many work on them nor how long they are waited for.
+SourceOptions of_frames(SourceOptions source);
+
 /// Of what the frames of an encoded sequence depend on, but for the encoder that is chosen.
 std::string frames_key(const Options& options, const encoders::Manifest& manifest);
 

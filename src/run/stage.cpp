@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/stage_cache.h"
@@ -27,12 +29,19 @@ class RunningStage {
 
 StageOutcome run_stage(Session& session, const std::string& stage, const std::string& key, bool fresh,
                        const std::function<StageReport()>& work) {
-  Journal journal(session.directory());
-  if (!fresh && journal.done(stage, key)) {
+  const auto is_done = [&] { return !fresh && Journal(session.directory()).done(stage, key); };
+  bool done = is_done();
+  std::error_code ignored;
+  if (!done && std::filesystem::is_directory(session.directory().path, ignored)) {
+    session.lock_directory();
+    done = is_done();  // the one who held the lock may have just brought it to its end
+  }
+  if (done) {
     session.observer().log(LogLevel::kInfo,
                            fmt::format("{}: already done in {}", stage, session.directory().path));
     return StageOutcome::kAlreadyDone;
   }
+  const Journal journal(session.directory());
   if (journal.key(stage).has_value() && journal.key(stage) != key) {
     session.observer().log(LogLevel::kInfo,
                            fmt::format("{}: what is in {} is of another input or configuration; done again",
@@ -44,11 +53,10 @@ StageOutcome run_stage(Session& session, const std::string& stage, const std::st
   const StageReport report = work();
   const StageMeter::Figures figures = meter.read();
   record_stage(session, report.plan, figures, report.extra);
-  // What fit has kept may spare a later one with other conditions work; the others' is of no more use. Before
-  // the journal says so, or a kill in between would leave it behind.
+  Journal(session.directory()).finish(stage, key);
+  // What fit has kept may spare a later one with other conditions work; the others' is of no more use. What a
+  // kill in between leaves is little, and goes when the stage is next begun.
   if (stage != "fit") discard_cache(session.directory(), stage);
-  Journal finished(session.directory());
-  finished.finish(stage, key);
   TuningCache().save(stage, session.tuning());
   session.observer().log(
       LogLevel::kInfo,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <tuple>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "phase0/error.h"
 #include "store/atomic_file.h"
 #include "store/file_system.h"
+#include "store/mapped.h"
 #include "store/unit_file.h"
 
 namespace phase0::run {
@@ -58,17 +60,29 @@ bool StageCache::load(const core::UnitId& unit, const Read& read) {
   }
 }
 
-void StageCache::save(const core::UnitId& unit, const Write& write) {
-  if (!usable_) return;
+bool StageCache::save(const core::UnitId& unit, const Write& write) {
+  if (!usable_) return false;
+  std::exception_ptr lost;
   try {
     store::create_folders(folder_);
-    store::write_unit(path(unit), unit, write);
+    store::write_unit(path(unit), unit, [&](core::ByteSink& sink) {
+      write(sink);
+      try {
+        store::check_all_written_back();
+      } catch (const Error&) {
+        lost = std::current_exception();
+        throw;
+      }
+    });
+    return true;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kStorage) throw;
-    usable_ = false;
-    observer_.log(LogLevel::kWarning,
-                  fmt::format("{}: finished work cannot be kept, an interrupted run will do it again: {}",
-                              unit.name, error.what()));
+    if (lost || error.kind() != ErrorKind::kStorage) throw;
+    if (!std::exchange(told_, true)) {
+      observer_.log(LogLevel::kWarning,
+                    fmt::format("{}: finished work cannot be kept, an interrupted run will do it again: {}",
+                                unit.name, error.what()));
+    }
+    return false;
   }
 }
 
@@ -80,6 +94,17 @@ void discard_cache(const RunDirectory& directory, const std::string& stage) {
   std::error_code ignored;
   std::filesystem::remove_all(cache_folder(directory) + "/" + stage, ignored);
   std::filesystem::remove(cache_folder(directory), ignored);  // when it was the last
+}
+
+std::int64_t cache_bytes(const RunDirectory& directory, const std::string& stage) {
+  std::int64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& file :
+       std::filesystem::directory_iterator(cache_folder(directory) + "/" + stage, ignored)) {
+    const auto size = file.file_size(ignored);
+    if (!ignored) bytes += static_cast<std::int64_t>(size);
+  }
+  return bytes;
 }
 
 std::vector<CachedUnit> list_cache(const RunDirectory& directory) {

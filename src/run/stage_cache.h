@@ -19,7 +19,7 @@ class StageCache final : public core::UnitStore {
              Observer& observer);
 
   bool load(const core::UnitId& unit, const Read& read) override;
-  void save(const core::UnitId& unit, const Write& write) override;
+  bool save(const core::UnitId& unit, const Write& write) override;
   void drop(const core::UnitId& unit) override;
   double interval_seconds() const override { return interval_seconds_; }
 
@@ -30,10 +30,14 @@ class StageCache final : public core::UnitStore {
   double interval_seconds_;
   Observer& observer_;
   bool usable_;
+  bool told_ = false;  ///< that something could not be kept
 };
 
 /// Removes what the cache has of a stage. Failures are left to the next attempt.
 void discard_cache(const RunDirectory& directory, const std::string& stage);
+
+/// Of all units of a stage together.
+std::int64_t cache_bytes(const RunDirectory& directory, const std::string& stage);
 
 /// A unit as `phase0 inspect` lists it.
 struct CachedUnit {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/checked.h"
 #include "store/mapped_ranges.h"
@@ -21,9 +23,6 @@ namespace {
 /// its multiples, or the tails that a neighbour's first fault brought back would stay resident, range after
 /// range.
 constexpr std::int64_t kFaultAroundBytes = std::int64_t{64} << 10;
-/// Newer kernels map the whole folio that a fault hits, as large as a huge page, at multiples of its size in
-/// the file.
-constexpr std::int64_t kFolioBytes = std::int64_t{2} << 20;
 
 std::int64_t page_bytes() {
   return ::sysconf(_SC_PAGESIZE);
@@ -32,6 +31,16 @@ std::int64_t page_bytes() {
 }  // namespace
 
 struct MappedRegion::Impl {
+  /// All that are written through, for check_all_written_back().
+  struct Written {
+    std::mutex mutex;
+    std::set<const Impl*> regions;
+  };
+  static Written& written() {
+    static Written all;
+    return all;
+  }
+
   std::string path;
   FileDescriptor file;
   std::int64_t file_offset = 0;  ///< of `base`: a whole page
@@ -46,6 +55,10 @@ struct MappedRegion::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
+    {
+      const std::lock_guard lock(written().mutex);
+      written().regions.erase(this);
+    }
     range.reset();
     if (base != nullptr) ::munmap(base, static_cast<std::size_t>(head + size));
   }
@@ -61,6 +74,16 @@ struct MappedRegion::Impl {
     if (address == MAP_FAILED) throw_errno("map", path);  // kMemory where the address space is used up
     base = static_cast<std::byte*>(address);
     range.emplace(base, head + size, path, file_offset, damage);
+    if (mode == MapMode::kRead) return;
+    const std::lock_guard lock(written().mutex);
+    written().regions.insert(this);
+  }
+
+  void check_write_back() const {
+    // Waits for what is on its way alone, and tells of all that has failed (file_check_and_advance_wb_err).
+    const int result =
+        uninterrupted([&] { return ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE); });
+    if (result != 0 && errno != ENOSYS) throw_errno("write back", path);
   }
 
   /// A part of the mapping, in bytes from `base`.
@@ -87,8 +110,8 @@ struct MappedRegion::Impl {
   Pages mapped_with(std::int64_t offset, std::int64_t bytes) const {
     Pages range = pages(offset, bytes, kFaultAroundBytes);
     if (range.bytes() == 0) return {};
-    const std::int64_t first = (file_offset + range.first) / kFolioBytes * kFolioBytes - file_offset;
-    const std::int64_t end = core::round_up(file_offset + range.end, kFolioBytes) - file_offset;
+    const std::int64_t first = (file_offset + range.first) / kMappedByFault * kMappedByFault - file_offset;
+    const std::int64_t end = core::round_up(file_offset + range.end, kMappedByFault) - file_offset;
     return {std::max<std::int64_t>(first, 0), std::min(end, core::round_up(head + size, page_bytes()))};
   }
 };
@@ -170,11 +193,13 @@ void MappedRegion::flush(std::int64_t offset, std::int64_t size) const {
 }
 
 void MappedRegion::check_write_back() const {
-  if (impl_ == nullptr) return;
-  // Waits for what is on its way alone, and tells of all that has failed (file_check_and_advance_wb_err).
-  const int result =
-      uninterrupted([&] { return ::sync_file_range(impl_->file.get(), 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE); });
-  if (result != 0 && errno != ENOSYS) throw_errno("write back", impl_->path);
+  if (impl_ != nullptr) impl_->check_write_back();
+}
+
+void check_all_written_back() {
+  auto& all = MappedRegion::Impl::written();
+  const std::lock_guard lock(all.mutex);
+  for (const MappedRegion::Impl* region : all.regions) region->check_write_back();
 }
 
 MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,

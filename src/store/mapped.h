@@ -16,6 +16,10 @@ class MappedDataset;
 
 enum class MapMode { kRead, kReadWrite };
 
+/// Newer kernels map the whole folio that a fault hits, as large as a huge page, at multiples of its size in
+/// the file.
+inline constexpr std::int64_t kMappedByFault = std::int64_t{2} << 20;
+
 /// A byte range of a file in memory. Shared by copies of the handle; unmapped with the last one.
 /// Pages that were read stay resident until release(); pages that were written until flush().
 class MappedRegion {
@@ -57,9 +61,14 @@ class MappedRegion {
  private:
   friend MappedDataset scratch_matrix(const std::string& folder, ElementType type, std::int64_t rows,
                                       std::int64_t columns);
+  friend void check_all_written_back();
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+/// check_write_back() of every region that this process writes through: what relies on what was read back
+/// from them may be kept behind it only.
+void check_all_written_back();
 
 /// A contiguous 1-d or 2-d dataset in memory: `rows` rows of `columns` elements, row-major.
 class MappedDataset {

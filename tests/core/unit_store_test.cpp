@@ -10,7 +10,10 @@ class CountingStore : public UnitStore {
  public:
   explicit CountingStore(double interval_seconds) : interval_seconds_(interval_seconds) {}
   bool load(const UnitId&, const Read&) override { return false; }
-  void save(const UnitId&, const Write&) override { ++n_saved; }
+  bool save(const UnitId&, const Write&) override {
+    ++n_saved;
+    return true;
+  }
   void drop(const UnitId&) override { ++n_dropped; }
   double interval_seconds() const override { return interval_seconds_; }
   int n_saved = 0, n_dropped = 0;

@@ -199,8 +199,9 @@ TEST_P(FeaturesResume, AStoreThatKeepsNothingLeavesNoPartialFile) {
   class Forgetful final : public core::UnitStore {
    public:
     bool load(const core::UnitId&, const Read&) override { return false; }
-    void save(const core::UnitId& unit, const Write&) override {
+    bool save(const core::UnitId& unit, const Write&) override {
       if (unit.name == "collect: progress") throw Error(ErrorKind::kInterrupted, "stopped");
+      return false;
     }
     void drop(const core::UnitId&) override {}
     double interval_seconds() const override { return 0; }

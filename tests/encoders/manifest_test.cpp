@@ -95,44 +95,81 @@ SequenceRows rows_of(std::size_t sequence, std::int64_t n_rows) {
   return {n_rows, 8 * n_rows, {part(n_first), part(n_rows - n_first)}};
 }
 
+using RowsOf = std::map<std::size_t, std::int64_t>;
+
+RowsOf n_rows(const StagedRows& staged) {
+  RowsOf n_rows;
+  for (const auto& sequence : staged.sequences()) n_rows[sequence.first] = sequence.second.n_rows;
+  return n_rows;
+}
+
+/// What a power cut or a bad disk leaves of a file.
+void change(const std::string& path, std::int64_t offset) {
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(offset) << 'x';
+}
+
 TEST(StagedRows, GoesOnWithWhatIsWhole) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("latents");
   {
-    StagedRows staged(path, "key", 8);
+    StagedRows staged(path, "key", 10, 8);
     staged.add(5, rows_of(5, 3));
     staged.add(2, rows_of(2, 0));
     staged.add(9, rows_of(9, 4));
-    std::vector<std::byte> out(16);
-    staged.read(9, 2, 2, out.data());
-    EXPECT_EQ(out, std::vector<std::byte>(16, std::byte{9}));
+    std::vector<std::byte> out(24);
+    auto rows = staged.reader(9);
+    rows.read(1, out.data());
+    rows.read(3, out.data());
+    EXPECT_EQ(out, std::vector<std::byte>(24, std::byte{9}));
+    EXPECT_EQ(rows.left(), 0);
   }
   std::ofstream(path + ".index", std::ios::app) << "7 1";  // cut off
   std::ofstream(path + ".rows", std::ios::app) << "rest";
   {
-    StagedRows staged(path, "key", 8);
-    EXPECT_EQ(staged.sequences(), (std::map<std::size_t, std::int64_t>{{2, 0}, {5, 3}, {9, 4}}));
+    StagedRows staged(path, "key", 10, 8);
+    EXPECT_EQ(n_rows(staged), (RowsOf{{2, 0}, {5, 3}, {9, 4}}));
     staged.add(7, rows_of(7, 1));
   }
   EXPECT_EQ(std::filesystem::file_size(path + ".rows"), 64U);
-  std::fstream(path + ".rows", std::ios::in | std::ios::out | std::ios::binary).seekp(30) << 'x';  // of 9
-  EXPECT_EQ(StagedRows(path, "key", 8).sequences(), (std::map<std::size_t, std::int64_t>{{2, 0}, {5, 3}}));
-  EXPECT_TRUE(StagedRows(path, "another key", 8).sequences().empty());
-  StagedRows last(path, "key", 8);
+  EXPECT_TRUE(StagedRows(path, "another key", 10, 8).sequences().empty());
+  StagedRows last(path, "key", 10, 8);
   EXPECT_TRUE(last.sequences().empty());
   last.remove();
   EXPECT_FALSE(std::filesystem::exists(path + ".rows"));
 }
 
+TEST(StagedRows, OneThatIsDamagedIsAsIfItWereNotThere) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("latents");
+  {
+    StagedRows staged(path, "key", 10, 8);
+    for (const std::size_t number : {5U, 2U, 9U}) staged.add(number, rows_of(number, 2));
+    change(path + ".rows", 17);
+    auto rows = staged.reader(2);
+    std::vector<std::byte> out(16);
+    test::expect_error(ErrorKind::kStorage, "not those that were written", [&] { rows.read(2, out.data()); });
+  }
+  {
+    StagedRows staged(path, "key", 10, 8);
+    EXPECT_EQ(n_rows(staged), (RowsOf{{5, 2}, {9, 2}}));
+    staged.add(2, rows_of(2, 1));
+  }
+  EXPECT_EQ(n_rows(StagedRows(path, "key", 10, 8)), (RowsOf{{2, 1}, {5, 2}, {9, 2}}));
+}
+
 TEST(StagedRows, AChangedIndexIsNotBelieved) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("latents");
-  StagedRows(path, "key", 8).add(5, rows_of(5, 3));
+  StagedRows(path, "key", 10, 8).add(5, rows_of(5, 3));
   std::ifstream file(path + ".index");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  text.replace(text.find("\n5 ") + 1, 1, "6");
-  std::ofstream(path + ".index") << text;
-  EXPECT_TRUE(StagedRows(path, "key", 8).sequences().empty());
+  const std::string sound((std::istreambuf_iterator<char>(file)), {});
+  for (const char* line : {"6 3 0 1", "5 3 8 1", "10 0 0 1", "99999999 0 0 1", "5 -1 0 1",
+                           "5 9223372036854775807 0 1", "5 3 9223372036854775807 1", "", "5", "\x7f"}) {
+    std::string text = sound;
+    const std::size_t at = text.find('\n') + 1;
+    std::ofstream(path + ".index") << text.replace(at, text.rfind(' ') - at, std::string(line));
+    EXPECT_TRUE(StagedRows(path, "key", 10, 8).sequences().empty()) << line;
+  }
 }
 
 }  // namespace

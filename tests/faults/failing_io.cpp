@@ -10,12 +10,17 @@
 //                     is renamed, then the call is made; `stop`: the process stops itself before the call
 //   PHASE0_IO_AT      the number of the call, from 1
 //   PHASE0_IO_ALWAYS  1: that call and all after it (EINTR: every other one, or nothing would ever get done)
+//   PHASE0_IO_DISK    any value: a file system in memory says that it is on a disk (tmpfs is quick, but
+//   nothing is
+//                     kept there)
 //   PHASE0_IO_REPORT  a file that always holds two numbers: calls counted and faults made (binary, int64)
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -350,6 +355,13 @@ int remove(const char* path) {
 int mkdir(const char* path, mode_t mode) {
   PHASE0_NEXT(mkdir);
   return count("mkdir", AT_FDCWD, path) == Fault::kError ? -1 : real(path, mode);
+}
+
+int statfs(const char* path, struct statfs* status) {
+  PHASE0_NEXT(statfs);
+  const int result = real(path, status);
+  if (result == 0 && std::getenv("PHASE0_IO_DISK") != nullptr) status->f_type = EXT4_SUPER_MAGIC;
+  return result;
 }
 
 }  // extern "C"

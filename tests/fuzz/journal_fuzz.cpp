@@ -135,8 +135,9 @@ class OneUnit final : public core::UnitStore {
   bool load(const core::UnitId& unit, const Read& read) override {
     return ends_well({ErrorKind::kStorage}, [&] { store::read_unit(unit_path(), unit, read); });
   }
-  void save(const core::UnitId& unit, const Write& write) override {
+  bool save(const core::UnitId& unit, const Write& write) override {
     store::write_unit(unit_path(), unit, write);
+    return true;
   }
   void drop(const core::UnitId&) override {}
   double interval_seconds() const override { return 0; }

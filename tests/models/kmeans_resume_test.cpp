@@ -88,8 +88,6 @@ TEST_P(KMeansResume, AKilledFitGoesOnToTheSameBits) {
     }
     expect_same(fit(&units, roomy_first ? least() : kRoomy, 1 + n_kills % 3), reference);
     EXPECT_EQ(units.n_loaded, 1) << saves;
-
-    EXPECT_TRUE(units.empty());
   }
   EXPECT_GE(n_kills, 5);
 }

@@ -89,6 +89,15 @@ class KMeansProgressTest : public ::testing::Test {
   test::MemoryUnits units_;
 };
 
+TEST_F(KMeansProgressTest, OnlyRestartsOnASampleAreFollowedByARace) {
+  using Step = KMeansProgress::Step;
+  keep([](KMeansProgress& p) { p.step = Step::kLast, p.waiting.resize(1); });
+  KMeansShape shape = kShape;
+  shape.sampled = false;
+  EXPECT_FALSE(KMeansProgress(&units_, {"k-means", "key"}, 4, shape).resumed);
+  EXPECT_TRUE(KMeansProgress(&units_, {"k-means", "key"}, 4, kShape).resumed);
+}
+
 TEST_F(KMeansProgressTest, TakesOnlyWhatAFitCanGoOnFrom) {
   using Step = KMeansProgress::Step;
   const std::vector<void (*)(KMeansProgress&)> sound = {

@@ -67,7 +67,6 @@ TEST_P(PcaResume, AKilledFitGoesOnToTheSameBits) {
       if (!killed(units, saves, free_bytes)) break;
       expect_same(fit(&units, free_bytes, saves % 3 + 1), reference);
       EXPECT_EQ(units.n_loaded, 1);
-      EXPECT_TRUE(units.empty());
     }
     EXPECT_GE(n_kills, free_bytes == kRoomy ? 1 : 2);
   }
@@ -78,7 +77,29 @@ TEST_P(PcaResume, WhatAnotherBudgetKeptIsNotMistaken) {
   test::MemoryUnits units;
   ASSERT_TRUE(killed(units, 1, kRoomy));
   expect_same(fit(&units, least()), reference);
-  EXPECT_TRUE(units.empty());
+}
+
+/// The first numbers of what is kept: scan, block, and by method and part counts of what is collected.
+TEST_P(PcaResume, ForgedProgressIsRefusedOrHarmless) {
+  const bool exact = std::get<1>(GetParam()) == PcaMethod::kCovariance;
+  for (const std::size_t at : {0U, 8U, 16U, 24U, 33U, 34U, 41U, 42U, 49U, 50U}) {
+    SCOPED_TRACE(at);
+    if (!exact && at > 32) break;  // values
+    for (const std::int64_t value : {std::int64_t{-1}, std::int64_t{1} << 33}) {
+      test::MemoryUnits units;
+      ASSERT_TRUE(killed(units, 1, kRoomy));
+      units.forge("PCA", at, value);
+      try {
+        const PcaModel model = fit(&units, kRoomy);
+        EXPECT_EQ(model.k, fit(nullptr, kRoomy).k);
+      } catch (const Error& error) {
+        EXPECT_NE(error.kind(), ErrorKind::kInternal);
+      }
+      if (at <= 8) {
+        EXPECT_EQ(units.n_refused, 1);
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, PcaResume,

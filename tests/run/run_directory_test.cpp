@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <thread>
 
 #include "phase0/error.h"
 #include "run/journal.h"
@@ -34,8 +37,11 @@ TEST_F(RunDirectoryTest, JournalRemembersAStageForItsKeyAndItsFiles) {
   EXPECT_TRUE(Journal(directory_).done("collect", "key"));
   EXPECT_FALSE(Journal(directory_).done("collect", "other key"));
   EXPECT_FALSE(Journal(directory_).done("fit", "key"));
-  write("features.h5", "short");  // damaged since
-  EXPECT_FALSE(Journal(directory_).done("collect", "key"));
+  for (const char* damaged : {"short", "Features"}) {
+    write("features.h5", damaged);
+    EXPECT_FALSE(Journal(directory_).done("collect", "key")) << damaged;
+    EXPECT_EQ(Journal(directory_).changed_file("collect"), directory_.features());
+  }
 }
 
 TEST_F(RunDirectoryTest, NestingWithoutEndCountsAsDamage) {
@@ -48,7 +54,9 @@ TEST_F(RunDirectoryTest, NestingWithoutEndCountsAsDamage) {
 }
 
 TEST_F(RunDirectoryTest, NumbersThatAreNotWholeCountAsDamage) {
-  write("journal.json", R"({"stages": [{"stage": "collect", "key": "k", "files": {"features.h5": 1e300}}]})");
+  write(
+      "journal.json",
+      R"({"stages": [{"stage": "collect", "key": "k", "files": {"features.h5": {"bytes": 1e300, "checksum": 1}}}]})");
   EXPECT_FALSE(Journal(directory_).key("collect").has_value());
   write("run.json",
         R"({"stages": {"fit": {"planned_peak_bytes": 1e300, "peak_rss_bytes": 1, "budget_bytes": 1}}})");
@@ -92,6 +100,11 @@ TEST_F(RunDirectoryTest, DamagedJournalsCountAsEmpty) {
   }
 }
 
+TEST_F(RunDirectoryTest, AJournalThatIsTooLargeCountsAsEmpty) {
+  write("journal.json", std::string((1 << 20) + 1, ' '));
+  EXPECT_FALSE(Journal(directory_).key("collect").has_value());
+}
+
 TEST_F(RunDirectoryTest, DamagedRunJsonGivesEmptyFacts) {
   for (const char* text : {"", "[1, 2]", "{\"input\": 5}", "{\"input\": {\"path\": 3}}", "{\"stages\": 1}"}) {
     write("run.json", text);
@@ -113,6 +126,18 @@ TEST_F(RunDirectoryTest, OnlyOneWriterAtATime) {
     }
   }
   EXPECT_TRUE(static_cast<bool>(RunLock(directory_.path)));
+}
+
+TEST_F(RunDirectoryTest, ALockFileThatItsHolderRemovesLocksTheNextNonetheless) {
+  auto first = std::make_unique<RunLock>(directory_.path);
+  std::thread end([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // the second has opened the file and waits
+    std::filesystem::remove(directory_.file(".lock"));
+    first.reset();
+  });
+  const RunLock second(directory_.path);
+  end.join();
+  EXPECT_THROW(RunLock(directory_.path), Error);
 }
 
 TEST_F(RunDirectoryTest, ALockFileLeftBehindLocksNobodyOut) {

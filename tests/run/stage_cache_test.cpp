@@ -1,14 +1,33 @@
 #include "run/stage_cache.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
 #include "phase0/error.h"
 #include "run/journal.h"
 #include "store/file_system.h"
+#include "store/mapped.h"
+#include "support/expect_error.h"
 #include "support/temporary_folder.h"
+
+namespace {
+bool fail_write_back = false;
+}
+
+/// In place of the C library's for all that is linked into this program.
+extern "C" int sync_file_range(int file, off64_t offset, off64_t size, unsigned flags) {
+  if (fail_write_back) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_sync_file_range, file, offset, size, flags));
+}
 
 namespace phase0::run {
 namespace {
@@ -82,6 +101,36 @@ TEST_F(StageCacheTest, WhatCannotBeKeptIsToldOnceAndDoneWithout) {
   save(units, {"b", "k"}, 1.5);
   EXPECT_EQ(messages_.n_warnings, 1);
   EXPECT_FALSE(load(units, {"a", "k"}));
+}
+
+TEST_F(StageCacheTest, AUnitThatCannotBeKeptTouchesNoOther) {
+  StageCache units = cache();
+  save(units, {"a", "k"}, 1.5);
+  const std::string in_the_way = only_file().string() + ".partial";
+  std::filesystem::create_directory(in_the_way);
+  EXPECT_FALSE(units.save({"a", "k"}, [](core::ByteSink&) {}));
+  EXPECT_EQ(load(units, {"a", "k"}), 1.5);
+  std::filesystem::remove(in_the_way);
+  EXPECT_TRUE(units.save({"a", "k"}, [](core::ByteSink& sink) { sink.put(2.5); }));
+  EXPECT_EQ(load(units, {"a", "k"}), 2.5);
+}
+
+/// What is read back from pages that could not be written may be anything, and a checksum of it proves
+/// nothing.
+TEST_F(StageCacheTest, WhatReliesOnAFailedWriteBackIsNotKept) {
+  StageCache units = cache();
+  save(units, {"a", "k"}, 1.5);
+  {
+    store::MappedDataset scratch = store::scratch_matrix(folder_.path(), store::ElementType::kFloat32, 1, 1);
+    *scratch.mutable_data<float>() = 1;
+    fail_write_back = true;
+    test::expect_error(ErrorKind::kStorage, "write back", [&] { save(units, {"a", "k"}, 2.5); });
+  }
+  EXPECT_EQ(load(units, {"a", "k"}), 1.5);
+  EXPECT_TRUE(
+      units.save({"a", "k"}, [](core::ByteSink& sink) { sink.put(2.5); }));  // nothing is written through
+  fail_write_back = false;
+  EXPECT_EQ(messages_.n_warnings, 0);
 }
 
 TEST_F(StageCacheTest, IsListed) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -51,11 +53,12 @@ class MemoryUnits final : public core::UnitStore {
     ++n_loaded;
     return true;
   }
-  void save(const core::UnitId& unit, const Write& write) override {
+  bool save(const core::UnitId& unit, const Write& write) override {
     ByteString sink;
     write(sink);
     units_[unit.name] = {unit.key, std::move(sink.bytes)};
     if (--saves_left == 0) throw Error(ErrorKind::kInterrupted, "killed");
+    return true;
   }
   void drop(const core::UnitId& unit) override { units_.erase(unit.name); }
   double interval_seconds() const override { return interval; }
@@ -65,6 +68,11 @@ class MemoryUnits final : public core::UnitStore {
   void cut(const std::string& name, std::size_t bytes) {
     std::string& kept = units_.at(name).second;
     kept.resize(kept.size() - bytes);
+  }
+
+  /// Puts a number in place of what is kept at a byte.
+  void forge(const std::string& name, std::size_t at, std::int64_t value) {
+    std::memcpy(units_.at(name).second.data() + at, &value, sizeof value);
   }
 
   double interval = 0;  ///< seconds

@@ -60,9 +60,9 @@ def small_case(where, storage, layout):
 
 
 def disturbed_environment(where, family="", fault="", at=0, always=False, file=None):
-    env = dict(os.environ, XDG_CACHE_HOME=str(where / "cache"))
+    env = dict(os.environ, XDG_CACHE_HOME=str(where / "cache"), LD_PRELOAD=LIBRARY, PHASE0_IO_DISK="1")
     if family:
-        env.update(LD_PRELOAD=LIBRARY, PHASE0_IO_BELOW=str(where), PHASE0_IO_FAMILY=family, PHASE0_IO_FAULT=fault,
+        env.update(PHASE0_IO_BELOW=str(where), PHASE0_IO_FAMILY=family, PHASE0_IO_FAULT=fault,
                    PHASE0_IO_AT=str(at), PHASE0_IO_REPORT=str(where) + ".report")
     if always:
         env["PHASE0_IO_ALWAYS"] = "1"
@@ -72,7 +72,7 @@ def disturbed_environment(where, family="", fault="", at=0, always=False, file=N
 
 
 def arguments(where):
-    return ["run", "-c", str(where / "config-in.yaml"), "--progress", "none"]
+    return ["run", "-c", str(where / "config-in.yaml"), "--progress", "none", "--checkpoint", "0"]
 
 
 def run(where, **fault):
@@ -122,8 +122,8 @@ def check_what_is_left(run_dir: Path, want):
     if (run_dir / "journal.json").exists():
         for stage in json.loads((run_dir / "journal.json").read_text())["stages"]:
             assert set(stage["files"]) == FILES_OF[stage["stage"]]
-            for name, size in stage["files"].items():
-                assert (run_dir / name).stat().st_size == size, name
+            for name, file in stage["files"].items():
+                assert (run_dir / name).stat().st_size == file["bytes"], name
 
 
 @contextlib.contextmanager

@@ -192,6 +192,24 @@ def test_goes_on_where_it_was(manifest, tmp_path, number):
     check_latents(tmp_path)
 
 
+def test_a_second_one_is_refused_before_its_encoder_is_started(manifest, tmp_path):
+    cfg = config(manifest, tmp_path, encoder("slow"), data__source__workers=1, data__source__batch=1)
+    path = harness.write_config(tmp_path / "config-in.yaml", cfg)
+    process = subprocess.Popen([str(harness.BINARY), "collect", "-c", str(path), "--progress", "none"],
+                               stderr=subprocess.DEVNULL, env=environment(tmp_path))
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "latents.index").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    started = tmp_path / "started"
+    other = {"name": "other", "command": [sys.executable, "-c", f"open({str(started)!r}, 'x')"]}
+    result = collect(manifest, tmp_path, other)
+    process.kill()
+    process.wait()
+    assert result.code == 5 and f"another phase0 (process {process.pid} on " in result.err, str(result)
+    assert not started.exists()
+
+
 def test_a_worker_that_says_another_hello_is_done_without(manifest, tmp_path):
     (tmp_path / "marks").mkdir()
     result = collect(manifest, tmp_path, encoder("another_hello", "--marks", tmp_path / "marks"), data__source__workers=3)

@@ -1,7 +1,9 @@
 """phase0 import INPUT OUT.h5 -- ENCODER: sounds and texts by an encoder (data/ENCODER.md)."""
 
 import os
+import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 
@@ -159,3 +161,25 @@ def test_what_is_refused(tmp_path):
     assert result.code == 2 and "--force" in result.err and out.read_text() == "something else"
     assert run(folder, out, MOCK, "ok", flags=(*BY_ID, "--force")).code == 0 and len(stored(out)) == 1
     assert [p.name for p in mine.parent.iterdir()] == ["mine"] and mine.read_text() == "kept"
+
+
+def test_a_second_import_of_an_output_leaves_the_first_alone(tmp_path):
+    one, two, out = tmp_path / "one", tmp_path / "two", tmp_path / "out.h5"
+    for folder in (one, two):
+        folder.mkdir()
+        for i in range(300):
+            (folder / f"{folder.name}_{i}.txt").write_text(f"text {i}\n")
+    process = subprocess.Popen([harness.BINARY, "import", one, out, "--progress", "none", *BY_ID, "--", sys.executable, MOCK,
+                                "slow"], stderr=subprocess.PIPE, text=True, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
+    work = Path(f"{out}.encoding")
+    deadline = time.monotonic() + 60
+    while not (work / "latents.index").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    manifest = (work / "manifest.jsonl").read_bytes()
+    refused(two, out, 5, "another phase0 (process ", work)
+    assert (work / "manifest.jsonl").read_bytes() == manifest
+    _, err = process.communicate(timeout=harness.TIMEOUT)
+    assert process.returncode == 0, err
+    assert set(stored(out)) == {f"one_{i}" for i in range(300)}
+    assert not work.exists()

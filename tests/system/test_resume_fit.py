@@ -121,6 +121,21 @@ def killed(cfg, where, step):
     return again if code == -9 else None
 
 
+@pytest.mark.parametrize("kind, goes_on", [("pca_vq", "k-means: goes on"), (None, "PCA covariance: goes on")], ids=str)
+def test_the_way_to_a_result_is_kept_until_the_result_is(small_run, tmp_path, kind, goes_on):
+    """A kill where the result is about to be kept, long after its last iteration or row."""
+    cfg, run_dir, _ = small_run
+    names = [c["name"] for c in cfg["clustering"]["conditions"] if c["type"] == kind]
+    name = f"lag {cfg['context']['lags'][0]}: {names[0]}" if names else ": PCA"
+    file, = [unit.name for unit in (run_dir / "cache" / "fit").glob("*.unit")
+             if name.encode() in unit.read_bytes()[:200]][:1]
+    cfg = harness.merged(cfg, {"output.dir": str(tmp_path / "run")})
+    again = killed(cfg, tmp_path, f"{file}:created")
+    assert again is not None and goes_on in again.err, str(again)
+    assert differing(harness.fingerprint(tmp_path / "run"), harness.fingerprint(run_dir)) == []
+    assert not [line for line in harness.run("inspect", tmp_path / "run").out.splitlines() if "under way" in line]
+
+
 def killed_at(cfg, where, numbers):
     """What later starts say of where they go on, after fits that were killed once so many units were saved."""
     want = clean_run(cfg, where / "clean")
