@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_set>
 
 namespace phase0::store {
@@ -41,11 +42,15 @@ struct Members {
   std::unordered_set<std::string> names;
   std::string other_link;  ///< the first member that is not a hard link
   std::string repeated;  ///< the first that is listed twice, by an index that leads to a part of itself twice
+  bool misnamed = false;  ///< one has a name that leads elsewhere when it is looked up
 };
 
 herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
   auto& members = *static_cast<Members*>(out);
   try {
+    const std::string_view text = name;
+    members.misnamed = text.empty() || text == "." || text.find('/') != std::string_view::npos;
+    if (members.misnamed) return 1;
     if (link->type != H5L_TYPE_HARD) {
       members.other_link = name;
       return 1;
@@ -112,18 +117,29 @@ std::optional<H5Source::Place> H5Source::locate(const std::string& object) const
   Place place{id(), object.substr(name_begin, last + 1 - name_begin)};
   const std::size_t parent_last = slash == std::string::npos ? slash : object.find_last_not_of('/', slash);
   if (parent_last == std::string::npos) return place;
-  const std::string parent = object.substr(0, parent_last + 1);
-  if (!parent_ || parent != parent_name_) {
-    const std::optional<Place> above = locate(parent);
-    if (!above || !has_hard_link(above->group, above->name, parent)) return std::nullopt;
-    if (info_at(above->group, above->name, parent).type != H5O_TYPE_GROUP) return std::nullopt;
-    H5Object opened(H5Oopen(above->group, above->name.c_str(), H5P_DEFAULT));
-    if (!opened) fail(parent, "cannot be opened" + h5_reason());
-    parent_ = std::move(opened);
-    parent_name_ = parent;
-  }
+  if (!open_parent(object.substr(0, parent_last + 1))) return std::nullopt;
   place.group = parent_.get();
   return place;
+}
+
+bool H5Source::open_parent(const std::string& group) const {
+  if (parent_ && group == parent_name_) return true;
+  H5Object opened;
+  for (std::size_t begin = group.find_first_not_of('/'); begin < group.size();) {
+    const std::size_t end = std::min(group.find('/', begin), group.size());
+    const std::string name = group.substr(begin, end - begin);
+    const std::string path = group.substr(0, end);
+    const hid_t above = opened ? opened.get() : id();
+    if (!has_hard_link(above, name, path)) return false;
+    if (info_at(above, name, path).type != H5O_TYPE_GROUP) return false;
+    H5Object next(H5Oopen(above, name.c_str(), H5P_DEFAULT));
+    if (!next) fail(path, "cannot be opened" + h5_reason());
+    opened = std::move(next);
+    begin = group.find_first_not_of('/', end);
+  }
+  parent_ = std::move(opened);
+  parent_name_ = group;
+  return true;
 }
 
 bool H5Source::exists(const std::string& object) const {
@@ -154,6 +170,7 @@ std::vector<std::string> H5Source::members(const std::string& group) const {
   Members members;
   hsize_t next = 0;
   const herr_t result = H5Literate(object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, &next, add_member, &members);
+  if (members.misnamed) fail(group, "is damaged: a member's name is empty, \".\" or has a slash in it");
   if (!members.other_link.empty()) {
     fail((group == "/" ? "" : group) + "/" + members.other_link, kOnlyHardLinks);
   }

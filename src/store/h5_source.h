@@ -60,6 +60,8 @@ class H5Source {
   bool has_hard_link(hid_t group, const std::string& name, const std::string& path) const;
   H5O_info_t info_at(hid_t group, const std::string& name, const std::string& path) const;
   H5O_info_t object_info(const std::string& object) const;
+  /// Makes the group the one that was looked into last; false when no hard links lead there.
+  bool open_parent(const std::string& group) const;
 
   std::string path_;
   ErrorKind damage_;

@@ -212,6 +212,48 @@ TEST(H5Reader, MembersInByteOrder) {
   EXPECT_TRUE(file.exists("/"));
 }
 
+/// Looked up, such a name leads to another object, and a slash for every other byte took the whole stack.
+TEST(H5Reader, MembersWhoseNamesArePathsAreRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  std::string deep;
+  for (int i = 0; i < 30'000; ++i) deep += "@/";
+  for (const std::string& forged :
+       {std::string("@/@@"), std::string("\0@@@", 4), std::string(".\0@@", 4), deep}) {
+    for (const bool is_link : {false, true}) {
+      SCOPED_TRACE(is_link);
+      const std::string name(forged.size(), '@');
+      {
+        RawH5File raw(path);
+        is_link ? raw.soft_link("/none", "/" + name) : raw.group("/" + name);
+      }
+      std::string bytes = read_file(path, 1 << 20);
+      const std::size_t at = bytes.find(name);
+      ASSERT_NE(at, std::string::npos);
+      bytes.replace(at, name.size(), forged);
+      write_file_atomically(path, bytes);
+      const H5Reader file(path);
+      const auto look_up = [&] {
+        for (const std::string& member : file.members("/")) file.is_group("/" + member);
+      };
+      expect_error(ErrorKind::kData, "a member's name is empty, \".\" or has a slash in it", look_up);
+    }
+  }
+}
+
+TEST(H5Reader, PathsMayHaveAnyNumberOfParts) {
+  const test::TemporaryFolder folder;
+  const H5Reader file = open_file_with(folder, [](RawH5File& raw) { raw.ints("/a/b//c/x", {1}); });
+  EXPECT_TRUE(file.exists("/a/b/c/x"));
+  EXPECT_TRUE(file.exists("a//b/c/"));
+  EXPECT_FALSE(file.exists("/a/b/d/x"));
+  EXPECT_FALSE(file.exists("/a/b/c/x/y"));
+  EXPECT_EQ(file.read_int_dataset("//a/b/c//x"), std::vector<std::int64_t>{1});
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += "/a";
+  EXPECT_FALSE(file.exists(deep));
+}
+
 TEST(H5Reader, OnlyHardLinksAreFollowed) {
   const test::TemporaryFolder folder;
   const H5Reader file = open_file_with(folder, [](RawH5File& raw) {

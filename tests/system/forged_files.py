@@ -328,6 +328,18 @@ def _b_put(name, make):
     return _b(change)
 
 
+def _b_misnamed(forged):
+    """A group whose stored name is forged."""
+    name = b"@" * len(forged)
+
+    def spoil(path):
+        _b(lambda f: f.create_group(name))(path)
+        data = path.read_bytes()
+        assert name in data, "nothing to forge"
+        path.write_bytes(data.replace(name, forged))
+    return spoil
+
+
 FORGED_B_FILES = {
     "b_cycle": (_b(lambda f: f.__setitem__("loop", f["/"])), ["loop", "speaker_id is missing"]),
     "b_soft_group": (_b(lambda f: f.__setitem__("zz", h5py.SoftLink("/u04"))), ["zz", "link"]),
@@ -345,6 +357,9 @@ FORGED_B_FILES = {
     "b_speaker_list": (_b(lambda f: f["u04"].attrs.__setitem__("speaker_id", [1, 2])),
                        ["u04", "speaker_id has 2 values"]),
     "b_name_not_utf8": (_b(lambda f: h5py.h5g.create(f.id, b"\xff\xfe")), ["name is not valid UTF-8"]),
+    "b_name_with_slash": (_b_misnamed(b"@@@@/@"), ["member's name", "slash"]),
+    "b_name_a_deep_path": (_b_misnamed(b"@/" * 30_000), ["member's name", "slash"]),
+    "b_name_empty": (_b_misnamed(b"\0@@@@@"), ["member's name", "empty"]),
     "b_virtual": (_b_put("u04/x", lambda f: f.create_virtual_dataset("u04/x", h5py.VirtualLayout((40, DIM), "f4"))),
                   ["u04/x", "virtual"]),
     "b_gzip_bomb": (_b_put("u04/x", lambda f: f.create_dataset(
