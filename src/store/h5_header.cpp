@@ -20,7 +20,8 @@ std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
 }  // namespace
 
 void H5HeaderCheck::check(std::uint64_t address, const std::string& object) const {
-  Walk walk{.object = object, .parts = {{address}, {}, {}}, .chunks = {}, .seen = {}};
+  Walk walk{.object = object, .parts = {}, .chunks = {}, .seen = {}};
+  walk.parts.headers.push_back(address);
   while (!walk.parts.headers.empty()) {
     const std::uint64_t next = walk.parts.headers.back();
     walk.parts.headers.pop_back();
@@ -47,6 +48,8 @@ void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
     n = front.number(4);
     front.skip(4);
   }
+  const auto n_trees = static_cast<std::ptrdiff_t>(walk.parts.trees.size());
+  walk.parts.filtered = false;
   const std::vector<std::byte> first = read(walk, address + (front_bytes.size() - front.left()), n);
   check_messages(walk, {first, subject(walk)}, version, flags);
   while (!walk.chunks.empty()) {
@@ -63,6 +66,9 @@ void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
     }
     check_messages(walk, fields, version, flags);
   }
+  // The filters may stand behind the layout.
+  std::for_each(walk.parts.trees.begin() + n_trees, walk.parts.trees.end(),
+                [&](H5Parts::Tree& tree) { tree.filtered = walk.parts.filtered; });
 }
 
 void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version, unsigned flags) const {
@@ -86,6 +92,7 @@ void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version
 }
 
 /// A tree of version 1: each node is of one level less than what leads to it, and nothing leads to it twice.
+/// HDF5 takes the size of an unfiltered chunk from its key, and then uses it as a whole chunk.
 void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
   struct Node {
     std::uint64_t address = 0;
@@ -107,15 +114,17 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
     const unsigned level = fields.byte();
     fields.expect(node.level == kAnyLevel || level + 1 == node.level, "an index whose levels do not fit");
     const std::uint64_t n = fields.number(2);
-    if (level == 0 && tree.of_chunks) continue;  // leads to values
+    if (level == 0 && tree.of_chunks && tree.filtered) continue;  // leads to values of any size
     const std::uint64_t step = tree.key_bytes + address_bytes;
     const std::vector<std::byte> entries = read(walk, node.address + head_bytes, n * step);
     H5Fields children(entries, subject(walk));
     for (std::uint64_t i = 0; i < n; ++i) {
-      children.skip(tree.key_bytes);
+      H5Fields key = children.take(tree.key_bytes);
       const std::uint64_t child = children.number(address_bytes);
       if (level > 0) {
         nodes.push_back({child, level});
+      } else if (tree.of_chunks) {
+        key.expect(key.number(4) == tree.chunk_bytes, "chunks that are not of the size it states");
       } else {
         check_symbols(walk, child, names_end);
       }

@@ -13,9 +13,10 @@ namespace phase0::store {
 /// Checks the headers of objects before HDF5 decodes them (HDF5 File Format Specification 3.0, section IV).
 /// HDF5 1.10 takes the counts, lengths and texts in a header's messages as they are, and one changed byte
 /// lets it read outside its buffers. This one checks that every message keeps to its place and every chunk to
-/// the file, and that indexes of a group's members, and of chunks in version 1 (section III.A), do not lead
-/// back to themselves, so that HDF5 only decodes what is whole. Attributes in a heap of their own are
-/// refused, and so are the indexes of chunks since HDF5 1.10.
+/// the file, that indexes of a group's members, and of chunks in version 1 (section III.A), do not lead back
+/// to themselves, and that unfiltered chunks have the size their layout states, so that HDF5 only decodes
+/// what is whole. Attributes in a heap of their own are refused, and so are the indexes of chunks since HDF5
+/// 1.10.
 class H5HeaderCheck {
  public:
   H5HeaderCheck(const FileDescriptor& file, std::int64_t file_bytes, const H5Superblock& superblock,

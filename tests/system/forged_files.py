@@ -144,6 +144,19 @@ def _chunk_size(value, **kwargs):
     return _bytes(find, struct.pack("<IIQ", value, 0, 96), chunks=CHUNK, **kwargs)
 
 
+def _chunk_sizes(row, sizes):
+    """The stored sizes of the first chunks of a row, of many chunks of one value each."""
+    def spoil(path):
+        _x(lambda f, x: f.create_dataset("x", data=x, chunks=(1, 1)))(path)
+        data = path.read_bytes()
+        for column, size in enumerate(sizes):
+            key = struct.pack("<IQQQ", 0, row, column, 0)
+            assert struct.pack("<I", 4) + key in data, "nothing to forge"
+            data = data.replace(struct.pack("<I", 4) + key, struct.pack("<I", size) + key)
+        path.write_bytes(data)
+    return spoil
+
+
 def _cut_at(find):
     """Ends the file at find(open file) and makes its superblock agree."""
     def spoil(path):
@@ -261,6 +274,7 @@ FORGED_FILES = {
     "chunk_size_huge": (_chunk_size(2 ** 31 - 1, compression="gzip"), ["/x", "larger than the file"]),
     "chunk_size_small": (_chunk_size(1, compression="gzip"), ["/x", "row 96", "damaged"]),
     "plain_chunk_size_small": (_chunk_size(8), ["/x", "not of the size"]),
+    "plain_chunk_sizes_of_many": (_chunk_sizes(96, (1, 7)), ["/x", "not of the size"]),
     # cut, with a superblock that agrees
     "cut_superblock": (lambda p: p.write_bytes(p.read_bytes()[:30]), ["its header is damaged: it ends too early"]),
     "cut_headers": (_cut_at(lambda f: 200), ["header is damaged", "outside the file"]),
