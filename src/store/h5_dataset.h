@@ -36,6 +36,7 @@ class H5StoredDataset {
   void read_type();
   void read_layout();
   void read_filters(hid_t properties);
+  void check_stored(std::uint64_t bytes) const;
   void check_contiguous();
   void check_chunked(hid_t properties);
   void require_storage() const;
@@ -53,6 +54,7 @@ class H5StoredDataset {
   H5D_layout_t layout_ = H5D_LAYOUT_ERROR;
   std::int64_t element_bytes_ = 0;  ///< in the file
   bool fixed_size_ = false;         ///< numbers and fixed strings: the storage size follows from the shape
+  bool variable_ = false;           ///< references to strings: it is no less than they take
   std::int64_t elements_ = 0;
   std::vector<ChunkFilter> filters_;
   std::vector<std::int64_t> chunk_shape_;

@@ -81,6 +81,27 @@ TEST_F(DamagedStrings, NoHeap) {
   expect_damaged("no heap");
 }
 
+/// HDF5 reads as many references as the shape says out of a compact dataset, whatever is stored.
+TEST(GlobalHeap, AShapeLargerThanWhatIsStoredIsFound) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  for (const bool compact : {true, false}) {
+    SCOPED_TRACE(compact);
+    {
+      RawH5File raw(path);
+      raw.strings("/text", std::vector<std::string>(77, "text"), {.compact = compact});
+    }
+    std::string bytes = read_file(path, 1 << 20);
+    const std::string stored("\x4d\0\0\0\0\0\0\0", 8);  // the dimension, and the largest that it may be
+    const std::size_t at = bytes.find(stored + stored);
+    ASSERT_NE(at, std::string::npos);
+    bytes[at + 1] = bytes[at + 9] = 30;
+    write_file_atomically(path, bytes);
+    expect_error(ErrorKind::kData, "its stored size disagrees with its shape",
+                 [&] { H5Reader(path).read_string_dataset("/text"); });
+  }
+}
+
 TEST(GlobalHeap, AUserBlockMovesAllAddresses) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("f.h5");
