@@ -19,22 +19,27 @@ std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
 
 }  // namespace
 
-void H5HeaderCheck::check(std::uint64_t address, const std::string& object) const {
-  Walk walk{.object = object, .parts = {}, .chunks = {}, .seen = {}};
+void H5HeaderCheck::check(std::uint64_t address, const std::string& object) {
+  if (sound_.contains(address)) return;
+  Walk walk{.object = object, .parts = {}, .headers = {}, .chunks = {}, .seen = {}};
   walk.parts.headers.push_back(address);
   while (!walk.parts.headers.empty()) {
     const std::uint64_t next = walk.parts.headers.back();
     walk.parts.headers.pop_back();
-    // Several attributes may be of one type.
-    if (walk.seen.insert(next).second) check_header(walk, next);
+    // Several attributes and objects may be of one type.
+    if (sound_.contains(next) || !walk.seen.insert(next).second) continue;
+    check_header(walk, next);
+    walk.headers.push_back(next);
   }
   for (const H5Parts::Tree& tree : walk.parts.trees) check_tree(walk, tree);
   H5Fields({}, subject(walk)).expect(walk.parts.members.size() <= 1, "more than one index of members");
   for (const H5Parts::Members& members : walk.parts.members) check_members(file_, object, members);
+  sound_.insert(walk.headers.begin(), walk.headers.end());
 }
 
-void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
-  const std::vector<std::byte> front_bytes = read(walk, address, std::min(kFrontBytes, file_.left(address)));
+void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) {
+  const std::vector<std::byte> front_bytes =
+      file_.peek(walk.object, address, std::min(kFrontBytes, file_.left(address)));
   H5Fields front(front_bytes, subject(walk));
   const unsigned version = front.starts_with("OHDR\x02", 5) ? 2 : 1;
   unsigned flags = 0;
@@ -93,7 +98,7 @@ void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version
 
 /// A tree of version 1: each node is of one level less than what leads to it, and nothing leads to it twice.
 /// HDF5 takes the size of an unfiltered chunk from its key, and then uses it as a whole chunk.
-void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
+void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) {
   struct Node {
     std::uint64_t address = 0;
     unsigned level = 0;
@@ -133,7 +138,7 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
 }
 
 /// A node of members: no more than HDF5 makes room for, with names that end inside of the heap.
-void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) const {
+void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) {
   const std::size_t width = file_.superblock().address_bytes;
   constexpr std::uint64_t kHeadBytes = 8;
   const std::uint64_t entry_bytes = file_.superblock().length_bytes + width + 24;
@@ -159,7 +164,7 @@ void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64
 }
 
 /// Where the last zero of a heap of names is: texts that begin up to there end inside of it.
-std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
+std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) {
   const std::uint64_t head_bytes = 8 + 2 * file_.superblock().length_bytes + file_.superblock().address_bytes;
   const std::vector<std::byte> head = read(walk, heap, head_bytes);
   H5Fields fields(head, subject(walk));

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "phase0/error.h"
@@ -68,9 +67,7 @@ class H5Source {
   FileDescriptor descriptor_;
   H5Channel channel_;
   H5Superblock superblock_;
-  H5HeaderCheck headers_;
-  /// Headers that were checked: an object is looked up several times, and may have several names.
-  mutable std::unordered_set<std::uint64_t> checked_;
+  mutable H5HeaderCheck headers_;
   H5File file_;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;
