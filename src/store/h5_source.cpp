@@ -43,6 +43,8 @@ struct Members {
   std::string other_link;  ///< the first member that is not a hard link
   std::string repeated;  ///< the first that is listed twice, by an index that leads to a part of itself twice
   bool misnamed = false;  ///< one has a name that leads elsewhere when it is looked up
+  std::size_t room = 0;   ///< bytes that names may take: in a sound file they do not overlap
+  bool too_long = false;  ///< a name is, or all are for a file of that size
 };
 
 herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
@@ -50,7 +52,11 @@ herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
   try {
     const std::string_view text = name;
     members.misnamed = text.empty() || text == "." || text.find('/') != std::string_view::npos;
-    if (members.misnamed) return 1;
+    // As many as HDF5 keeps of a large group of the newer formats.
+    constexpr std::size_t kMostNameBytes = 4096;
+    members.too_long = text.size() > std::min(members.room, kMostNameBytes);
+    if (members.misnamed || members.too_long) return 1;
+    members.room -= text.size();
     if (link->type != H5L_TYPE_HARD) {
       members.other_link = name;
       return 1;
@@ -166,9 +172,11 @@ std::vector<std::string> H5Source::members(const std::string& group) const {
   const H5Object object = open(group);
   if (kind(group) != H5O_TYPE_GROUP) fail(group, "is not a group");
   Members members;
+  members.room = static_cast<std::size_t>(file_bytes());
   hsize_t next = 0;
   const herr_t result = H5Literate(object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, &next, add_member, &members);
   if (members.misnamed) fail(group, "is damaged: a member's name is empty, \".\" or has a slash in it");
+  if (members.too_long) fail(group, "has members whose names overlap or have thousands of bytes");
   if (!members.other_link.empty()) {
     fail((group == "/" ? "" : group) + "/" + members.other_link, kOnlyHardLinks);
   }

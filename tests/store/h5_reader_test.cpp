@@ -241,6 +241,50 @@ TEST(H5Reader, MembersWhoseNamesArePathsAreRefused) {
   }
 }
 
+/// A few MB of file gave GB of names.
+TEST(H5Reader, MembersWhoseNamesOverlapAreRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const std::string name(4000, '@');
+  {
+    RawH5File raw(path);
+    raw.group("/" + name);
+    for (int i = 0; i < 1000; ++i) {
+      H5Lcreate_hard(raw.id(), "/", raw.id(), ("/m" + std::to_string(i)).c_str(), H5P_DEFAULT, H5P_DEFAULT);
+    }
+  }
+  EXPECT_EQ(H5Reader(path).members("/").size(), 1001U);
+  // The heap of names says at 24 where they are; an entry of a node of members begins with a place there.
+  std::string bytes = read_file(path, 1 << 24);
+  const auto number = [&](std::size_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    return value;
+  };
+  std::uint64_t place = bytes.find(name) - number(bytes.find("HEAP") + 24);
+  for (std::size_t node = bytes.find("SNOD"); node != std::string::npos;
+       node = bytes.find("SNOD", node + 1)) {
+    for (std::size_t i = 0; i < (number(node) >> 48U); ++i, ++place) {
+      std::memcpy(bytes.data() + node + 8 + 40 * i, &place, sizeof(place));
+    }
+  }
+  write_file_atomically(path, bytes);
+  expect_error(ErrorKind::kData, "names overlap", [&] { H5Reader(path).members("/"); });
+}
+
+TEST(H5Reader, MembersWithVeryLongNamesAreRefused) {
+  const test::TemporaryFolder folder;
+  for (const std::size_t n : {4096, 4097}) {
+    const H5Reader file =
+        open_file_with(folder, [&](RawH5File& raw) { raw.group("/" + std::string(n, 'a')); });
+    if (n <= 4096) {
+      EXPECT_EQ(file.members("/").size(), 1U);
+    } else {
+      expect_error(ErrorKind::kData, "thousands of bytes", [&] { file.members("/"); });
+    }
+  }
+}
+
 TEST(H5Reader, PathsMayHaveAnyNumberOfParts) {
   const test::TemporaryFolder folder;
   const H5Reader file = open_file_with(folder, [](RawH5File& raw) { raw.ints("/a/b//c/x", {1}); });
