@@ -82,10 +82,19 @@ H5Source::H5Source(std::string path, ErrorKind damage)
       descriptor_(open_regular_file(path_, damage_)),
       channel_(descriptor_, path_, damage_),
       superblock_(read_superblock(descriptor_, channel_.size(), path_, damage_)),
-      headers_(descriptor_, channel_.size(), superblock_, path_, damage_) {
+      headers_(descriptor_, channel_.size(), superblock_, path_, damage_),
+      attribute_room_(most_memory()),
+      heap_room_(most_memory()) {
   for (const std::uint64_t address : superblock_.headers) headers_.check(address, "/");
   const H5Session session;
   file_ = open_for_reading(path_, channel_, damage_);
+}
+
+std::int64_t H5Source::most_memory() const {
+  constexpr std::int64_t kLeast = std::int64_t{16} << 20;
+  constexpr std::int64_t kTimesFile = 16;
+  constexpr std::int64_t kLargeFile = std::int64_t{1} << 40;
+  return std::max(kLeast, kTimesFile * std::min(file_bytes(), kLargeFile));
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
