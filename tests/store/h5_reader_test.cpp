@@ -153,6 +153,20 @@ INSTANTIATE_TEST_SUITE_P(
                     RawLayout{.chunk = {3, 5}, .fletcher32 = true},
                     RawLayout{.chunk = {1, 7}, .fletcher32 = true, .gzip = 1}));
 
+TEST(H5Reader, MapsTheFileThatWasChecked) {
+  const test::TemporaryFolder folder;
+  const std::vector<float> values = ramp(100);
+  const H5Reader file = open_file_with(
+      folder, [&](RawH5File& raw) { raw.dataset("/x", H5T_IEEE_F32LE, {100}, values.data()); });
+  ASSERT_TRUE(file.info("/x").contiguous);
+  write_file_atomically(file.path(), std::string(std::size_t{1} << 16, 'a'));
+  const MappedDataset x = file.map("/x", ElementType::kFloat32);
+  EXPECT_EQ(std::memcmp(x.data<float>(), values.data(), values.size() * sizeof(float)), 0);
+  std::vector<float> out(100);
+  x.read(0, 100, out.data());
+  EXPECT_EQ(out, values);
+}
+
 TEST(H5Reader, IntegersConvertExactly) {
   const test::TemporaryFolder folder;
   const H5Reader file = open_file_with(folder, [](RawH5File& raw) {
