@@ -13,8 +13,7 @@
 namespace phase0::store {
 
 /// A dataset of an H5Source, open and checked: layout, filters, and that its storage lies inside the file.
-/// Values of contiguous and chunked datasets are read and decoded beside HDF5, whose own path trusts the
-/// file.
+/// Rows of contiguous and chunked datasets are read and decoded beside HDF5, whose own path trusts the file.
 class H5StoredDataset {
  public:
   /// Throws an Error of the source's damage kind. `source` must outlive it.
@@ -28,7 +27,7 @@ class H5StoredDataset {
 
   /// Rows of a 1-d or 2-d dataset of a known element type, as stored. Rows must exist.
   void read_rows(std::int64_t first, std::int64_t n, std::byte* out);
-  /// Reads and decodes every filtered chunk, so that HDF5 may be trusted with them.
+  /// Reads and decodes every chunk, so that HDF5 may be trusted with them.
   void verify();
 
  private:
@@ -37,12 +36,11 @@ class H5StoredDataset {
   void read_type();
   void read_layout();
   void read_filters(hid_t properties);
+  void check_stored(std::uint64_t bytes) const;
   void check_contiguous();
   void check_chunked(hid_t properties);
-  void check_unfiltered(std::int64_t n_chunks, std::uint64_t stored_bytes) const;
   void require_storage() const;
   std::int64_t columns() const { return info_.shape.size() == 2 ? info_.shape[1] : 1; }
-  void read_unfiltered(std::int64_t first, std::int64_t n, std::byte* out);
   void load_chunk(const std::vector<hsize_t>& origin);
   void load_chunk_row(std::int64_t index);
   void read_compact(std::int64_t offset, std::int64_t bytes, std::byte* out);
@@ -56,6 +54,7 @@ class H5StoredDataset {
   H5D_layout_t layout_ = H5D_LAYOUT_ERROR;
   std::int64_t element_bytes_ = 0;  ///< in the file
   bool fixed_size_ = false;         ///< numbers and fixed strings: the storage size follows from the shape
+  bool variable_ = false;           ///< references to strings: it is no less than they take
   std::int64_t elements_ = 0;
   std::vector<ChunkFilter> filters_;
   std::vector<std::int64_t> chunk_shape_;

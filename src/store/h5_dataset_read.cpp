@@ -25,7 +25,6 @@ void H5StoredDataset::read_rows(std::int64_t first, std::int64_t n, std::byte* o
                         source_->path(), source_->damage());
   }
   if (layout_ == H5D_COMPACT) return read_compact(first * row_bytes, n * row_bytes, out);
-  if (filters_.empty()) return read_unfiltered(first, n, out);
   for (std::int64_t row = first; row < first + n;) {
     const std::int64_t index = row / info_.chunk_rows;
     const std::int64_t begin = index * info_.chunk_rows;
@@ -42,17 +41,6 @@ void H5StoredDataset::read_compact(std::int64_t offset, std::int64_t bytes, std:
   if (H5Dread(id(), type(), H5S_ALL, H5S_ALL, H5P_DEFAULT, all.data()) < 0)
     fail("cannot be read" + h5_reason());
   std::memcpy(out, all.data() + offset, static_cast<std::size_t>(bytes));
-}
-
-void H5StoredDataset::read_unfiltered(std::int64_t first, std::int64_t n, std::byte* out) {
-  const std::vector<hsize_t> start = {static_cast<hsize_t>(first), 0};
-  const std::vector<hsize_t> count = {static_cast<hsize_t>(n), static_cast<hsize_t>(columns())};
-  const H5Space memory(H5Screate_simple(static_cast<int>(info_.shape.size()), count.data(), nullptr));
-  H5Sselect_hyperslab(space_.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
-  const herr_t result = H5Dread(id(), type(), memory.get(), space_.get(), H5P_DEFAULT, out);
-  const std::string reason = h5_reason();
-  H5Sselect_all(space_.get());
-  if (result < 0) fail("cannot be read" + reason);
 }
 
 void H5StoredDataset::load_chunk(const std::vector<hsize_t>& origin) {
@@ -102,7 +90,7 @@ void H5StoredDataset::load_chunk_row(std::int64_t index) {
 
 void H5StoredDataset::verify() {
   require_storage();
-  if (layout_ != H5D_CHUNKED || filters_.empty() || elements_ == 0) return;
+  if (layout_ != H5D_CHUNKED || elements_ == 0) return;
   std::vector<hsize_t> origin(chunk_shape_.size(), 0);
   while (true) {
     load_chunk(origin);

@@ -19,21 +19,27 @@ std::uint64_t chunk_bytes(H5Fields& front, unsigned& flags) {
 
 }  // namespace
 
-void H5HeaderCheck::check(std::uint64_t address, const std::string& object) const {
-  Walk walk{.object = object, .parts = {{address}, {}, {}}, .chunks = {}, .seen = {}};
+void H5HeaderCheck::check(std::uint64_t address, const std::string& object) {
+  if (sound_.contains(address)) return;
+  Walk walk{.object = object, .parts = {}, .headers = {}, .chunks = {}, .seen = {}};
+  walk.parts.headers.push_back(address);
   while (!walk.parts.headers.empty()) {
     const std::uint64_t next = walk.parts.headers.back();
     walk.parts.headers.pop_back();
-    // Several attributes may be of one type.
-    if (walk.seen.insert(next).second) check_header(walk, next);
+    // Several attributes and objects may be of one type.
+    if (sound_.contains(next) || !walk.seen.insert(next).second) continue;
+    check_header(walk, next);
+    walk.headers.push_back(next);
   }
   for (const H5Parts::Tree& tree : walk.parts.trees) check_tree(walk, tree);
   H5Fields({}, subject(walk)).expect(walk.parts.members.size() <= 1, "more than one index of members");
   for (const H5Parts::Members& members : walk.parts.members) check_members(file_, object, members);
+  sound_.insert(walk.headers.begin(), walk.headers.end());
 }
 
-void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
-  const std::vector<std::byte> front_bytes = read(walk, address, std::min(kFrontBytes, file_.left(address)));
+void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) {
+  const std::vector<std::byte> front_bytes =
+      file_.peek(walk.object, address, std::min(kFrontBytes, file_.left(address)));
   H5Fields front(front_bytes, subject(walk));
   const unsigned version = front.starts_with("OHDR\x02", 5) ? 2 : 1;
   unsigned flags = 0;
@@ -47,6 +53,8 @@ void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
     n = front.number(4);
     front.skip(4);
   }
+  const auto n_trees = static_cast<std::ptrdiff_t>(walk.parts.trees.size());
+  walk.parts.filtered = false;
   const std::vector<std::byte> first = read(walk, address + (front_bytes.size() - front.left()), n);
   check_messages(walk, {first, subject(walk)}, version, flags);
   while (!walk.chunks.empty()) {
@@ -63,6 +71,9 @@ void H5HeaderCheck::check_header(Walk& walk, std::uint64_t address) const {
     }
     check_messages(walk, fields, version, flags);
   }
+  // The filters may stand behind the layout.
+  std::for_each(walk.parts.trees.begin() + n_trees, walk.parts.trees.end(),
+                [&](H5Parts::Tree& tree) { tree.filtered = walk.parts.filtered; });
 }
 
 void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version, unsigned flags) const {
@@ -86,7 +97,8 @@ void H5HeaderCheck::check_messages(Walk& walk, H5Fields fields, unsigned version
 }
 
 /// A tree of version 1: each node is of one level less than what leads to it, and nothing leads to it twice.
-void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
+/// HDF5 takes the size of an unfiltered chunk from its key, and then uses it as a whole chunk.
+void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) {
   struct Node {
     std::uint64_t address = 0;
     unsigned level = 0;
@@ -107,15 +119,17 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
     const unsigned level = fields.byte();
     fields.expect(node.level == kAnyLevel || level + 1 == node.level, "an index whose levels do not fit");
     const std::uint64_t n = fields.number(2);
-    if (level == 0 && tree.of_chunks) continue;  // leads to values
+    if (level == 0 && tree.of_chunks && tree.filtered) continue;  // leads to values of any size
     const std::uint64_t step = tree.key_bytes + address_bytes;
     const std::vector<std::byte> entries = read(walk, node.address + head_bytes, n * step);
     H5Fields children(entries, subject(walk));
     for (std::uint64_t i = 0; i < n; ++i) {
-      children.skip(tree.key_bytes);
+      H5Fields key = children.take(tree.key_bytes);
       const std::uint64_t child = children.number(address_bytes);
       if (level > 0) {
         nodes.push_back({child, level});
+      } else if (tree.of_chunks) {
+        key.expect(key.number(4) == tree.chunk_bytes, "chunks that are not of the size it states");
       } else {
         check_symbols(walk, child, names_end);
       }
@@ -124,7 +138,7 @@ void H5HeaderCheck::check_tree(Walk& walk, const H5Parts::Tree& tree) const {
 }
 
 /// A node of members: no more than HDF5 makes room for, with names that end inside of the heap.
-void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) const {
+void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64_t last_name) {
   const std::size_t width = file_.superblock().address_bytes;
   constexpr std::uint64_t kHeadBytes = 8;
   const std::uint64_t entry_bytes = file_.superblock().length_bytes + width + 24;
@@ -150,7 +164,7 @@ void H5HeaderCheck::check_symbols(Walk& walk, std::uint64_t address, std::uint64
 }
 
 /// Where the last zero of a heap of names is: texts that begin up to there end inside of it.
-std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) const {
+std::uint64_t H5HeaderCheck::last_name(Walk& walk, std::uint64_t heap) {
   const std::uint64_t head_bytes = 8 + 2 * file_.superblock().length_bytes + file_.superblock().address_bytes;
   const std::vector<std::byte> head = read(walk, heap, head_bytes);
   H5Fields fields(head, subject(walk));

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
+#include <unordered_map>
 
 namespace phase0::store {
 namespace {
 
 constexpr std::size_t kMaxCollectionBytes = std::size_t{16} << 20;
-constexpr std::size_t kMaxCachedBytes = std::size_t{32} << 20;
+/// HDF5 lets a collection grow to this; only a larger string has a larger one, for itself.
+constexpr std::int64_t kSharedCollectionBytes = std::int64_t{64} << 10;
 constexpr std::size_t kHeapHeadBytes = 8;  // GCOL, version, 3 reserved
 
 std::uint64_t little_endian(const std::byte* bytes, std::size_t n) {
@@ -28,72 +31,128 @@ herr_t keep_reference(hid_t, hid_t, H5T_cdata_t* data, size_t, size_t, size_t, v
   return 0;
 }
 
+struct Reference {
+  std::uint64_t address = 0;  ///< of the collection
+  std::uint32_t length = 0;
+  std::uint32_t index = 0;  ///< of the object in it
+  std::size_t position = 0;
+};
+
+/// By the collections' addresses; those of empty strings lead nowhere.
+std::vector<Reference> sorted_references(const H5Source& source, std::span<const std::byte> stored) {
+  const std::size_t address_bytes = source.address_bytes();
+  std::vector<Reference> references;
+  for (std::size_t i = 0; i < stored.size() / source.reference_bytes(); ++i) {
+    const std::byte* one = stored.data() + i * source.reference_bytes();
+    const auto length = static_cast<std::uint32_t>(little_endian(one, 4));
+    if (length == 0) continue;
+    references.push_back({.address = little_endian(one + 4, address_bytes),
+                          .length = length,
+                          .index = static_cast<std::uint32_t>(little_endian(one + 4 + address_bytes, 4)),
+                          .position = i});
+  }
+  std::sort(references.begin(), references.end(), [](const Reference& a, const Reference& b) {
+    return a.address != b.address ? a.address < b.address : a.position < b.position;
+  });
+  return references;
+}
+
+/// The collection that was read last.
+class Collection {
+ public:
+  Collection(const H5Source& source, const std::string& object) : source_(source), object_(object) {}
+
+  /// Addresses must ascend.
+  void load(std::uint64_t address) {
+    if (!bytes_.empty() && address == address_) return;
+    if (address < address_ + bytes_.size()) fail("a heap inside of another", address);
+    address_ = address;
+    read_bytes();
+    find_objects();
+  }
+  std::string_view text(const Reference& reference) const {
+    const auto item = items_.find(reference.index);
+    if (item == items_.end() || item->second.size < reference.length) {
+      source_.fail(object_, "a string of it is damaged: it is not where it should be");
+    }
+    const auto* text = reinterpret_cast<const char*>(bytes_.data() + item->second.offset);
+    return {text, ::strnlen(text, reference.length)};  // some writers count the terminator
+  }
+
+ private:
+  struct Item {
+    std::size_t offset = 0;
+    std::size_t size = 0;
+  };
+
+  [[noreturn]] void fail(const char* problem, std::uint64_t address) const {
+    source_.fail(object_, fmt::format("its strings are damaged: {} at offset {}", problem, address));
+  }
+  std::size_t header_bytes() const { return padded(kHeapHeadBytes + source_.length_bytes()); }
+
+  void read_bytes() {
+    const auto file_bytes = static_cast<std::uint64_t>(source_.file_bytes());
+    const std::uint64_t base = source_.base_address();
+    if (base > file_bytes || address_ > file_bytes - base || file_bytes - base - address_ < header_bytes()) {
+      fail("a heap outside the file", address_);
+    }
+    const auto read = [&](std::size_t n) {
+      bytes_.resize(n);
+      read_exactly(source_.descriptor(), static_cast<std::int64_t>(base + address_),
+                   static_cast<std::int64_t>(n), bytes_.data(), source_.path(), source_.damage());
+    };
+    read(header_bytes());
+    const std::uint64_t size = little_endian(bytes_.data() + kHeapHeadBytes, source_.length_bytes());
+    if (std::memcmp(bytes_.data(), "GCOL\x01", 5) != 0) fail("no heap", address_);
+    if (size < header_bytes() || size > kMaxCollectionBytes || size > file_bytes - base - address_) {
+      fail("a heap of impossible size", address_);
+    }
+    source_.heap_room() -= static_cast<std::int64_t>(size);
+    if (source_.heap_room() < 0) fail("a heap far larger than its strings", address_);
+    read(size);
+  }
+
+  void find_objects() {
+    items_.clear();
+    const std::size_t size = bytes_.size();
+    const std::size_t item_header = padded(8 + source_.length_bytes());  // index, references, reserved, size
+    for (std::size_t at = header_bytes(); size - at >= item_header;) {
+      const auto index = static_cast<std::uint32_t>(little_endian(bytes_.data() + at, 2));
+      if (index == 0) break;  // the free space at the end
+      const std::uint64_t item_size = little_endian(bytes_.data() + at + 8, source_.length_bytes());
+      const std::size_t left = size - at - item_header;
+      if (item_size > left) fail("a heap object of impossible size", address_);
+      if (!items_.try_emplace(index, Item{at + item_header, item_size}).second)
+        fail("a heap with two objects of one number", address_);
+      at += item_header + std::min<std::size_t>(padded(item_size), left);
+    }
+  }
+
+  const H5Source& source_;
+  const std::string& object_;
+  std::uint64_t address_ = 0;
+  std::vector<std::byte> bytes_;
+  std::unordered_map<std::uint32_t, Item> items_;  ///< by index
+};
+
 }  // namespace
 
-std::string H5GlobalHeap::read(const std::byte* reference, const std::string& object) {
-  const std::size_t address_bytes = source_.address_bytes();
-  const std::uint64_t length = little_endian(reference, 4);
-  const std::uint64_t address = little_endian(reference + 4, address_bytes);
-  const auto index = static_cast<unsigned>(little_endian(reference + 4 + address_bytes, 4));
-  if (length == 0) return "";
-  const Collection& heap = collection(address, object);
-  const auto item = heap.items.find(index);
-  if (item == heap.items.end() || item->second.size < length) {
-    source_.fail(object, "a string of it is damaged: it is not where it should be");
+void read_heap_strings(const H5Source& source, const std::string& object,
+                       std::span<const std::byte> references, std::int64_t& room,
+                       std::vector<std::string>& out) {
+  const std::size_t first = out.size();
+  out.resize(first + references.size() / source.reference_bytes());
+  Collection collection(source, object);
+  for (const Reference& reference : sorted_references(source, references)) {
+    source.heap_room() += kSharedCollectionBytes;
+    collection.load(reference.address);
+    const std::string_view text = collection.text(reference);
+    const auto n = static_cast<std::int64_t>(text.size());
+    if (n > room) source.fail(object, "its strings take far more memory than the file has bytes");
+    room -= n;
+    source.heap_room() += n;
+    out[first + reference.position] = text;
   }
-  const auto* text = reinterpret_cast<const char*>(heap.bytes.data() + item->second.offset);
-  return {text, ::strnlen(text, length)};  // some writers count the terminator
-}
-
-const H5GlobalHeap::Collection& H5GlobalHeap::collection(std::uint64_t address, const std::string& object) {
-  const auto known = collections_.find(address);
-  if (known != collections_.end()) return known->second;
-  if (cached_bytes_ > kMaxCachedBytes) {
-    collections_.clear();
-    cached_bytes_ = 0;
-  }
-  const Collection& loaded = collections_.emplace(address, load(address, object)).first->second;
-  cached_bytes_ += loaded.bytes.size();
-  return loaded;
-}
-
-H5GlobalHeap::Collection H5GlobalHeap::load(std::uint64_t address, const std::string& object) const {
-  const std::size_t length_bytes = source_.length_bytes();
-  const std::size_t header_bytes = padded(kHeapHeadBytes + length_bytes);
-  const auto fail = [&](const char* problem) {
-    source_.fail(object, fmt::format("its strings are damaged: {} at offset {}", problem, address));
-  };
-  const auto file_bytes = static_cast<std::uint64_t>(source_.file_bytes());
-  const std::uint64_t base = source_.base_address();
-  if (base > file_bytes || address > file_bytes - base || file_bytes - base - address < header_bytes) {
-    fail("a heap outside the file");
-  }
-  const auto offset = static_cast<std::int64_t>(base + address);
-  Collection heap;
-  const auto read = [&](std::size_t n) {
-    heap.bytes.resize(n);
-    read_exactly(source_.descriptor(), offset, static_cast<std::int64_t>(n), heap.bytes.data(),
-                 source_.path(), source_.damage());
-  };
-  read(header_bytes);
-  const std::uint64_t size = little_endian(heap.bytes.data() + kHeapHeadBytes, length_bytes);
-  if (std::memcmp(heap.bytes.data(), "GCOL\x01", 5) != 0) fail("no heap");
-  if (size < header_bytes || size > kMaxCollectionBytes || size > file_bytes - base - address) {
-    fail("a heap of impossible size");
-  }
-  read(size);
-
-  const std::size_t item_header = padded(8 + length_bytes);  // index, reference count, reserved, size
-  for (std::size_t at = header_bytes; size - at >= item_header;) {
-    const auto index = static_cast<unsigned>(little_endian(heap.bytes.data() + at, 2));
-    if (index == 0) break;  // the free space at the end
-    const std::uint64_t item_size = little_endian(heap.bytes.data() + at + 8, length_bytes);
-    const std::size_t left = size - at - item_header;
-    if (item_size > left) fail("a heap object of impossible size");
-    heap.items[index] = {at + item_header, item_size};
-    at += item_header + std::min<std::size_t>(padded(item_size), left);
-  }
-  return heap;
 }
 
 bool register_reference_conversion() {

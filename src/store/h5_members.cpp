@@ -35,24 +35,20 @@ std::size_t width_of(std::uint64_t most) {
   return log2_of(most) / 8 + 1;
 }
 
-/// Reads the parts of a group. They do not overlap in a sound file, so that together they are no larger than
-/// it: a forged one may not have the same bytes read again and again.
+/// Reads the parts of a group.
 class Parts {
  public:
-  Parts(const H5Bytes& file, std::string_view object) : file_(file), object_(object), left_(file.left(0)) {}
+  Parts(H5Bytes& file, std::string_view object) : file_(file), object_(object) {}
 
   const H5Bytes& file() const { return file_; }
   H5Fields::Subject subject() const { return file_.subject(object_); }
   std::vector<std::byte> read(std::uint64_t address, std::uint64_t n) {
-    H5Fields({}, subject()).expect(n <= left_, "members whose parts overlap");
-    left_ -= n;
     return file_.read(object_, address, n);
   }
 
  private:
-  const H5Bytes& file_;
+  H5Bytes& file_;
   std::string_view object_;
-  std::uint64_t left_;
 };
 
 /// The heap that the links are in: blocks of a doubling table, the first two rows of one size, each other of
@@ -272,7 +268,7 @@ class NameIndex {
 
 }  // namespace
 
-void check_members(const H5Bytes& file, std::string_view object, const H5Parts::Members& members) {
+void check_members(H5Bytes& file, std::string_view object, const H5Parts::Members& members) {
   Parts parts(file, object);
   const LinkHeap heap(parts, members.heap);
   NameIndex(parts, heap).check(members.index);

@@ -11,6 +11,6 @@ namespace phase0::store {
 /// heap, found through an index by name (HDF5 File Format Specification 3.0, sections III.A.2 and III.G).
 /// Every part keeps to the file and to what the parts above state, none is led to twice, and every link is
 /// whole. Checksums are left to HDF5. Throws Error that names `object`, the group.
-void check_members(const H5Bytes& file, std::string_view object, const H5Parts::Members& members);
+void check_members(H5Bytes& file, std::string_view object, const H5Parts::Members& members);
 
 }  // namespace phase0::store

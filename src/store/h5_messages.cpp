@@ -146,9 +146,16 @@ class MessageCheck {
     body_.skip(target);
   }
 
-  void dimensions(unsigned n, std::size_t width) {
+  /// Their product.
+  std::uint64_t dimensions(unsigned n, std::size_t width) {
     body_.expect(n > 0 && n <= kMostChunkDims, "a layout of impossible rank");
-    for (unsigned i = 0; i < n; ++i) body_.expect(body_.number(width) > 0, "a chunk without values");
+    std::uint64_t product = 1;
+    for (unsigned i = 0; i < n; ++i) {
+      const std::uint64_t size = body_.number(width);
+      body_.expect(size > 0, "a chunk without values");
+      body_.expect(!__builtin_mul_overflow(product, size, &product), "a chunk of impossible size");
+    }
+    return product;
   }
 
   void layout() {
@@ -185,7 +192,12 @@ class MessageCheck {
 
   void members() {
     const std::uint64_t tree = body_.number(address_);
-    parts_.trees.push_back({tree, length_, false, body_.number(address_)});
+    parts_.trees.push_back({.address = tree,
+                            .key_bytes = length_,
+                            .of_chunks = false,
+                            .heap = body_.number(address_),
+                            .chunk_bytes = 0,
+                            .filtered = false});
   }
 
   void chunks() {
@@ -196,9 +208,14 @@ class MessageCheck {
 
   /// Behind them are the chunk's dimensions, and the size of a value as the last.
   void chunk_tree(unsigned n, std::uint64_t tree) {
-    dimensions(n, 4);
-    const std::size_t key_bytes = 8 + 8 * std::size_t{n};
-    if (is_defined_address(tree, address_)) parts_.trees.push_back({tree, key_bytes, true, 0});
+    const std::uint64_t bytes = dimensions(n, 4);
+    if (!is_defined_address(tree, address_)) return;
+    parts_.trees.push_back({.address = tree,
+                            .key_bytes = 8 + 8 * std::size_t{n},
+                            .of_chunks = true,
+                            .heap = 0,
+                            .chunk_bytes = bytes,
+                            .filtered = false});
   }
 
   void chunk_index() {
@@ -228,6 +245,7 @@ class MessageCheck {
     body_.expect(version == 1 || version == 2, "filters that are not known");
     const unsigned n = body_.byte();
     body_.expect(n > 0 && n <= kMostFilters, "an impossible number of filters");
+    parts_.filtered = true;
     if (version == 1) body_.skip(6);
     for (unsigned i = 0; i < n; ++i) {
       const bool named = body_.number(2) >= 256 || version == 1;

@@ -24,6 +24,8 @@ struct H5Parts {
     std::size_t key_bytes = 0;
     bool of_chunks = false;
     std::uint64_t heap = 0;
+    std::uint64_t chunk_bytes = 0;  ///< unfiltered
+    bool filtered = false;
   };
   /// The members of a group of the newer formats that has more than fit its header.
   struct Members {
@@ -33,6 +35,7 @@ struct H5Parts {
   std::vector<std::uint64_t> headers;  ///< of types that are kept elsewhere in the file
   std::vector<Tree> trees;
   std::vector<Members> members;
+  bool filtered = false;
 };
 
 /// Checks that a message's counts, lengths and texts keep to its `body`, and that sizes which belong together

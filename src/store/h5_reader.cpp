@@ -66,8 +66,9 @@ MappedDataset H5Reader::map(const std::string& dataset, ElementType type) const 
   if (info.bytes > 0 && info.offset % element_size(type) != 0)
     fail("is not aligned to its element: it cannot be mapped");
   const std::int64_t columns = info.shape.size() == 2 ? info.shape[1] : 1;
-  MappedRegion region(path(), info.bytes > 0 ? info.offset : 0, info.bytes, MapMode::kRead,
-                      impl_->source.damage());
+  // What was checked is mapped, even if by now another file has the path.
+  MappedRegion region(duplicate(impl_->source.descriptor(), path()), path(), info.bytes > 0 ? info.offset : 0,
+                      info.bytes, MapMode::kRead, impl_->source.damage());
   return {std::move(region), type, info.shape[0], columns};
 }
 

@@ -15,11 +15,8 @@ namespace {
 constexpr std::int64_t kMaxAttributeElements = std::int64_t{1} << 16;
 /// Whole datasets are metadata, an entry per utterance: a shape beyond this is a damaged or hostile one.
 constexpr std::int64_t kMaxWholeElements = std::int64_t{1} << 27;
-/// In memory they take no more than this, or so many times the file's size: a small file cannot ask for much.
-constexpr std::int64_t kLeastWholeBytes = std::int64_t{16} << 20;
-constexpr std::int64_t kMostTimesFile = 16;
-constexpr std::int64_t kLargeFile = std::int64_t{1} << 40;
-constexpr std::int64_t kMostStringsPerRead = 4096;
+/// Each read goes through the heaps of its strings once.
+constexpr std::int64_t kMostStringsPerRead = std::int64_t{1} << 14;
 constexpr std::int64_t kStringBytesPerRead = std::int64_t{1} << 20;
 
 /// A value that HDF5's conversion may have clipped.
@@ -78,8 +75,8 @@ class AttributeReader {
     if (!is_string()) fail("is not a string");
     std::vector<std::string> values;
     const auto read = [this](hid_t memory_type, void* out) { return H5Aread(id_.get(), memory_type, out); };
-    std::int64_t room = kLeastWholeBytes;
-    read_strings(source_, object_ + ": attribute " + name_, type_.get(), 1, read, room, values);
+    read_strings(source_, object_ + ": attribute " + name_, type_.get(), 1, read, source_.attribute_room(),
+                 values);
     return std::move(values[0]);
   }
 
@@ -109,7 +106,7 @@ class WholeReader {
     if (dataset.elements() > kMaxWholeElements)
       fail(fmt::format("has {} values: too many", dataset.elements()));
     const std::int64_t value_bytes = dataset.info().is_string ? sizeof(std::string) : 8;
-    room_ = std::max(kLeastWholeBytes, kMostTimesFile * std::min(source.file_bytes(), kLargeFile));
+    room_ = source.most_memory();
     const std::int64_t least = std::max(dataset.elements() * value_bytes, dataset.info().chunk_row_bytes);
     if (least > room_) fail(fmt::format("takes {} bytes, far more than the file has", least));
     room_ -= dataset.elements() * value_bytes;

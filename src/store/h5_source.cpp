@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_set>
 
 namespace phase0::store {
@@ -41,11 +42,21 @@ struct Members {
   std::unordered_set<std::string> names;
   std::string other_link;  ///< the first member that is not a hard link
   std::string repeated;  ///< the first that is listed twice, by an index that leads to a part of itself twice
+  bool misnamed = false;  ///< one has a name that leads elsewhere when it is looked up
+  std::size_t room = 0;   ///< bytes that names may take: in a sound file they do not overlap
+  bool too_long = false;  ///< a name is, or all are for a file of that size
 };
 
 herr_t add_member(hid_t, const char* name, const H5L_info_t* link, void* out) {
   auto& members = *static_cast<Members*>(out);
   try {
+    const std::string_view text = name;
+    members.misnamed = text.empty() || text == "." || text.find('/') != std::string_view::npos;
+    // As many as HDF5 keeps of a large group of the newer formats.
+    constexpr std::size_t kMostNameBytes = 4096;
+    members.too_long = text.size() > std::min(members.room, kMostNameBytes);
+    if (members.misnamed || members.too_long) return 1;
+    members.room -= text.size();
     if (link->type != H5L_TYPE_HARD) {
       members.other_link = name;
       return 1;
@@ -71,10 +82,19 @@ H5Source::H5Source(std::string path, ErrorKind damage)
       descriptor_(open_regular_file(path_, damage_)),
       channel_(descriptor_, path_, damage_),
       superblock_(read_superblock(descriptor_, channel_.size(), path_, damage_)),
-      headers_(descriptor_, channel_.size(), superblock_, path_, damage_) {
+      headers_(descriptor_, channel_.size(), superblock_, path_, damage_),
+      attribute_room_(most_memory()),
+      heap_room_(most_memory()) {
   for (const std::uint64_t address : superblock_.headers) headers_.check(address, "/");
   const H5Session session;
   file_ = open_for_reading(path_, channel_, damage_);
+}
+
+std::int64_t H5Source::most_memory() const {
+  constexpr std::int64_t kLeast = std::int64_t{16} << 20;
+  constexpr std::int64_t kTimesFile = 16;
+  constexpr std::int64_t kLargeFile = std::int64_t{1} << 40;
+  return std::max(kLeast, kTimesFile * std::min(file_bytes(), kLargeFile));
 }
 
 void H5Source::fail(const std::string& object, const std::string& message) const {
@@ -90,9 +110,7 @@ bool H5Source::has_hard_link(hid_t group, const std::string& name, const std::st
   if (H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT) < 0)
     fail(path, "has a damaged link" + h5_reason());
   if (link.type != H5L_TYPE_HARD) fail(path, kOnlyHardLinks);
-  // An index may have many members, and be that of many names.
-  if (!checked_.contains(link.u.address)) headers_.check(link.u.address, path);
-  checked_.insert(link.u.address);
+  headers_.check(link.u.address, path);
   return true;
 }
 
@@ -112,18 +130,29 @@ std::optional<H5Source::Place> H5Source::locate(const std::string& object) const
   Place place{id(), object.substr(name_begin, last + 1 - name_begin)};
   const std::size_t parent_last = slash == std::string::npos ? slash : object.find_last_not_of('/', slash);
   if (parent_last == std::string::npos) return place;
-  const std::string parent = object.substr(0, parent_last + 1);
-  if (!parent_ || parent != parent_name_) {
-    const std::optional<Place> above = locate(parent);
-    if (!above || !has_hard_link(above->group, above->name, parent)) return std::nullopt;
-    if (info_at(above->group, above->name, parent).type != H5O_TYPE_GROUP) return std::nullopt;
-    H5Object opened(H5Oopen(above->group, above->name.c_str(), H5P_DEFAULT));
-    if (!opened) fail(parent, "cannot be opened" + h5_reason());
-    parent_ = std::move(opened);
-    parent_name_ = parent;
-  }
+  if (!open_parent(object.substr(0, parent_last + 1))) return std::nullopt;
   place.group = parent_.get();
   return place;
+}
+
+bool H5Source::open_parent(const std::string& group) const {
+  if (parent_ && group == parent_name_) return true;
+  H5Object opened;
+  for (std::size_t begin = group.find_first_not_of('/'); begin < group.size();) {
+    const std::size_t end = std::min(group.find('/', begin), group.size());
+    const std::string name = group.substr(begin, end - begin);
+    const std::string path = group.substr(0, end);
+    const hid_t above = opened ? opened.get() : id();
+    if (!has_hard_link(above, name, path)) return false;
+    if (info_at(above, name, path).type != H5O_TYPE_GROUP) return false;
+    H5Object next(H5Oopen(above, name.c_str(), H5P_DEFAULT));
+    if (!next) fail(path, "cannot be opened" + h5_reason());
+    opened = std::move(next);
+    begin = group.find_first_not_of('/', end);
+  }
+  parent_ = std::move(opened);
+  parent_name_ = group;
+  return true;
 }
 
 bool H5Source::exists(const std::string& object) const {
@@ -152,8 +181,11 @@ std::vector<std::string> H5Source::members(const std::string& group) const {
   const H5Object object = open(group);
   if (kind(group) != H5O_TYPE_GROUP) fail(group, "is not a group");
   Members members;
+  members.room = static_cast<std::size_t>(file_bytes());
   hsize_t next = 0;
   const herr_t result = H5Literate(object.get(), H5_INDEX_NAME, H5_ITER_NATIVE, &next, add_member, &members);
+  if (members.misnamed) fail(group, "is damaged: a member's name is empty, \".\" or has a slash in it");
+  if (members.too_long) fail(group, "has members whose names overlap or have thousands of bytes");
   if (!members.other_link.empty()) {
     fail((group == "/" ? "" : group) + "/" + members.other_link, kOnlyHardLinks);
   }

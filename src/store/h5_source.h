@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "phase0/error.h"
@@ -33,6 +32,13 @@ class H5Source {
   std::uint64_t base_address() const { return superblock_.base_address; }
   /// Stored size of a variable-length string's reference: length, address, index.
   std::size_t reference_bytes() const { return 8 + address_bytes(); }
+  /// What is read whole takes no more memory than 16 MiB, or 16 times the file's size: a small file cannot
+  /// ask for much.
+  std::int64_t most_memory() const;
+  /// Bytes that strings of attributes may yet take: many may refer to one long text.
+  std::int64_t& attribute_room() const { return attribute_room_; }
+  /// Bytes of heaps that may yet be read for strings (h5_heap.cpp). It grows with each string that is read.
+  std::int64_t& heap_room() const { return heap_room_; }
 
   /// Throws an Error of the file's damage kind, or what failed when the file was read.
   [[noreturn]] void fail(const std::string& object, const std::string& message) const;
@@ -60,15 +66,17 @@ class H5Source {
   bool has_hard_link(hid_t group, const std::string& name, const std::string& path) const;
   H5O_info_t info_at(hid_t group, const std::string& name, const std::string& path) const;
   H5O_info_t object_info(const std::string& object) const;
+  /// Makes the group the one that was looked into last; false when no hard links lead there.
+  bool open_parent(const std::string& group) const;
 
   std::string path_;
   ErrorKind damage_;
   FileDescriptor descriptor_;
   H5Channel channel_;
   H5Superblock superblock_;
-  H5HeaderCheck headers_;
-  /// Headers that were checked: an object is looked up several times, and may have several names.
-  mutable std::unordered_set<std::uint64_t> checked_;
+  mutable H5HeaderCheck headers_;
+  mutable std::int64_t attribute_room_;
+  mutable std::int64_t heap_room_;
   H5File file_;
   /// The group that was looked into last: files with a group per utterance are asked many times about each.
   mutable std::string parent_name_;

@@ -12,16 +12,10 @@ std::string_view unpad(std::string_view stored, H5T_str_t padding) {
   return last == std::string_view::npos ? std::string_view{} : stored.substr(0, last + 1);
 }
 
-bool append_checked(std::string_view text, std::vector<std::string>& out, std::string& problem) {
-  if (text.find('\0') != std::string_view::npos) {
-    problem = fmt::format("string {} holds a NUL byte", out.size());
-  } else if (!is_valid_utf8(text)) {
-    problem = fmt::format("string {} is not valid UTF-8", out.size());
-  } else {
-    out.emplace_back(text);
-    return true;
-  }
-  return false;
+std::string text_problem(std::string_view text, std::size_t number) {
+  if (text.find('\0') != std::string_view::npos) return fmt::format("string {} holds a NUL byte", number);
+  if (!is_valid_utf8(text)) return fmt::format("string {} is not valid UTF-8", number);
+  return "";
 }
 
 }  // namespace phase0::store

@@ -17,8 +17,8 @@ inline constexpr std::size_t kMaxFixedString = std::size_t{64} << 10;
 
 /// One string of a fixed-length type, without its padding.
 std::string_view unpad(std::string_view stored, H5T_str_t padding);
-/// Appends a string; false (and `problem`) when it is not one that phase0 takes.
-bool append_checked(std::string_view text, std::vector<std::string>& out, std::string& problem);
+/// What is wrong with the string of that number; empty when it is one that phase0 takes.
+std::string text_problem(std::string_view text, std::size_t number);
 
 /// Appends `n` strings of the stored type `type`. `read(memory_type, buffer)` calls H5Aread or H5Dread and
 /// returns its result. `room` is the text, in bytes, that may be read, less what is: many references to one
@@ -35,19 +35,21 @@ void read_strings(const H5Source& source, const std::string& object, hid_t type,
   if (n > 0 && read(variable ? opaque.get() : type, stored.data()) < 0) {
     source.fail(object, "its strings cannot be read" + h5_reason());
   }
-  H5GlobalHeap heap(source);
-  std::string problem;
-  for (std::size_t i = 0; i < n && problem.empty(); ++i) {
-    const std::byte* one = stored.data() + i * width;
-    if (variable) {
-      append_checked(heap.read(one, object), out, problem);
-    } else {
-      append_checked(unpad({reinterpret_cast<const char*>(one), width}, H5Tget_strpad(type)), out, problem);
+  const std::size_t first = out.size();
+  if (variable) {
+    read_heap_strings(source, object, stored, room, out);
+  } else {
+    const H5T_str_t padding = H5Tget_strpad(type);
+    for (std::size_t i = 0; i < n; ++i) {
+      out.emplace_back(unpad({reinterpret_cast<const char*>(stored.data()) + i * width, width}, padding));
+      room -= static_cast<std::int64_t>(out.back().size());
+      if (room < 0) source.fail(object, "its strings take far more memory than the file has bytes");
     }
-    if (problem.empty()) room -= static_cast<std::int64_t>(out.back().size());
-    if (room < 0) problem = "its strings take far more memory than the file has bytes";
   }
-  if (!problem.empty()) source.fail(object, problem);
+  for (std::size_t i = first; i < out.size(); ++i) {
+    const std::string problem = text_problem(out[i], i);
+    if (!problem.empty()) source.fail(object, problem);
+  }
 }
 
 }  // namespace phase0::store

@@ -118,11 +118,16 @@ struct MappedRegion::Impl {
 
 MappedRegion::MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode,
                            ErrorKind damage)
+    : MappedRegion(mode == MapMode::kRead ? open_regular_file(path, damage) : open_file(path, O_RDWR), path,
+                   offset, size, mode, damage) {}
+
+MappedRegion::MappedRegion(FileDescriptor file, const std::string& path, std::int64_t offset,
+                           std::int64_t size, MapMode mode, ErrorKind damage)
     : impl_(std::make_shared<Impl>()) {
   PHASE0_CHECK(offset >= 0 && size >= 0);
   impl_->path = path;
   impl_->damage = damage;
-  impl_->file = mode == MapMode::kRead ? open_regular_file(path, damage) : open_file(path, O_RDWR);
+  impl_->file = std::move(file);
   const std::int64_t available = file_size(impl_->file, path);
   if (offset > available || size > available - offset) {
     throw Error(damage,

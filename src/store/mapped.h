@@ -12,6 +12,7 @@
 
 namespace phase0::store {
 
+class FileDescriptor;
 class MappedDataset;
 
 enum class MapMode { kRead, kReadWrite };
@@ -29,6 +30,9 @@ class MappedRegion {
   /// Throws Error (kStorage; `damage` when the file is none or the range ends behind the file's end).
   MappedRegion(const std::string& path, std::int64_t offset, std::int64_t size, MapMode mode,
                ErrorKind damage = ErrorKind::kData);
+  /// The same of a file that is open, whatever stands at `path` by now.
+  MappedRegion(FileDescriptor file, const std::string& path, std::int64_t offset, std::int64_t size,
+               MapMode mode, ErrorKind damage);
 
   std::byte* data() const;
   std::int64_t size() const;

@@ -84,6 +84,12 @@ FileDescriptor open_file(const std::string& path, int flags) {
   return file;
 }
 
+FileDescriptor duplicate(const FileDescriptor& file, const std::string& path) {
+  FileDescriptor other(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!other) throw_errno("open", path);
+  return other;
+}
+
 void close_file(FileDescriptor& file, const std::string& path) {
   // Linux has closed the file when it says EINTR.
   if (::close(file.release()) != 0 && errno != EINTR) throw_errno("close", path);

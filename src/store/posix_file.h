@@ -50,6 +50,8 @@ auto uninterrupted(const Call& call) {
 
 /// open(2) with O_CLOEXEC.
 FileDescriptor open_file(const std::string& path, int flags);
+/// Another descriptor of the same open file, with O_CLOEXEC.
+FileDescriptor duplicate(const FileDescriptor& file, const std::string& path);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.
 void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.

@@ -5,6 +5,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <array>
+
 #include "store/atomic_file.h"
 #include "store/h5_reader.h"
 #include "store/h5_zstd.h"
@@ -133,6 +135,53 @@ TEST(DecodeChunk, AnIndexEntryOfAnotherSizeIsFound) {
     write_file_atomically(path, bytes);
     expect_error(ErrorKind::kData, "not of the size it states", [&] { H5Reader(path).info("/x"); });
   }
+}
+
+/// A file of many unfiltered chunks of 8 bytes, with keys of its index forged: stored size, skipped filters,
+/// origin of the chunk and of the element.
+class ManyChunks : public testing::Test {
+ protected:
+  using Key = std::array<std::uint32_t, 6>;
+
+  void SetUp() override {
+    const std::vector<std::uint8_t> values(12'000, 7);
+    {
+      test::RawH5File raw(path_);
+      raw.dataset("/x", H5T_STD_U8LE, {12'000}, values.data(), {.chunk = {8}});
+    }
+    bytes_ = read_file(path_, 1 << 20);
+  }
+  void forge(std::uint32_t origin, const Key& forged) {
+    const auto text = [](const Key& key) {
+      return std::string(reinterpret_cast<const char*>(key.data()), sizeof(Key));
+    };
+    const std::size_t at = bytes_.find(text({8, 0, origin, 0, 0, 0}));
+    ASSERT_NE(at, std::string::npos);
+    bytes_.replace(at, sizeof(Key), text(forged));
+    write_file_atomically(path_, bytes_);
+  }
+  void expect_refused(const std::string& fragment) const {
+    std::vector<std::uint8_t> out(12'000);
+    expect_error(ErrorKind::kData, fragment,
+                 [&] { H5Reader(path_).read_rows("/x", ElementType::kUInt8, 0, 12'000, out.data()); });
+    expect_error(ErrorKind::kData, fragment, [&] { H5Reader(path_).read_int_dataset("/x"); });
+  }
+
+  test::TemporaryFolder folder_;
+  std::string path_ = folder_.file("f.h5");
+  std::string bytes_;
+};
+
+TEST_F(ManyChunks, OneOfAnotherSizeIsFound) {
+  forge(40, {4, 0, 40, 0, 0, 0});
+  forge(48, {12, 0, 48, 0, 0, 0});
+  expect_refused("not of the size it states");
+}
+
+/// HDF5 filled the gap with zeros.
+TEST_F(ManyChunks, OneThatIsMissingIsFound) {
+  forge(48, {8, 0, 56, 0, 0, 0});
+  expect_refused("its chunk at row 48 is not stored");
 }
 
 /// A chunk whose data is shorter than its shape says, written past the filters.

@@ -173,6 +173,66 @@ TEST(H5HeaderCheck, NewerIndexesOfChunksAreNotSupported) {
                [&] { H5Reader(path).info("/x"); });
 }
 
+TEST(H5HeaderCheck, ObjectsMayShareAType) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  constexpr int kDatasets = 200;
+  {
+    RawH5File file(path);
+    const hid_t type = H5Tenum_create(H5T_STD_I16LE);
+    for (std::int16_t i = 0; i < 300; ++i) H5Tenum_insert(type, ("member" + std::to_string(i)).c_str(), &i);
+    ASSERT_GE(H5Tcommit2(file.id(), "kept", type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), 0);
+    const std::int16_t value = 7;
+    for (int i = 0; i < kDatasets; ++i) file.dataset("/x" + std::to_string(i), type, {1}, &value);
+    H5Tclose(type);
+  }
+  const H5Reader file(path);
+  for (int i = 0; i < kDatasets; ++i) {
+    EXPECT_EQ(file.info("/x" + std::to_string(i)).shape, std::vector<std::int64_t>{1});
+  }
+}
+
+/// Where an object's header is in the file.
+std::size_t header_of(const RawH5File& file, const std::string& object) {
+  const hid_t id = H5Oopen(file.id(), object.c_str(), H5P_DEFAULT);
+  H5O_info_t info;
+  EXPECT_GE(H5Oget_info2(id, &info, H5O_INFO_BASIC), 0);
+  H5Oclose(id);
+  return info.addr;
+}
+
+/// Each group alone is sound, but together they took as long as the number of groups times that of members.
+TEST(H5HeaderCheck, AnIndexOfManyGroupsIsRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  std::size_t shared = 0;
+  std::vector<std::size_t> groups;
+  {
+    RawH5File file(path);
+    file.group("/shared");
+    for (int i = 0; i < 1000; ++i) {
+      H5Lcreate_hard(file.id(), "/shared", file.id(), ("/shared/member" + std::to_string(i)).c_str(),
+                     H5P_DEFAULT, H5P_DEFAULT);
+    }
+    shared = header_of(file, "/shared");
+    for (int i = 0; i < 100; ++i) {
+      const std::string group = "/group" + std::to_string(i);
+      file.group(group);
+      groups.push_back(header_of(file, group));
+    }
+  }
+  const auto look_up_all = [&] {
+    const H5Reader file(path);
+    for (const std::string& name : file.members("/")) EXPECT_TRUE(file.is_group("/" + name));
+  };
+  look_up_all();
+  // Behind the front and the head of the first message: where the index is, and the names.
+  std::string bytes = read_file(path, 1 << 24);
+  for (const std::size_t group : groups) bytes.replace(group + 24, 16, bytes, shared + 24, 16);
+  write_file_atomically(path, bytes);
+  expect_error(ErrorKind::kData, "parts of it overlap, or are those of other objects", look_up_all);
+}
+
 /// A file in the early format with bytes changed at a place that follows a marker.
 class DamagedHeaders : public testing::Test {
  protected:
@@ -226,6 +286,26 @@ TEST_F(DamagedHeaders, Attributes) {
   expect_damaged("note", {{8, 0x43}}, "a type of a newer HDF5 is not supported");
   expect_damaged("note", {{33, 32}}, "it ends too early");
   expect_damaged("note", {{33, 33}}, "a dataspace of impossible rank");
+}
+
+/// Read one by one they took hours.
+TEST_F(DamagedHeaders, ContinuationsThatOverlap) {
+  std::string bytes = sound_;
+  const auto number = [](std::uint64_t value) {
+    return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  const std::string head("\x10\0\x10\0\0\0\0\0", 8);
+  constexpr std::size_t kParts = 64;
+  constexpr std::size_t kPartBytes = std::size_t{256} << 10;
+  const std::size_t first = bytes.size();
+  const std::size_t n = kParts * (head.size() + 16);
+  bytes[place_of("note") - 16] = head[0];
+  bytes.replace(place_of("note") - 8, 16, number(first) + number(n));
+  for (std::size_t i = 0; i < kParts; ++i)
+    bytes += head + number(first + n + 8 * i) + number(kPartBytes - 8 * i);
+  bytes.resize(bytes.size() + kPartBytes);
+  write_file_atomically(path_, bytes);
+  expect_error(ErrorKind::kData, "parts of it overlap", [&] { H5Reader file(path_); });
 }
 
 // A node of an index: type at 4, level at 5, entries at 6; its first child at 32, behind two addresses and a

@@ -153,6 +153,20 @@ INSTANTIATE_TEST_SUITE_P(
                     RawLayout{.chunk = {3, 5}, .fletcher32 = true},
                     RawLayout{.chunk = {1, 7}, .fletcher32 = true, .gzip = 1}));
 
+TEST(H5Reader, MapsTheFileThatWasChecked) {
+  const test::TemporaryFolder folder;
+  const std::vector<float> values = ramp(100);
+  const H5Reader file = open_file_with(
+      folder, [&](RawH5File& raw) { raw.dataset("/x", H5T_IEEE_F32LE, {100}, values.data()); });
+  ASSERT_TRUE(file.info("/x").contiguous);
+  write_file_atomically(file.path(), std::string(std::size_t{1} << 16, 'a'));
+  const MappedDataset x = file.map("/x", ElementType::kFloat32);
+  EXPECT_EQ(std::memcmp(x.data<float>(), values.data(), values.size() * sizeof(float)), 0);
+  std::vector<float> out(100);
+  x.read(0, 100, out.data());
+  EXPECT_EQ(out, values);
+}
+
 TEST(H5Reader, IntegersConvertExactly) {
   const test::TemporaryFolder folder;
   const H5Reader file = open_file_with(folder, [](RawH5File& raw) {
@@ -210,6 +224,92 @@ TEST(H5Reader, MembersInByteOrder) {
   EXPECT_FALSE(file.exists("/a/none"));
   EXPECT_FALSE(file.exists("/none/x"));
   EXPECT_TRUE(file.exists("/"));
+}
+
+/// Looked up, such a name leads to another object, and a slash for every other byte took the whole stack.
+TEST(H5Reader, MembersWhoseNamesArePathsAreRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  std::string deep;
+  for (int i = 0; i < 30'000; ++i) deep += "@/";
+  for (const std::string& forged :
+       {std::string("@/@@"), std::string("\0@@@", 4), std::string(".\0@@", 4), deep}) {
+    for (const bool is_link : {false, true}) {
+      SCOPED_TRACE(is_link);
+      const std::string name(forged.size(), '@');
+      {
+        RawH5File raw(path);
+        is_link ? raw.soft_link("/none", "/" + name) : raw.group("/" + name);
+      }
+      std::string bytes = read_file(path, 1 << 20);
+      const std::size_t at = bytes.find(name);
+      ASSERT_NE(at, std::string::npos);
+      bytes.replace(at, name.size(), forged);
+      write_file_atomically(path, bytes);
+      const H5Reader file(path);
+      const auto look_up = [&] {
+        for (const std::string& member : file.members("/")) file.is_group("/" + member);
+      };
+      expect_error(ErrorKind::kData, "a member's name is empty, \".\" or has a slash in it", look_up);
+    }
+  }
+}
+
+/// A few MB of file gave GB of names.
+TEST(H5Reader, MembersWhoseNamesOverlapAreRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  const std::string name(4000, '@');
+  {
+    RawH5File raw(path);
+    raw.group("/" + name);
+    for (int i = 0; i < 1000; ++i) {
+      H5Lcreate_hard(raw.id(), "/", raw.id(), ("/m" + std::to_string(i)).c_str(), H5P_DEFAULT, H5P_DEFAULT);
+    }
+  }
+  EXPECT_EQ(H5Reader(path).members("/").size(), 1001U);
+  // The heap of names says at 24 where they are; an entry of a node of members begins with a place there.
+  std::string bytes = read_file(path, 1 << 24);
+  const auto number = [&](std::size_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    return value;
+  };
+  std::uint64_t place = bytes.find(name) - number(bytes.find("HEAP") + 24);
+  for (std::size_t node = bytes.find("SNOD"); node != std::string::npos;
+       node = bytes.find("SNOD", node + 1)) {
+    for (std::size_t i = 0; i < (number(node) >> 48U); ++i, ++place) {
+      std::memcpy(bytes.data() + node + 8 + 40 * i, &place, sizeof(place));
+    }
+  }
+  write_file_atomically(path, bytes);
+  expect_error(ErrorKind::kData, "names overlap", [&] { H5Reader(path).members("/"); });
+}
+
+TEST(H5Reader, MembersWithVeryLongNamesAreRefused) {
+  const test::TemporaryFolder folder;
+  for (const std::size_t n : {4096, 4097}) {
+    const H5Reader file =
+        open_file_with(folder, [&](RawH5File& raw) { raw.group("/" + std::string(n, 'a')); });
+    if (n <= 4096) {
+      EXPECT_EQ(file.members("/").size(), 1U);
+    } else {
+      expect_error(ErrorKind::kData, "thousands of bytes", [&] { file.members("/"); });
+    }
+  }
+}
+
+TEST(H5Reader, PathsMayHaveAnyNumberOfParts) {
+  const test::TemporaryFolder folder;
+  const H5Reader file = open_file_with(folder, [](RawH5File& raw) { raw.ints("/a/b//c/x", {1}); });
+  EXPECT_TRUE(file.exists("/a/b/c/x"));
+  EXPECT_TRUE(file.exists("a//b/c/"));
+  EXPECT_FALSE(file.exists("/a/b/d/x"));
+  EXPECT_FALSE(file.exists("/a/b/c/x/y"));
+  EXPECT_EQ(file.read_int_dataset("//a/b/c//x"), std::vector<std::int64_t>{1});
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += "/a";
+  EXPECT_FALSE(file.exists(deep));
 }
 
 TEST(H5Reader, OnlyHardLinksAreFollowed) {

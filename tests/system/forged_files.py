@@ -144,6 +144,19 @@ def _chunk_size(value, **kwargs):
     return _bytes(find, struct.pack("<IIQ", value, 0, 96), chunks=CHUNK, **kwargs)
 
 
+def _chunk_sizes(row, sizes):
+    """The stored sizes of the first chunks of a row, of many chunks of one value each."""
+    def spoil(path):
+        _x(lambda f, x: f.create_dataset("x", data=x, chunks=(1, 1)))(path)
+        data = path.read_bytes()
+        for column, size in enumerate(sizes):
+            key = struct.pack("<IQQQ", 0, row, column, 0)
+            assert struct.pack("<I", 4) + key in data, "nothing to forge"
+            data = data.replace(struct.pack("<I", 4) + key, struct.pack("<I", size) + key)
+        path.write_bytes(data)
+    return spoil
+
+
 def _cut_at(find):
     """Ends the file at find(open file) and makes its superblock agree."""
     def spoil(path):
@@ -261,6 +274,7 @@ FORGED_FILES = {
     "chunk_size_huge": (_chunk_size(2 ** 31 - 1, compression="gzip"), ["/x", "larger than the file"]),
     "chunk_size_small": (_chunk_size(1, compression="gzip"), ["/x", "row 96", "damaged"]),
     "plain_chunk_size_small": (_chunk_size(8), ["/x", "not of the size"]),
+    "plain_chunk_sizes_of_many": (_chunk_sizes(96, (1, 7)), ["/x", "not of the size"]),
     # cut, with a superblock that agrees
     "cut_superblock": (lambda p: p.write_bytes(p.read_bytes()[:30]), ["its header is damaged: it ends too early"]),
     "cut_headers": (_cut_at(lambda f: 200), ["header is damaged", "outside the file"]),
@@ -328,6 +342,18 @@ def _b_put(name, make):
     return _b(change)
 
 
+def _b_misnamed(forged):
+    """A group whose stored name is forged."""
+    name = b"@" * len(forged)
+
+    def spoil(path):
+        _b(lambda f: f.create_group(name))(path)
+        data = path.read_bytes()
+        assert name in data, "nothing to forge"
+        path.write_bytes(data.replace(name, forged))
+    return spoil
+
+
 FORGED_B_FILES = {
     "b_cycle": (_b(lambda f: f.__setitem__("loop", f["/"])), ["loop", "speaker_id is missing"]),
     "b_soft_group": (_b(lambda f: f.__setitem__("zz", h5py.SoftLink("/u04"))), ["zz", "link"]),
@@ -345,6 +371,9 @@ FORGED_B_FILES = {
     "b_speaker_list": (_b(lambda f: f["u04"].attrs.__setitem__("speaker_id", [1, 2])),
                        ["u04", "speaker_id has 2 values"]),
     "b_name_not_utf8": (_b(lambda f: h5py.h5g.create(f.id, b"\xff\xfe")), ["name is not valid UTF-8"]),
+    "b_name_with_slash": (_b_misnamed(b"@@@@/@"), ["member's name", "slash"]),
+    "b_name_a_deep_path": (_b_misnamed(b"@/" * 30_000), ["member's name", "slash"]),
+    "b_name_empty": (_b_misnamed(b"\0@@@@@"), ["member's name", "empty"]),
     "b_virtual": (_b_put("u04/x", lambda f: f.create_virtual_dataset("u04/x", h5py.VirtualLayout((40, DIM), "f4"))),
                   ["u04/x", "virtual"]),
     "b_gzip_bomb": (_b_put("u04/x", lambda f: f.create_dataset(
