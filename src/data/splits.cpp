@@ -9,8 +9,8 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "store/atomic_file.h"
-#include "store/utf8.h"
 
 namespace phase0::data {
 namespace {
@@ -27,7 +27,7 @@ Names read_list(const std::string& path) {
   std::set<std::string> names;
   std::string line;
   for (std::int64_t number = 1; std::getline(text, line); ++number) {
-    const bool text_only = line.find('\0') == std::string::npos && store::is_valid_utf8(line);
+    const bool text_only = line.find('\0') == std::string::npos && core::is_valid_utf8(line);
     if (line.size() > kMaxLineBytes || !text_only) {
       throw Error(ErrorKind::kConfig,
                   fmt::format("expected a speaker name in UTF-8 of at most {} bytes", kMaxLineBytes),

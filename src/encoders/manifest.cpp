@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/text.h"
 #include "encoders/manifest_line.h"
 #include "store/atomic_file.h"
 #include "store/checksum.h"
-#include "store/utf8.h"
 
 namespace phase0::encoders {
 namespace {
@@ -58,7 +58,7 @@ std::vector<std::string> lines_of_text(const std::string& path, const ErrorPlace
   } catch (const Error& error) {
     throw Error(ErrorKind::kData, path + ": " + error.message(), place);
   }
-  if (!store::is_valid_utf8(text)) throw Error(ErrorKind::kData, path + ": not UTF-8", place);
+  if (!core::is_valid_utf8(text)) throw Error(ErrorKind::kData, path + ": not UTF-8", place);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/checked.h"
+#include "core/text.h"
 #include "encoders/encoder_error.h"
 
 namespace phase0::encoders {
@@ -81,8 +82,8 @@ std::string text(const Json& json, const char* key) {
 
 std::string name(const Json& json) {
   const std::string name = text(json, "name");
-  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  if (name.empty() || name.size() > kMaxEncoderName || std::any_of(name.begin(), name.end(), is_control))
+  const bool clean = core::first_control_character(name) == std::string::npos;
+  if (name.empty() || name.size() > kMaxEncoderName || !clean)
     fail(fmt::format("name: expected 1 to {} bytes without control characters", kMaxEncoderName));
   return name;
 }

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <thread>
 
-#include "config/text.h"
+#include "core/text.h"
 
 namespace phase0::run {
 namespace {
@@ -29,7 +29,7 @@ std::string describe_this_process() {
 [[noreturn]] void refuse(const std::string& run_dir, const store::FileDescriptor& file) {
   std::array<char, 512> holder{};
   const bool known = ::pread(file.get(), holder.data(), holder.size() - 1, 0) > 0;
-  const std::string by = known ? fmt::format(" ({})", config::printable(holder.data())) : "";
+  const std::string by = known ? fmt::format(" ({})", core::printable(holder.data())) : "";
   throw Error(ErrorKind::kStorage, fmt::format("another phase0{} is using this run directory", by),
               {run_dir});
 }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "store/utf8.h"
+#include "core/text.h"
 
 namespace phase0::store {
 std::string_view unpad(std::string_view stored, H5T_str_t padding) {
@@ -15,7 +15,7 @@ std::string_view unpad(std::string_view stored, H5T_str_t padding) {
 bool append_checked(std::string_view text, std::vector<std::string>& out, std::string& problem) {
   if (text.find('\0') != std::string_view::npos) {
     problem = fmt::format("string {} holds a NUL byte", out.size());
-  } else if (!is_valid_utf8(text)) {
+  } else if (!core::is_valid_utf8(text)) {
     problem = fmt::format("string {} is not valid UTF-8", out.size());
   } else {
     out.emplace_back(text);
