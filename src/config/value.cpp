@@ -206,11 +206,7 @@ Value parse_document(const std::string& text, const std::string& source_name, bo
 
 std::string quote(const std::string& text) {
   constexpr std::size_t kMaxShown = 80;
-  if (text.size() <= kMaxShown) return '"' + core::printable(text) + '"';
-  std::size_t end = kMaxShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
-    --end;  // not inside a character
-  return '"' + core::printable(text.substr(0, end)) + "...\"";
+  return '"' + core::printable(core::clipped(text, kMaxShown)) + '"';
 }
 
 }  // namespace phase0::config

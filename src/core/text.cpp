@@ -92,4 +92,12 @@ std::string printable(std::string_view text, std::string_view allowed) {
   return out;
 }
 
+std::string clipped(std::string_view text, std::size_t longest) {
+  if (text.size() <= longest) return std::string(text);
+  const auto is_tail = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U; };
+  std::size_t end = longest;
+  while (end > 0 && longest - end < 3 && is_tail(end)) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
 }  // namespace phase0::core

@@ -26,4 +26,11 @@ std::size_t printable_length(std::string_view text) noexcept;
 /// from files must not drive a terminal.
 std::string printable(std::string_view text, std::string_view allowed = {});
 
+/// What a message quotes of somebody else's text, in bytes.
+inline constexpr std::size_t kMaxQuoted = 200;
+
+/// The first `longest` bytes of `text`, less those of a character that is cut, and `...` in place of the
+/// rest; all of it when it is no longer.
+std::string clipped(std::string_view text, std::size_t longest = kMaxQuoted);
+
 }  // namespace phase0::core

@@ -54,14 +54,15 @@ void take_listed(const std::string& path, Split which, const Names& known, std::
     }
     Split& of_speaker = split[static_cast<std::size_t>(found - known.begin())];
     if (of_speaker != Split::kNone && of_speaker != which) {
-      throw Error(ErrorKind::kConfig, fmt::format("speaker {} is in both the train and the eval set", name),
+      throw Error(ErrorKind::kConfig,
+                  fmt::format("speaker {} is in both the train and the eval set", core::clipped(name)),
                   {path});
     }
     of_speaker = which;
   }
   if (unknown > 0) {
     observer.log(LogLevel::kWarning, fmt::format("{}: {} speaker(s) are not in the input, the first is {}",
-                                                 path, unknown, example));
+                                                 path, unknown, core::clipped(example)));
   }
 }
 

@@ -99,7 +99,8 @@ Manifest Manifest::open(const std::string& path) {
     const auto [first, is_new] = lines.emplace(line.id, number);
     if (!is_new)
       throw Error(ErrorKind::kData,
-                  fmt::format("id \"{}\" stands in line {} already", line.id, first->second), place);
+                  fmt::format("id \"{}\" stands in line {} already", core::clipped(line.id), first->second),
+                  place);
     look_at(text);
     if (line.path) look_at(state_of(*line.path, place));
     manifest.entries_.push_back({std::move(line.id), std::move(line.speaker), offset, std::ssize(text)});

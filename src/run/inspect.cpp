@@ -152,7 +152,7 @@ std::string inspect_file(const std::string& path) {
   } else if (format == "phase0-assignments") {
     check_assignments(file);
   } else if (format != "phase0-models") {
-    broken(file, "/", fmt::format("unknown format \"{}\"", format));
+    broken(file, "/", fmt::format("unknown format \"{}\"", core::clipped(format)));
   }
   return out;
 }

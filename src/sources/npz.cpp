@@ -2,6 +2,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/text.h"
 #include "sources/npy_array.h"
 #include "sources/open_source.h"
 #include "sources/sequence_list.h"
@@ -21,7 +22,8 @@ class Npz final : public SequenceReader {
         sequences_(room.memory),
         entries_(read_zip_directory(file_, sequences_)) {
     for (const ZipEntry& entry : entries_) {
-      if (!entry.name.ends_with(kNpySuffix)) file_.fail("holds " + entry.name + ", which is no .npy array");
+      if (!entry.name.ends_with(kNpySuffix))
+        file_.fail("holds " + core::clipped(entry.name) + ", which is no .npy array");
       const std::string id = entry.name.substr(0, entry.name.size() - kNpySuffix.size());
       ZipStream stream(file_, entry);
       const ErrorPlace place{.path = path, .utterance = id};

@@ -22,11 +22,12 @@ std::string why_unlike(const Sequence& sequence, const Sequence& first) {
   if (sequence.n_frames > data::kMaxUtteranceFrames) return "is too long";
   if (sequence.dim < 1) return "has frames without values";
   if (sequence.dim != first.dim) {
-    return fmt::format("has {} values per frame, sequence {} has {}", sequence.dim, first.id, first.dim);
+    return fmt::format("has {} values per frame, sequence {} has {}", sequence.dim, core::clipped(first.id),
+                       first.dim);
   }
   if (sequence.type != first.type) {
-    return fmt::format("is {}, sequence {} is {}; all must be alike", to_string(sequence.type), first.id,
-                       to_string(first.type));
+    return fmt::format("is {}, sequence {} is {}; all must be alike", to_string(sequence.type),
+                       core::clipped(first.id), to_string(first.type));
   }
   return {};
 }

@@ -24,7 +24,9 @@ std::vector<std::string> read_speakers(const std::string& path, const std::vecto
     if (found == index.end()) return;
     std::string& speaker = speakers[found->second];
     if (!speaker.empty() && speaker != line) {
-      fail_line(path, number, fmt::format("sequence {} has speaker {} in an earlier line", id, speaker));
+      fail_line(path, number,
+                fmt::format("sequence {} has speaker {} in an earlier line", core::clipped(id),
+                            core::clipped(speaker)));
     }
     speaker = line;
   });

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "phase0/error.h"
+
 namespace phase0::core {
 namespace {
 
@@ -50,6 +52,21 @@ TEST(Text, OtherTextIsShownAsItIs) {
        {"", "naïve 名 😀", "\xc2\xa0", "\xe2\x80\xa7", "\xe2\x80\xaf", "\xe2\x81\xa5", "\xe2\x81\xaa"})
     EXPECT_EQ(printable(text), text);
   EXPECT_EQ(printable("a\n\tb\r", "\n\t"), "a\n\tb\\x0d");
+}
+
+TEST(Text, LongTextIsClippedBetweenCharacters) {
+  EXPECT_EQ(clipped("abcd", 4), "abcd");
+  EXPECT_EQ(clipped("abcde", 4), "abcd...");
+  EXPECT_EQ(clipped("ab\xc3\xa9", 3), "ab...");
+  EXPECT_EQ(clipped("😀😀", 7), "😀...");
+  EXPECT_EQ(clipped(std::string(10, '\x80'), 5), "\x80\x80...");  // no characters: cut somewhere near
+}
+
+TEST(Text, ErrorsClipWhatTheyQuote) {
+  const std::string name(1 << 20, 'x');
+  const Error error(ErrorKind::kData, "has " + name, {.path = "file", .dataset = name, .utterance = name});
+  EXPECT_LT(std::string(error.what()).size(), 5000U);
+  EXPECT_EQ(error.place().utterance, name);
 }
 
 }  // namespace

@@ -80,6 +80,13 @@ TEST(Manifest, IdentityCoversEveryByteAndTheFilesItNames) {
   EXPECT_NE(identity(lines), before);
 }
 
+TEST(Manifest, AnUnknownKeyIsQuotedInPart) {
+  const test::TemporaryFolder folder;
+  const std::string text = R"({")" + std::string(1 << 20, 'k') + R"(": 1})";
+  test::expect_error(ErrorKind::kData, std::string(200, 'k') + "...\"; known are",
+                     [&] { Manifest::open(write(folder, "m.jsonl", text)); });
+}
+
 TEST(Manifest, EmptyOnesAndFoldersAreRefused) {
   const test::TemporaryFolder folder;
   test::expect_error(ErrorKind::kData, "no sequence", [&] { Manifest::open(write(folder, "m.jsonl", "")); });
