@@ -71,13 +71,13 @@ std::vector<std::string> lines_of_text(const std::string& path, const ErrorPlace
   return lines;
 }
 
-/// Size and time of change of a file that a manifest names.
-std::string state_of(const std::string& path, const ErrorPlace& place) {
+/// A file that a manifest names.
+struct stat status_of(const std::string& path, const ErrorPlace& place) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0)
     throw Error(ErrorKind::kData, fmt::format("there is no file {}: {}", path, std::strerror(errno)), place);
   if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::kData, path + ": not a regular file", place);
-  return fmt::format("{} {}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  return status;
 }
 
 }  // namespace
@@ -102,8 +102,14 @@ Manifest Manifest::open(const std::string& path) {
                   fmt::format("id \"{}\" stands in line {} already", core::clipped(line.id), first->second),
                   place);
     look_at(text);
-    if (line.path) look_at(state_of(*line.path, place));
-    manifest.entries_.push_back({std::move(line.id), std::move(line.speaker), offset, std::ssize(text)});
+    std::int64_t content_bytes = std::ssize(text);
+    if (line.path) {
+      const struct stat file = status_of(*line.path, place);
+      look_at(fmt::format("{} {}.{:09}", file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec));
+      content_bytes = file.st_size;
+    }
+    manifest.entries_.push_back(
+        {std::move(line.id), std::move(line.speaker), offset, std::ssize(text), content_bytes});
   });
   if (manifest.entries_.empty()) throw Error(ErrorKind::kData, "holds no sequence", {.path = path});
   manifest.identity_ = fmt::format("{} {}", store::file_size(manifest.file_, path), crc);

@@ -162,7 +162,7 @@ void SourceEncoding::encode_all() {
     const std::int64_t idle = resident_bytes();
     require_room(idle);
     const auto longest = std::max_element(left.begin(), left.end(), [this](std::size_t a, std::size_t b) {
-      return manifest_.entries()[a].n_bytes < manifest_.entries()[b].n_bytes;
+      return manifest_.entries()[a].content_bytes < manifest_.entries()[b].content_bytes;
     });
     const std::size_t probe = *longest;
     left.erase(longest);

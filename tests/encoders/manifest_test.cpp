@@ -52,6 +52,15 @@ TEST(Manifest, ReadsTextFilesAndNamesWavFiles) {
   test::expect_error(ErrorKind::kData, "text.txt", [&] { manifest.items(0, ItemKind::kText, 100); });
 }
 
+TEST(Manifest, KnowsHowLongTheFilesAreThatItNames) {
+  const test::TemporaryFolder folder;
+  const std::string text = write(folder, "t.txt", std::string(5000, 'x'));
+  const std::string lines = line(0) + "\n" + R"({"id":"a","speaker":"s","path":")" + text + "\"}\n";
+  const Manifest manifest = Manifest::open(write(folder, "m.jsonl", lines));
+  EXPECT_EQ(manifest.entries()[0].content_bytes, std::ssize(line(0)));
+  EXPECT_EQ(manifest.entries()[1].content_bytes, 5000);
+}
+
 TEST(Manifest, NoticesThatItHasChanged) {
   const test::TemporaryFolder folder;
   const std::string path = write(folder, "m.jsonl", line(1) + "\n" + line(2) + "\n");

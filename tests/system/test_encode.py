@@ -251,6 +251,17 @@ def test_changed_files_are_encoded_anew(tmp_path):
     assert result.code == 3 and "m.jsonl:8: " in result.err and "7.txt" in result.err, str(result)
 
 
+def test_the_first_to_be_encoded_is_the_longest_file_and_not_the_longest_path(tmp_path):
+    """It shows what a worker takes."""
+    (tmp_path / "0.txt").write_text("s00 a\n")
+    (tmp_path / "5.txt").write_text("s05 a\n" * 100)
+    lines = [{"id": "s00", "speaker": 0, "path": f"{tmp_path}/{'./' * 100}0.txt"},
+             {"id": "s05", "speaker": 5, "path": f"{tmp_path}/5.txt"}]
+    result = collect(write_manifest(tmp_path / "m.jsonl", lines), tmp_path, encoder("refuses"), data__source__workers=1)
+    assert result.code == 3 and "s05" in result.err, str(result)
+    assert len((tmp_path / "run" / "latents.index").read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize("mode", ["fork", "daemon"])
 def test_nothing_outlives_a_killed_phase0(manifest, tmp_path, mode):
     tag = uuid.uuid4().hex
