@@ -76,7 +76,7 @@ std::vector<Split> speaker_splits(const Options& options, const Names& names, Ob
   }
   const std::int64_t n_train = wanted.n_train_speakers.value_or(0);
   const std::int64_t n_eval = wanted.n_eval_speakers.value_or(0);
-  if (n_train + n_eval > std::ssize(names)) {
+  if (n_train > std::ssize(names) || n_eval > std::ssize(names) - n_train) {
     throw Error(
         ErrorKind::kConfig,
         fmt::format(
