@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "phase0/error.h"
+#include "phase0/pipeline.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/run_lock.h"
@@ -97,6 +98,12 @@ TEST_F(RunDirectoryTest, DamagedRunJsonGivesEmptyFacts) {
     write("run.json", text);
     EXPECT_EQ(read_input_facts(directory_).path, "") << text;
   }
+}
+
+TEST_F(RunDirectoryTest, ALongReportIsReadBack) {
+  const std::string report(std::size_t{17} << 20, 'x');
+  write("report.txt", report);
+  EXPECT_TRUE(report_text(folder_.path()) == report);
 }
 
 TEST_F(RunDirectoryTest, OnlyOneWriterAtATime) {
