@@ -27,8 +27,8 @@ std::uint32_t checksum_of(std::size_t sequence, std::int64_t n_rows) {
 StagedRows::StagedRows(const std::string& path, const std::string& key, std::int64_t row_bytes)
     : rows_path_(path + ".rows"), index_path_(path + ".index"), row_bytes_(row_bytes) {
   const std::string first_line = fmt::format("phase0-staged-rows 1 {} {}\n", row_bytes, key);
-  rows_ = store::open_file(rows_path_, O_RDWR | O_CREAT);
-  index_ = store::open_file(index_path_, O_RDWR | O_CREAT);
+  rows_ = store::create_file(rows_path_, O_RDWR);
+  index_ = store::create_file(index_path_, O_RDWR);
   if (!resume(first_line)) {
     n_rows_.clear();
     offsets_.clear();

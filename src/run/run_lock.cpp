@@ -38,7 +38,7 @@ std::string describe_this_process() {
 
 RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
-  store::FileDescriptor file = store::open_file(path, O_RDWR | O_CREAT);
+  store::FileDescriptor file = store::create_file(path, O_RDWR);
   for (int attempt = 1; ::flock(file.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
     if (errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
     if (attempt == kAttempts) refuse(run_dir, file);

@@ -1,6 +1,7 @@
 #include "store/h5_writer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -83,7 +84,7 @@ struct H5Writer::Impl {
         partial(final_path + ".partial"),
         temporary(final_path + ".new"),
         leftover(what_of_it),
-        descriptor(open_file(temporary, O_RDWR | O_CREAT)),
+        descriptor(store::create_file(temporary, O_RDWR)),
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
     if (!channel.lock(true)) {
@@ -183,8 +184,10 @@ struct H5Writer::Impl {
 
   /// Goes on with the partial file of an earlier writer when that has the very metadata of this one.
   bool adopt_partial() {
-    if (leftover == Leftover::kReplace || ::access(partial.c_str(), F_OK) != 0) return false;
-    FileDescriptor earlier = open_file(partial, O_RDWR);
+    struct stat status {};
+    if (leftover == Leftover::kReplace || ::lstat(partial.c_str(), &status) != 0) return false;
+    if (!S_ISREG(status.st_mode)) return false;  // not of ours
+    FileDescriptor earlier = open_file(partial, O_RDWR | O_NOFOLLOW);
     std::vector<ByteRange> ranges;
     for (const auto& [name, dataset] : declared) ranges.push_back({dataset.offset, dataset.bytes});
     if (!same_outside(descriptor, earlier, std::move(ranges), partial)) return false;

@@ -140,6 +140,18 @@ TEST(StagedRows, GoesOnWithWhatIsWhole) {
   EXPECT_FALSE(std::filesystem::exists(path + ".rows"));
 }
 
+TEST(StagedRows, LinksAreNotFollowed) {
+  const test::TemporaryFolder folder;
+  const std::string other = write(folder, "other", "of somebody else");
+  for (const char* name : {"latents.rows", "latents.index"}) {
+    std::filesystem::create_symlink(other, folder.file(name));
+    test::expect_error(ErrorKind::kStorage, std::string(name) + ": is a link",
+                       [&] { StagedRows(folder.file("latents"), "key", 8); });
+    std::filesystem::remove(folder.file(name));
+  }
+  EXPECT_EQ(std::filesystem::file_size(other), 16U);
+}
+
 TEST(StagedRows, AChangedIndexIsNotBelieved) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("latents");

@@ -132,6 +132,13 @@ TEST_F(RunDirectoryTest, ALockFileLeftBehindLocksNobodyOut) {
   EXPECT_EQ(text.find("more text"), std::string::npos) << text;
 }
 
+TEST_F(RunDirectoryTest, ALockThatIsALinkIsNotFollowed) {
+  write("other", "of somebody else");
+  std::filesystem::create_symlink(directory_.file("other"), directory_.file(".lock"));
+  test::expect_error(ErrorKind::kStorage, ".lock: is a link", [&] { RunLock lock(directory_.path); });
+  EXPECT_EQ(std::filesystem::file_size(directory_.file("other")), 16U);
+}
+
 TEST_F(RunDirectoryTest, AFileThatChangedSinceItsStageIsNamed) {
   write("features.h5", "features");
   Journal(directory_).finish("collect", "key");
