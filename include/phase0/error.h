@@ -27,7 +27,7 @@ struct ErrorPlace {
 };
 
 /// The one exception type of phase0. `what()` is one line: `path:line: dataset D: utterance U, frame F:
-/// message`.
+/// message`, with long names cut.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, ErrorPlace place = {});

@@ -6,8 +6,8 @@
 #include "cli/encoder_check.h"
 #include "cli/plan_table.h"
 #include "cli/quantize.h"
-#include "config/text.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "phase0/convert.h"
 #include "phase0/error.h"
@@ -25,13 +25,13 @@ void execute_stages(const CommandLine& line, const Options& options, Observer& o
   } else {
     line.command == Command::kRun ? run_stages(options, flags, observer)
                                   : static_cast<void>(analyze(options, flags, observer));
-    write_stdout(config::printable(report_text(options.output.dir), "\n\t"));
+    write_stdout(core::printable(report_text(options.output.dir), "\n\t"));
   }
 }
 
 void execute_plan(const CommandLine& line, const Options& options, Observer& observer) {
   const Plan result = plan(options, observer);
-  write_stdout(line.json ? plan_json(result) : config::printable(plan_table(result), "\n\t"));
+  write_stdout(line.json ? plan_json(result) : core::printable(plan_table(result), "\n\t"));
   const std::int64_t free = result.disk_free_bytes + result.disk_replaced_bytes;
   if (result.disk_bytes > free) {
     observer.log(LogLevel::kWarning,
@@ -44,9 +44,9 @@ void execute_plan(const CommandLine& line, const Options& options, Observer& obs
 }
 
 std::string describe(const std::string& output, const ConvertReport& report) {
-  return config::printable(fmt::format("{}: {} utterances, {} frames of {} {} values at {} Hz, energy {}",
-                                       output, report.n_utterances, report.n_frames, report.dim, report.type,
-                                       report.frame_rate_hz, report.energy ? "yes" : "no")) +
+  return core::printable(fmt::format("{}: {} utterances, {} frames of {} {} values at {} Hz, energy {}",
+                                     output, report.n_utterances, report.n_frames, report.dim, report.type,
+                                     report.frame_rate_hz, report.energy ? "yes" : "no")) +
          '\n';
 }
 
@@ -75,8 +75,7 @@ void log_limits(const Options& options, Observer& observer) {
 
 void execute(const CommandLine& line, Observer& observer) {
   if (line.command == Command::kInspect) {
-    const std::string text = inspect(line.inspect_path);
-    write_stdout(config::printable(text, "\n\t"));
+    write_stdout(core::printable(inspect(line.inspect_path), "\n"));
     return;
   }
   if (line.command == Command::kImport) return execute_import(line, observer);

@@ -4,8 +4,8 @@
 
 #include "cli/console.h"
 #include "config/duration.h"
-#include "config/text.h"
 #include "config/value.h"
+#include "core/text.h"
 #include "encoders/conformance.h"
 
 namespace phase0::cli {
@@ -53,7 +53,7 @@ void check_encoder(const CommandLine& line, const Observer& observer) {
     if (result.outcome == CheckOutcome::kFailed) ++n_failed;
     std::string text = fmt::format("{}  {:<36}{}", word_for(result.outcome), result.name, result.detail);
     while (text.back() == ' ') text.pop_back();
-    write_stdout(config::printable(text) + "\n");
+    write_stdout(core::printable(text) + "\n");
   };
   encoders::ProcessKeeper keeper([&observer] { return observer.stop_requested(); });
   encoders::check_encoder(keeper, settings_from(line.encoder_check), tell);

@@ -11,8 +11,8 @@
 
 #include "cli/console.h"
 #include "cli/quietly.h"
-#include "config/text.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 namespace phase0::cli {
 namespace {
@@ -27,7 +27,7 @@ constexpr std::size_t kShownCommand = 120;  // characters
 void say(const char* level, const std::string& text) {
   pollfd writable{STDERR_FILENO, POLLOUT, 0};
   if (::poll(&writable, 1, 100) == 1)
-    write_stderr(fmt::format("phase0: {}: {}\n", level, config::printable(text)));
+    write_stderr(fmt::format("phase0: {}: {}\n", level, core::printable(text)));
 }
 
 double seconds_of(std::chrono::milliseconds time) {

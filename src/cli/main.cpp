@@ -11,7 +11,7 @@
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/terminal_observer.h"
-#include "config/text.h"
+#include "core/text.h"
 #include "phase0/error.h"
 #include "store/h5_exit.h"
 
@@ -41,7 +41,7 @@ int guarded(const Work& work, const Fail& fail) {
 }
 
 void fail_on_stderr(const std::string& message, int /*exit_code*/) {
-  write_stderr("phase0: error: " + config::printable(message) + "\n");
+  write_stderr("phase0: error: " + core::printable(message) + "\n");
 }
 
 int run_command(const CommandLine& line) {

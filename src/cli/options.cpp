@@ -60,6 +60,13 @@ void add_output_flags(CLI::App& command, CommandLine& line) {
       ->type_name("FILE");
 }
 
+/// CLI::Range would let nan through.
+std::string checkpoint_problem(const std::string& text) {
+  const auto seconds = config::parse_real(text);
+  if (seconds && *seconds >= 0 && *seconds <= 86400) return {};
+  return "expected seconds from 0 to 86400, got " + config::quote(text);
+}
+
 void add_run_flags(CLI::App& command, CommandLine& line) {
   command.add_option("-c,--config", line.config_path, "Configuration (configs/README.md)")
       ->type_name("FILE")
@@ -76,7 +83,7 @@ void add_run_flags(CLI::App& command, CommandLine& line) {
       .add_option("--checkpoint", line.checkpoint_seconds,
                   "Keep the progress of a step this often (default 10); 0: whenever it can be")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, 86400.0));
+      ->check(checkpoint_problem);
 }
 
 /// CLI11 knows nothing of what stands behind `--`.

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "cli/console.h"
-#include "config/text.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "phase0/quantize.h"
 
 namespace phase0::cli {
@@ -21,11 +21,13 @@ QuantizeTo parse_to(const std::string& word) {
 std::string summary(const QuantizeOptions& options, const QuantizeReport& report) {
   const double share = 100.0 * static_cast<double>(report.file_bytes_after) /
                        static_cast<double>(std::max<std::int64_t>(report.file_bytes_before, 1));
-  std::string out = fmt::format("{}: {} [{}, {}] {}, {} ({} bytes)\n", options.input, report.dataset,
-                                report.n_rows, report.dim, report.type_before,
-                                core::format_bytes(report.file_bytes_before), report.file_bytes_before);
-  out += fmt::format("{}: {}, {} ({} bytes), {:.1f} % of it\n", options.output, report.type_after,
-                     core::format_bytes(report.file_bytes_after), report.file_bytes_after, share);
+  std::string out =
+      fmt::format("{}: {} [{}, {}] {}, {} ({} bytes)\n", core::printable(options.input),
+                  core::printable(report.dataset), report.n_rows, report.dim, report.type_before,
+                  core::format_bytes(report.file_bytes_before), report.file_bytes_before);
+  out += fmt::format("{}: {}, {} ({} bytes), {:.1f} % of it\n", core::printable(options.output),
+                     report.type_after, core::format_bytes(report.file_bytes_after), report.file_bytes_after,
+                     share);
   out += fmt::format("error: largest {:.6g}, mean {:.6g}, root mean square {:.6g}\n", report.largest_error,
                      report.mean_error, report.rms_error);
   return out + fmt::format("cosine to the row it was: mean {:.8f}, least {:.8f}\n", report.mean_cosine,
@@ -87,10 +89,10 @@ void execute_quantize(const CommandLine& line, Observer& observer) {
   if (line.memory) options.memory = parse_memory_flag("--memory", *line.memory);
   if (line.threads) options.compute.threads = parse_threads(*line.threads);
   const QuantizeReport report = quantize(options, observer);
-  write_stdout(config::printable(summary(options, report), "\n"));
+  write_stdout(core::printable(summary(options, report), "\n"));
   if (!check) return;
   const auto changes = compare_variance_ratios(*check, options.input, options.output, observer);
-  write_stdout(config::printable(table(changes), "\n"));
+  write_stdout(core::printable(table(changes), "\n"));
 }
 
 }  // namespace phase0::cli

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdint>
 
+#include "core/text.h"
 #include "phase0/error.h"
 #include "store/mapped_ranges.h"
 
@@ -43,18 +44,21 @@ class Message {
   }
   /// To standard error, with names that cannot drive a terminal.
   void write_line() {
-    std::replace_if(
-        text_.begin(), text_.begin() + size_, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
-    text_[static_cast<std::size_t>(size_++)] = '\n';
-    static_cast<void>(!::write(STDERR_FILENO, text_.data(), static_cast<std::size_t>(size_)));
+    for (std::size_t i = 0; i < size_;) {
+      const std::size_t length = core::printable_length({text_.data() + i, size_ - i});
+      if (length == 0) text_[i] = '?';
+      i += std::max<std::size_t>(length, 1);
+    }
+    text_[size_++] = '\n';
+    static_cast<void>(!::write(STDERR_FILENO, text_.data(), size_));
   }
 
  private:
   void add(char c) {
-    if (size_ < std::ssize(text_) - 1) text_[static_cast<std::size_t>(size_++)] = c;
+    if (size_ < text_.size() - 1) text_[size_++] = c;
   }
   std::array<char, 8192> text_;
-  std::int64_t size_ = 0;
+  std::size_t size_ = 0;
 };
 
 extern "C" void handle_bus_error(int number, siginfo_t* info, void* /*context*/) {

@@ -5,7 +5,7 @@
 #include "cli/console.h"
 #include "cli/quietly.h"
 #include "cli/signals.h"
-#include "config/text.h"
+#include "core/text.h"
 
 namespace phase0::cli {
 namespace {
@@ -48,7 +48,7 @@ void TerminalObserver::log(LogLevel level, std::string_view message) {
   quietly([&] {
     const std::lock_guard lock(mutex_);
     clear_bar();
-    logger_->log(to_spdlog(level), config::printable(message));
+    logger_->log(to_spdlog(level), core::printable(message));
     if (level != LogLevel::kDebug || verbose_) json_.write(to_string(level), "log", {{"message", message}});
   });
 }
@@ -57,7 +57,7 @@ void TerminalObserver::task_begin(std::string_view name, std::int64_t total) {
   quietly([&] {
     const std::lock_guard lock(mutex_);
     in_task_ = true;
-    task_name_ = config::printable(name);
+    task_name_ = core::printable(name);
     task_total_ = total;
     task_start_ = Clock::now();
     done_.store(0);
@@ -112,7 +112,7 @@ void TerminalObserver::command_fails(const std::string& message, int exit_code) 
   quietly([&] {
     const std::lock_guard lock(mutex_);
     clear_bar();
-    logger_->error(config::printable(message));
+    logger_->error(core::printable(message));
     json_.write("error", "error", {{"message", message}, {"exit_code", exit_code}});
   });
 }

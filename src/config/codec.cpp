@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "config/memory_size.h"
-#include "config/text.h"
+#include "core/text.h"
 
 namespace phase0::config {
 namespace {
@@ -79,7 +79,8 @@ std::optional<Problem> PathText::check(const std::string& value, const std::stri
     return Problem{path,
                    fmt::format("expected a path of at most {} bytes, got {}", kMaxPathLength, value.size())};
   }
-  if (first_control_character(value) != std::string::npos || first_invalid_utf8(value) != std::string::npos) {
+  if (core::first_control_character(value) != std::string::npos ||
+      core::first_invalid_utf8(value) != std::string::npos) {
     return Problem{path, "expected a path in UTF-8 without control characters, got " + quote(value)};
   }
   return std::nullopt;
@@ -108,7 +109,8 @@ void LineText::read(const Value& value, const std::string& path, std::string& ou
 }
 
 std::optional<Problem> LineText::check(const std::string& value, const std::string& path) const {
-  if (first_control_character(value) == std::string::npos && first_invalid_utf8(value) == std::string::npos)
+  if (core::first_control_character(value) == std::string::npos &&
+      core::first_invalid_utf8(value) == std::string::npos)
     return std::nullopt;
   return Problem{path, "expected a text in UTF-8 without control characters, got " + quote(value)};
 }

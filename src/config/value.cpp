@@ -10,7 +10,7 @@
 #include <sstream>
 #include <utility>
 
-#include "config/text.h"
+#include "core/text.h"
 
 namespace phase0::config {
 namespace {
@@ -138,15 +138,17 @@ void check_text(const std::string& text, const std::shared_ptr<const std::string
   if (text.size() > kMaxBytes) {
     fail({source, -1}, fmt::format("larger than the limit of 1 MiB for a configuration"));
   }
-  std::size_t bad = first_control_character(text, "\t\n\r");
+  std::size_t bad = core::first_control_character(text, "\t\n\r");
   std::string problem = "control character";
-  if (const std::size_t invalid = first_invalid_utf8(text); invalid < bad) {
+  if (const std::size_t invalid = core::first_invalid_utf8(text); invalid < bad) {
     bad = invalid;
     problem = "invalid UTF-8";
   }
   if (bad == std::string::npos) return;
   const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
-  const auto byte = static_cast<unsigned char>(text[bad]);
+  // U+0080 to U+009F are the byte C2 and their number.
+  const bool second = problem == "control character" && text[bad] == '\xc2';
+  const auto byte = static_cast<unsigned char>(text[second ? bad + 1 : bad]);
   fail({source, line_numbers ? line : -1}, fmt::format("{} 0x{:02x}; expected UTF-8 text", problem, byte));
 }
 
@@ -204,11 +206,7 @@ Value parse_document(const std::string& text, const std::string& source_name, bo
 
 std::string quote(const std::string& text) {
   constexpr std::size_t kMaxShown = 80;
-  if (text.size() <= kMaxShown) return '"' + printable(text) + '"';
-  std::size_t end = kMaxShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
-    --end;  // not inside a character
-  return '"' + printable(text.substr(0, end)) + "...\"";
+  return '"' + core::printable(core::clipped(text, kMaxShown)) + '"';
 }
 
 }  // namespace phase0::config

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace phase0 {
 namespace {
+
+constexpr std::size_t kLongestMessage = 4096;  // bytes, whatever it quotes
 
 std::string describe(const std::string& message, const ErrorPlace& place) {
   std::string out;
@@ -19,12 +22,12 @@ std::string describe(const std::string& message, const ErrorPlace& place) {
     if (!where.empty()) where += ", ";
     where += part;
   };
-  if (!place.dataset.empty()) add(place.dataset);
-  if (!place.utterance.empty()) add(fmt::format("utterance {}", place.utterance));
+  if (!place.dataset.empty()) add(core::clipped(place.dataset));
+  if (!place.utterance.empty()) add("utterance " + core::clipped(place.utterance));
   if (place.frame >= 0) add(fmt::format("frame {}", place.frame));
   if (place.offset >= 0) add(fmt::format("offset {}", place.offset));
   if (!where.empty()) out += where + ": ";
-  return out + message;
+  return out + core::clipped(message, kLongestMessage);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/text.h"
+
 namespace phase0::data {
 namespace {
 
@@ -27,7 +29,8 @@ bool is_flat(const store::H5Reader& file) {
   const std::string format = file.read_string("/", "format");
   if (format == kFormat) return true;
   if (has_frames || format.starts_with("phase0-")) {
-    fail_data(file, "/", fmt::format("attribute format is \"{}\"; \"{}\" was expected", format, kFormat));
+    fail_data(file, "/",
+              fmt::format("attribute format is \"{}\"; \"{}\" was expected", core::clipped(format), kFormat));
   }
   return false;
 }

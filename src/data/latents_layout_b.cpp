@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/checked.h"
+#include "core/text.h"
 #include "data/latents_contents.h"
-#include "store/utf8.h"
 
 namespace phase0::data {
 namespace {
@@ -42,7 +42,7 @@ void check_like_first(const store::H5Reader& file, const LatentsContents& conten
 
 void add_utterance(const store::H5Reader& file, const std::string& id, LatentsContents& contents) {
   const std::string group = "/" + id;
-  if (!store::is_valid_utf8(id)) fail_data(file, "/", "holds a group whose name is not valid UTF-8");
+  if (!core::is_valid_utf8(id)) fail_data(file, "/", "holds a group whose name is not valid UTF-8");
   if (!file.is_group(group))
     fail_data(file, group, "is not a group: layout B has one group per utterance", id);
   std::string speaker = read_speaker(file, id);

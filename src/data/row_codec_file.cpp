@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/checked.h"
+#include "core/text.h"
 #include "data/row_codec.h"
 
 namespace phase0::data {
@@ -52,7 +53,8 @@ class TableReader {
   Quantization::Kind read_kind() const {
     const std::string kind = file_.read_string(dataset_, kKind);
     if (kind != "int8" && kind != "int4") {
-      fail(dataset_, fmt::format("attribute {} is \"{}\"; \"int8\" or \"int4\" was expected", kKind, kind));
+      fail(dataset_, fmt::format("attribute {} is \"{}\"; \"int8\" or \"int4\" was expected", kKind,
+                                 core::clipped(kind)));
     }
     const ElementType type = kind == "int8" ? ElementType::kInt8 : ElementType::kUInt8;
     if (info_.type != type) {

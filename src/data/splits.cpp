@@ -9,8 +9,8 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "store/atomic_file.h"
-#include "store/utf8.h"
 
 namespace phase0::data {
 namespace {
@@ -27,7 +27,7 @@ Names read_list(const std::string& path) {
   std::set<std::string> names;
   std::string line;
   for (std::int64_t number = 1; std::getline(text, line); ++number) {
-    const bool text_only = line.find('\0') == std::string::npos && store::is_valid_utf8(line);
+    const bool text_only = line.find('\0') == std::string::npos && core::is_valid_utf8(line);
     if (line.size() > kMaxLineBytes || !text_only) {
       throw Error(ErrorKind::kConfig,
                   fmt::format("expected a speaker name in UTF-8 of at most {} bytes", kMaxLineBytes),
@@ -54,14 +54,15 @@ void take_listed(const std::string& path, Split which, const Names& known, std::
     }
     Split& of_speaker = split[static_cast<std::size_t>(found - known.begin())];
     if (of_speaker != Split::kNone && of_speaker != which) {
-      throw Error(ErrorKind::kConfig, fmt::format("speaker {} is in both the train and the eval set", name),
+      throw Error(ErrorKind::kConfig,
+                  fmt::format("speaker {} is in both the train and the eval set", core::clipped(name)),
                   {path});
     }
     of_speaker = which;
   }
   if (unknown > 0) {
     observer.log(LogLevel::kWarning, fmt::format("{}: {} speaker(s) are not in the input, the first is {}",
-                                                 path, unknown, example));
+                                                 path, unknown, core::clipped(example)));
   }
 }
 
@@ -75,7 +76,7 @@ std::vector<Split> speaker_splits(const Options& options, const Names& names, Ob
   }
   const std::int64_t n_train = wanted.n_train_speakers.value_or(0);
   const std::int64_t n_eval = wanted.n_eval_speakers.value_or(0);
-  if (n_train + n_eval > std::ssize(names)) {
+  if (n_train > std::ssize(names) || n_eval > std::ssize(names) - n_train) {
     throw Error(
         ErrorKind::kConfig,
         fmt::format(

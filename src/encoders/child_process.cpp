@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -51,7 +52,7 @@ ChildProcess::~ChildProcess() {
   if (pid_ == 0) return;
   try {
     keeper_.end(pid_);
-  } catch (const Error&) {  // the keeper tries once more when it goes
+  } catch (const std::exception&) {  // too little memory too: the keeper tries once more when it goes
   }
 }
 

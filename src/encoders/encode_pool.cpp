@@ -6,6 +6,7 @@
 #include <csignal>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <unordered_map>
 
@@ -50,7 +51,8 @@ class MemoryWatch {
   void try_to_look() {
     try {
       look();
-    } catch (const Error&) {  // /proc cannot be read just now
+    } catch (const Error&) {           // /proc cannot be read just now
+    } catch (const std::bad_alloc&) {  // the next look may have room
     }
   }
 
@@ -115,9 +117,10 @@ class Pool {
     const std::lock_guard lock(mutex_);
     times_.add(encoder.times());
   }
-  /// The same for one that the others can do without.
-  void help_with(SequenceEncoder& encoder) {
+  /// The same with an encoder of its own that the others can do without.
+  void help(const EncoderSettings& settings, BatchSizes& batches) {
     keeping_failure([&] {
+      SequenceEncoder encoder(keeper_, settings, batches);
       try {
         encoder.start();
       } catch (const EncoderError&) {
@@ -126,6 +129,7 @@ class Pool {
         return;
       }
       work_with(encoder);
+      encoder.finish();
     });
   }
 
@@ -182,13 +186,9 @@ PoolFigures run_pool(ProcessKeeper& keeper, const EncoderSettings& settings, Bat
   MemoryWatch watch(keeper, limits.memory_bytes, work.over_memory);
   {
     Threads others;
-    for (std::int64_t i = 1; i < limits.n_workers; ++i) {
-      others.all.push_back(core::start_thread([&] {
-        SequenceEncoder encoder(keeper, settings, batches);
-        pool.help_with(encoder);
-        encoder.finish();
-      }));
-    }
+    others.all.reserve(static_cast<std::size_t>(limits.n_workers));  // no room shows before a thread runs
+    for (std::int64_t i = 1; i < limits.n_workers; ++i)
+      others.all.push_back(core::start_thread([&] { pool.help(settings, batches); }));
     pool.work_with(first);
   }
   pool.rethrow();

@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/text.h"
 #include "encoders/manifest_line.h"
 #include "store/atomic_file.h"
 #include "store/checksum.h"
-#include "store/utf8.h"
 
 namespace phase0::encoders {
 namespace {
@@ -58,7 +58,7 @@ std::vector<std::string> lines_of_text(const std::string& path, const ErrorPlace
   } catch (const Error& error) {
     throw Error(ErrorKind::kData, path + ": " + error.message(), place);
   }
-  if (!store::is_valid_utf8(text)) throw Error(ErrorKind::kData, path + ": not UTF-8", place);
+  if (!core::is_valid_utf8(text)) throw Error(ErrorKind::kData, path + ": not UTF-8", place);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -71,13 +71,13 @@ std::vector<std::string> lines_of_text(const std::string& path, const ErrorPlace
   return lines;
 }
 
-/// Size and time of change of a file that a manifest names.
-std::string state_of(const std::string& path, const ErrorPlace& place) {
+/// A file that a manifest names.
+struct stat status_of(const std::string& path, const ErrorPlace& place) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0)
     throw Error(ErrorKind::kData, fmt::format("there is no file {}: {}", path, std::strerror(errno)), place);
   if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::kData, path + ": not a regular file", place);
-  return fmt::format("{} {}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  return status;
 }
 
 }  // namespace
@@ -99,10 +99,17 @@ Manifest Manifest::open(const std::string& path) {
     const auto [first, is_new] = lines.emplace(line.id, number);
     if (!is_new)
       throw Error(ErrorKind::kData,
-                  fmt::format("id \"{}\" stands in line {} already", line.id, first->second), place);
+                  fmt::format("id \"{}\" stands in line {} already", core::clipped(line.id), first->second),
+                  place);
     look_at(text);
-    if (line.path) look_at(state_of(*line.path, place));
-    manifest.entries_.push_back({std::move(line.id), std::move(line.speaker), offset, std::ssize(text)});
+    std::int64_t content_bytes = std::ssize(text);
+    if (line.path) {
+      const struct stat file = status_of(*line.path, place);
+      look_at(fmt::format("{} {}.{:09}", file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec));
+      content_bytes = file.st_size;
+    }
+    manifest.entries_.push_back(
+        {std::move(line.id), std::move(line.speaker), offset, std::ssize(text), content_bytes});
   });
   if (manifest.entries_.empty()) throw Error(ErrorKind::kData, "holds no sequence", {.path = path});
   manifest.identity_ = fmt::format("{} {}", store::file_size(manifest.file_, path), crc);

@@ -14,6 +14,7 @@ struct ManifestEntry {
   std::string id;
   std::string speaker;                   ///< integers in decimal
   std::int64_t offset = 0, n_bytes = 0;  ///< of the line in the file
+  std::int64_t content_bytes = 0;        ///< of the line, or of the file that it names: tells the longest
 };
 
 /// The sequences to be encoded, one JSON object a line (data/ENCODER.md, "Manifest"). Texts stay in the file

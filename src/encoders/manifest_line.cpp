@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "core/text.h"
+
 namespace phase0::encoders {
 namespace {
 
@@ -36,7 +38,7 @@ class LineReader : public nlohmann::json_sax<Json> {
   bool end_object() override { return true; }
   bool key(std::string& text) override {
     if (text != "id" && text != "speaker" && text != "chunks" && text != "path")
-      fail(fmt::format("unknown key \"{}\"; known are id, speaker, chunks and path", text));
+      fail(fmt::format("unknown key \"{}\"; known are id, speaker, chunks and path", core::clipped(text)));
     if (!seen_.insert(text).second) fail(fmt::format("key \"{}\" stands twice", text));
     key_ = text;
     return true;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/checked.h"
+#include "core/text.h"
 #include "encoders/encoder_error.h"
 
 namespace phase0::encoders {
@@ -16,15 +17,10 @@ using Json = nlohmann::json;
 
 constexpr int kMaxDepth = 8;                  // the library copies values by recursion
 constexpr std::size_t kMaxEncoderName = 100;  // bytes
-constexpr std::size_t kMaxShown = 200;        // bytes of a foreign line in a message
 constexpr std::size_t kMaxMessage = 1000;     // of an encoder's own message
 
 [[noreturn]] void fail(const std::string& what) {
   throw EncoderError(Failure::kProtocol, "breaks the protocol: " + what);
-}
-
-std::string shown(std::string_view text, std::size_t longest = kMaxShown) {
-  return std::string(text.substr(0, longest)) + (text.size() > longest ? "..." : "");
 }
 
 std::string dump(const Json& json) {
@@ -42,11 +38,11 @@ Json parse_object(std::string_view line) {
   try {
     json = Json::parse(line, limit_depth);
   } catch (const Json::exception&) {
-    fail(fmt::format("expected a line of JSON, got \"{}\"", shown(line)));
+    fail(fmt::format("expected a line of JSON, got \"{}\"", core::clipped(line)));
   } catch (const TooDeep&) {
     fail("JSON nested too deep");
   }
-  if (!json.is_object()) fail(fmt::format("expected a JSON object, got \"{}\"", shown(line)));
+  if (!json.is_object()) fail(fmt::format("expected a JSON object, got \"{}\"", core::clipped(line)));
   return json;
 }
 
@@ -68,21 +64,22 @@ std::int64_t integer(const Json& json, const char* key, std::int64_t min, std::i
   const Json& value = member(json, key);
   const auto number = whole(value, min, max);
   if (!number) {
-    fail(fmt::format("{}: expected a whole number from {} to {}, got {}", key, min, max, shown(dump(value))));
+    fail(fmt::format("{}: expected a whole number from {} to {}, got {}", key, min, max,
+                     core::clipped(dump(value))));
   }
   return *number;
 }
 
 std::string text(const Json& json, const char* key) {
   const Json& value = member(json, key);
-  if (!value.is_string()) fail(fmt::format("{}: expected a text, got {}", key, shown(dump(value))));
+  if (!value.is_string()) fail(fmt::format("{}: expected a text, got {}", key, core::clipped(dump(value))));
   return value.get<std::string>();
 }
 
 std::string name(const Json& json) {
   const std::string name = text(json, "name");
-  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  if (name.empty() || name.size() > kMaxEncoderName || std::any_of(name.begin(), name.end(), is_control))
+  const bool clean = core::first_control_character(name) == std::string::npos;
+  if (name.empty() || name.size() > kMaxEncoderName || !clean)
     fail(fmt::format("name: expected 1 to {} bytes without control characters", kMaxEncoderName));
   return name;
 }
@@ -95,31 +92,32 @@ E choice(const Json& json, const char* key, const std::initializer_list<E>& valu
     if (word == to_string(value)) return value;
     expected += (expected.empty() ? "" : " or ") + std::string(to_string(value));
   }
-  fail(fmt::format("{}: expected {}, got \"{}\"", key, expected, shown(word)));
+  fail(fmt::format("{}: expected {}, got \"{}\"", key, expected, core::clipped(word)));
 }
 
 double frame_rate(const Json& json) {
   const Json& value = member(json, "frame_rate_hz");
   const double rate = value.is_number() ? value.get<double>() : 0;
   if (!(rate > 0) || !std::isfinite(rate))
-    fail(fmt::format("frame_rate_hz: expected a number above 0, got {}", shown(dump(value))));
+    fail(fmt::format("frame_rate_hz: expected a number above 0, got {}", core::clipped(dump(value))));
   return rate;
 }
 
 void require_type(const Json& json, const char* wanted) {
   const std::string type = text(json, "type");
-  if (type != wanted) fail(fmt::format("expected a message of type \"{}\", got \"{}\"", wanted, shown(type)));
+  if (type != wanted)
+    fail(fmt::format("expected a message of type \"{}\", got \"{}\"", wanted, core::clipped(type)));
 }
 
 [[noreturn]] void throw_error(const Json& json, std::int64_t n_items) {
   const std::string kind = text(json, "kind");
-  const std::string message = shown(text(json, "message"), kMaxMessage);
+  const std::string message = core::clipped(text(json, "message"), kMaxMessage);
   if (kind == "oom") throw EncoderError(Failure::kOutOfMemory, "out of memory: " + message);
   if (kind == "input") {
     throw EncoderError(Failure::kInput, "input: " + message, integer(json, "item", 0, n_items - 1));
   }
   if (kind == "internal") throw EncoderError(Failure::kInternal, "internal error: " + message);
-  fail(fmt::format("kind: expected oom, input or internal, got \"{}\"", shown(kind)));
+  fail(fmt::format("kind: expected oom, input or internal, got \"{}\"", core::clipped(kind)));
 }
 
 }  // namespace
@@ -204,7 +202,7 @@ RowsHeader parse_rows(std::string_view line, const Hello& hello, const Question&
     const auto count = whole(value, 0, hello.max_item_frames);
     if (!count) {
       throw EncoderError(Failure::kRows, fmt::format("frames: expected whole numbers from 0 to {}, got {}",
-                                                     hello.max_item_frames, shown(dump(value))));
+                                                     hello.max_item_frames, core::clipped(dump(value))));
     }
     header.frames.push_back(*count);
     header.n_rows += *count;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <thread>
 #include <unordered_map>
 
@@ -62,7 +63,7 @@ ProcessKeeper::~ProcessKeeper() {
     const std::lock_guard lock(mutex_);
     kill_trees(kept_);
     for (const pid_t pid : kept_) wait_for(pid);
-  } catch (const Error&) {  // nobody left to be told, and nothing else that could be done
+  } catch (const std::exception&) {  // nobody left to be told, and nothing else that could be done
   }
   sigaction(SIGCHLD, &child_before_, nullptr);
   sigaction(SIGPIPE, &pipe_before_, nullptr);

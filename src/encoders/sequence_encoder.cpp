@@ -195,7 +195,7 @@ void SequenceEncoder::finish() {
   if (!client_) return;
   try {
     client_->say_bye();
-  } catch (const Error&) {  // it has done its work, or nobody waits for it any more
+  } catch (const std::exception&) {  // it has done its work, or nobody waits for it any more
   }
   client_.reset();
 }

@@ -43,8 +43,8 @@ StagedRows::StagedRows(const std::string& path, const std::string& key, std::siz
                        std::int64_t row_bytes)
     : rows_path_(path + ".rows"), index_path_(path + ".index"), row_bytes_(row_bytes) {
   const std::string first_line = fmt::format("phase0-staged-rows 2 {} {}\n", row_bytes, key);
-  rows_ = store::open_file(rows_path_, O_RDWR | O_CREAT);
-  index_ = store::open_file(index_path_, O_RDWR | O_CREAT);
+  rows_ = store::create_file(rows_path_, O_RDWR);
+  index_ = store::create_file(index_path_, O_RDWR);
   if (!resume(first_line, n_sequences)) {
     store::resize_file(index_, 0, index_path_);
     store::write_exactly(index_, 0, std::ssize(first_line), first_line.data(), index_path_);

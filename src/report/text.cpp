@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text.h"
 #include "report/number.h"
 #include "report/summary.h"
 #include "report/write.h"
@@ -132,7 +133,8 @@ std::string render_text(const Options& options, const AnalysisResult& result, co
       "");
 
   out += heading("Data");
-  for (const NamedFact& fact : data_facts(options, facts)) out += wrap(fact.value, pad(fact.name, 26, false));
+  for (const NamedFact& fact : data_facts(options, facts))
+    out += wrap(core::printable(fact.value), pad(fact.name, 26, false));
 
   out += heading("Where to read on");
   for (const FileNote& file : files()) out += wrap(file.what, pad(file.name, 27, false));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "run/journal.h"
@@ -37,8 +38,10 @@ Knob threads_knob(int threads) {
 
 Knob min_cluster_size_knob(const Options& options) {
   std::vector<std::int64_t> values;
-  for (std::int64_t factor = 2; factor <= 1024; factor *= 2)
-    values.push_back(factor * options.clustering.min_cluster_size);
+  const std::int64_t size = options.clustering.min_cluster_size;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t factor = 2; factor <= 1024 && size <= kMost / factor; factor *= 2)
+    values.push_back(factor * size);
   return {values, [](Options& changed, std::int64_t value) {
             changed.clustering.min_cluster_size = value;
             return fmt::format("clustering.min_cluster_size={}", value);

@@ -153,7 +153,8 @@ StageOutcome run::analyze(const Options& options, const RunFlags& flags, Observe
 }
 
 std::string report_text(const std::string& run_dir) {
-  return store::read_file(run_dir + "/report.txt", std::int64_t{16} << 20);
+  // As large as its tables: no less than what was held to write it.
+  return store::read_file(run_dir + "/report.txt", std::int64_t{1} << 30);
 }
 
 }  // namespace phase0

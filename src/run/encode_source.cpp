@@ -29,6 +29,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kOwnBytes = core::MemoryBudget::kBaseBytes + (std::int64_t{32} << 20);
+/// Of the ids of skipped sequences that are listed: latents.json and run.json are read back.
+constexpr std::int64_t kMaxSkippedBytes = std::int64_t{1} << 20;
 constexpr double kMemoryMargin = 1.25;  ///< on what was measured in between: looks can miss the peak
 
 double quantile(std::vector<double> values, double q) {
@@ -91,7 +93,8 @@ class SourceEncoding {
   encoders::Hello hello_;
   encoders::StagedRows* staged_ = nullptr;
   encoders::PoolFigures figures_;
-  std::vector<std::string> skipped_;
+  std::vector<std::string> skipped_;  ///< the first of them
+  std::int64_t n_skipped_ = 0, skipped_bytes_ = 0;
   std::int64_t n_workers_ = 1;
   double seconds_ = 0;
 };
@@ -120,7 +123,7 @@ void SourceEncoding::encode_all() {
     const std::int64_t idle = resident_bytes();
     require_room(idle);
     const auto longest = std::max_element(left.begin(), left.end(), [this](std::size_t a, std::size_t b) {
-      return manifest_.entries()[a].n_bytes < manifest_.entries()[b].n_bytes;
+      return manifest_.entries()[a].content_bytes < manifest_.entries()[b].content_bytes;
     });
     const std::size_t probe = *longest;
     left.erase(longest);
@@ -202,7 +205,11 @@ void SourceEncoding::failed(std::size_t sequence, const Error& error) {
   const Error told(ErrorKind::kData, "cannot be encoded: " + error.message(), place);
   if (options_.data.on_encoder_error == EncoderErrorPolicy::kError) throw told;
   observer_.log(LogLevel::kWarning, std::string(told.what()) + "; skipped");
-  skipped_.push_back(id);
+  ++n_skipped_;
+  if (skipped_bytes_ + std::ssize(id) <= kMaxSkippedBytes) {
+    skipped_bytes_ += std::ssize(id);
+    skipped_.push_back(id);
+  }
   observer_.task_advance(1, 0);
 }
 
@@ -223,6 +230,7 @@ Json SourceEncoding::describe() const {
           {"starts", times.n_starts},
           {"out_of_memory", times.n_out_of_memory},
           {"ended_for_memory", figures_.n_over_memory},
+          {"n_skipped", n_skipped_},
           {"skipped", skipped_}};
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text.h"
 #include "data/latents.h"
 #include "run/conversion.h"
 #include "run/encode_source.h"
@@ -17,7 +18,6 @@
 #include "sources/speakers.h"
 #include "store/atomic_file.h"
 #include "store/posix_file.h"
-#include "store/utf8.h"
 
 namespace phase0::run {
 namespace {
@@ -47,7 +47,7 @@ std::string manifest_of(const ImportOptions& options) {
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const std::string& id = sequences[s].id;
     const std::string path = (folder / (id + std::string(suffix))).string();
-    if (!store::is_valid_utf8(path))
+    if (!core::is_valid_utf8(path))
       throw Error(ErrorKind::kData, "has a name that is not UTF-8", {.path = path});
     refuse_input(options.output, path);
     const nlohmann::ordered_json line = {{"id", id}, {"speaker", speakers[s]}, {"path", path}};

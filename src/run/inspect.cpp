@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "core/text.h"
 #include "data/latents.h"
 #include "phase0/error.h"
 #include "phase0/pipeline.h"
@@ -57,8 +58,10 @@ void list(const store::H5Reader& file, const std::string& object, std::size_t de
           std::set<std::uint64_t>& seen, std::string& out) {
   if (depth > kMaxDepth) broken(file, object, "lies deeper than any group of ours");
   if (!seen.insert(file.address(object)).second) broken(file, object, "is a group that is linked twice");
+  const std::string shown = core::printable(object);
   for (const std::string& name : file.attribute_names(object)) {
-    out += fmt::format("  {:<44} @{} = {}\n", object, name, attribute_text(file, object, name));
+    out += fmt::format("  {:<44} @{} = {}\n", shown, core::printable(name),
+                       core::printable(attribute_text(file, object, name)));
   }
   for (const std::string& name : file.members(object)) {
     const std::string path = (object == "/" ? "" : object) + "/" + name;
@@ -67,7 +70,8 @@ void list(const store::H5Reader& file, const std::string& object, std::size_t de
       continue;
     }
     const store::DatasetInfo info = file.info(path);
-    out += fmt::format("  {:<44} {:<8} {:<16} {}\n", path, type_name(info), shape_name(info.shape),
+    out += fmt::format("  {:<44} {:<8} {:<16} {}\n", core::printable(path), type_name(info),
+                       shape_name(info.shape),
                        info.contiguous ? fmt::format("contiguous, {} bytes", info.bytes) : "chunked");
   }
 }
@@ -125,10 +129,11 @@ std::string describe_cache(const std::string& run_dir) {
   std::int64_t bytes = 0;
   for (const auto& unit : units) bytes += unit.bytes;
   if (units.empty()) return {};
-  std::string out = fmt::format("{}/cache: {} finished parts, {} bytes\n", run_dir, units.size(), bytes);
+  std::string out =
+      fmt::format("{}/cache: {} finished parts, {} bytes\n", core::printable(run_dir), units.size(), bytes);
   for (const auto& unit : units) {
-    out += fmt::format("  {:<8} {:<44} {:>12} bytes  {}\n", unit.stage, unit.name, unit.bytes,
-                       unit.damaged ? "damaged" : "for " + unit.key);
+    out += fmt::format("  {:<8} {:<44} {:>12} bytes  {}\n", unit.stage, core::printable(unit.name),
+                       unit.bytes, unit.damaged ? "damaged" : "for " + core::printable(unit.key));
   }
   return out;
 }
@@ -137,7 +142,8 @@ std::string inspect_file(const std::string& path) {
   const store::H5Reader file(path);
   std::string format = "phase0-latents";
   if (file.has_attribute("/", "format")) format = file.read_string("/", "format");
-  std::string out = fmt::format("{}: {}, {} bytes\n", path, format, file.file_bytes());
+  std::string out =
+      fmt::format("{}: {}, {} bytes\n", core::printable(path), core::printable(format), file.file_bytes());
   if (format == "phase0-latents") return out + "  " + describe_latents(path);
   std::set<std::uint64_t> seen;
   list(file, "/", 0, seen, out);  // before anything goes by its groups
@@ -146,7 +152,7 @@ std::string inspect_file(const std::string& path) {
   } else if (format == "phase0-assignments") {
     check_assignments(file);
   } else if (format != "phase0-models") {
-    broken(file, "/", fmt::format("unknown format \"{}\"", format));
+    broken(file, "/", fmt::format("unknown format \"{}\"", core::clipped(format)));
   }
   return out;
 }
@@ -159,7 +165,8 @@ std::string inspect(const std::string& path) {
   std::string out;
   for (const char* name : kRunFiles) {
     const std::string file = path + "/" + name;
-    out += std::filesystem::exists(file, ignored) ? inspect_file(file) : fmt::format("{}: not there\n", file);
+    out += std::filesystem::exists(file, ignored) ? inspect_file(file)
+                                                  : fmt::format("{}: not there\n", core::printable(file));
   }
   out += describe_cache(path);
   return out;

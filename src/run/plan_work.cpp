@@ -7,6 +7,7 @@
 #include "analysis/clusters.h"
 #include "analysis/confidence.h"
 #include "analysis/slices.h"
+#include "core/checked.h"
 #include "linalg/bounded_nearest.h"
 #include "models/kmeans.h"
 #include "run/pca_work.h"
@@ -20,6 +21,13 @@ namespace {
 /// of few features, which come to rest later.
 constexpr double kExpectedIterations = 70;
 constexpr double kExpectedOfFew = 95;
+
+std::int64_t disk_product(std::int64_t a, std::int64_t b) {
+  return core::checked_mul(a, b, "the disk that a run takes", ErrorKind::kStorage);
+}
+std::int64_t disk_sum(std::int64_t a, std::int64_t b) {
+  return core::checked_add(a, b, "the disk that a run takes", ErrorKind::kStorage);
+}
 
 /// Nearest of `k` centroids, by the fast path.
 void nearest(double n, double d, double k, const Range& times, Work& work) {
@@ -268,16 +276,16 @@ Work analyze_work(const Session& session, const Workload& workload, std::int64_t
 
 std::int64_t fit_output_bytes(const Session& session, const Workload& workload) {
   const Options& options = session.options();
-  const std::int64_t flat = workload.dim * options.context.window_size;
+  const std::int64_t flat = disk_product(workload.dim, options.context.window_size);
   std::int64_t lag = 16 * workload.dim;
   for (const auto& condition : options.clustering.conditions) {
-    lag += 8 * (workload.n_train + workload.n_eval);
-    if (condition.pca_dim > 0) lag += 8 * (condition.pca_dim + 1) * (flat + 2);
+    lag = disk_sum(lag, 8 * (workload.n_train + workload.n_eval));
+    if (condition.pca_dim > 0) lag = disk_sum(lag, disk_product(8 * (condition.pca_dim + 1), flat + 2));
     const std::int64_t d = condition.pca_dim > 0 ? condition.pca_dim : workload.dim;
-    lag += condition.k * (4 * d + 8);
+    lag = disk_sum(lag, disk_product(condition.k, 4 * d + 8));
   }
   constexpr std::int64_t kMetadata = std::int64_t{1} << 20;
-  return kMetadata + std::ssize(options.context.lags) * lag;
+  return disk_sum(kMetadata, disk_product(std::ssize(options.context.lags), lag));
 }
 
 std::int64_t fit_kept_bytes(const Session& session, const Workload& workload) {
@@ -290,7 +298,8 @@ std::int64_t fit_scratch_bytes(const Session& session, const Workload& workload,
   std::int64_t scores = 0;
   // Of all lags until they are fitted.
   for (const std::int64_t k : pca_dims(session)) {
-    scores += std::ssize(session.options().context.lags) * 4 * k * (workload.n_train + workload.n_eval);
+    scores = disk_sum(scores, disk_product(std::ssize(session.options().context.lags) * 4 * k,
+                                           workload.n_train + workload.n_eval));
   }
   std::int64_t most = 0;  // of the k-means of one condition at a time
   for (std::size_t i = 0; i < clustering.conditions.size(); ++i) {
@@ -312,11 +321,11 @@ std::int64_t analyze_output_bytes(const Session& session, const Workload& worklo
   const std::int64_t cells = std::ssize(options.clustering.conditions);
   const std::int64_t slices = std::ssize(options.slices);
   constexpr std::int64_t kLine = 160;  // of a table, at most
-  const std::int64_t lines =
-      clusters + cells * (slices * (2 * workload.n_speakers + 128) +
-                          2 * options.clustering.kmeans.n_init * options.clustering.kmeans.max_iter);
+  const std::int64_t of_cell = slices * (2 * workload.n_speakers + 128) +
+                               2 * options.clustering.kmeans.n_init * options.clustering.kmeans.max_iter;
+  const std::int64_t lines = disk_sum(clusters, disk_product(cells, of_cell));
   constexpr std::int64_t kReport = std::int64_t{2} << 20;
-  return kReport + std::ssize(options.context.lags) * kLine * lines;
+  return disk_sum(kReport, disk_product(std::ssize(options.context.lags) * kLine, lines));
 }
 
 void set_traffic(const Work& work, StagePlan& plan) {

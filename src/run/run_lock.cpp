@@ -11,7 +11,7 @@
 #include <chrono>
 #include <thread>
 
-#include "config/text.h"
+#include "core/text.h"
 
 namespace phase0::run {
 namespace {
@@ -30,7 +30,7 @@ std::string describe_this_process() {
 [[noreturn]] void refuse(const std::string& run_dir, const store::FileDescriptor& file) {
   std::array<char, 512> holder{};
   const bool known = ::pread(file.get(), holder.data(), holder.size() - 1, 0) > 0;
-  const std::string by = known ? fmt::format(" ({})", config::printable(holder.data())) : "";
+  const std::string by = known ? fmt::format(" ({})", core::printable(holder.data())) : "";
   throw Error(ErrorKind::kStorage, fmt::format("another phase0{} is using this run directory", by),
               {run_dir});
 }
@@ -45,11 +45,11 @@ bool is_removed(const store::FileDescriptor& file, const std::string& path) {
 
 RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
-  store::FileDescriptor file = store::open_file(path, O_RDWR | O_CREAT);
+  store::FileDescriptor file = store::create_file(path, O_RDWR);
   for (int attempt = 1;; ++attempt) {
     if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
       if (!is_removed(file, path)) break;
-      file = store::open_file(path, O_RDWR | O_CREAT);  // its holder has removed it in between
+      file = store::create_file(path, O_RDWR);  // its holder has removed it in between
       continue;
     }
     if (errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);

@@ -137,15 +137,23 @@ std::int64_t index_bytes(const Workload& workload) {
 }
 
 std::int64_t models_bytes(const Options& options, const Workload& workload) {
+  const auto times = [](std::int64_t a, std::int64_t b) {
+    return core::checked_mul(a, b, "the memory of the models", ErrorKind::kMemory);
+  };
+  const auto plus = [](std::int64_t a, std::int64_t b) {
+    return core::checked_add(a, b, "the memory of the models", ErrorKind::kMemory);
+  };
   std::int64_t rows = 0;
   std::int64_t on_means = 0;
   for (const auto& condition : options.clustering.conditions) {
-    rows += condition.pca_dim + 1;
-    if (condition.type == ConditionType::kMeanPoolVq) on_means += condition.k * (4 * workload.dim + 8);
+    rows = plus(rows, condition.pca_dim + 1);
+    if (condition.type == ConditionType::kMeanPoolVq)
+      on_means = plus(on_means, times(condition.k, 4 * workload.dim + 8));
   }
   const std::int64_t lags = std::ssize(options.context.lags);
+  const std::int64_t flat = times(workload.dim, options.context.window_size);
   // The largest model of a lag and those cut from it, and the one being saved.
-  return (2 * lags + 1) * 8 * rows * workload.dim * options.context.window_size + lags * on_means;
+  return plus(times(times((2 * lags + 1) * 8, rows), flat), times(lags, on_means));
 }
 
 StagePlan plan_collect(const Session& session, const Workload& workload) {

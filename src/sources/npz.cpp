@@ -2,6 +2,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/text.h"
 #include "sources/npy_array.h"
 #include "sources/open_source.h"
 #include "sources/sequence_list.h"
@@ -21,7 +22,8 @@ class Npz final : public SequenceReader {
         sequences_(room.memory),
         entries_(read_zip_directory(file_, sequences_)) {
     for (const ZipEntry& entry : entries_) {
-      if (!entry.name.ends_with(kNpySuffix)) file_.fail("holds " + entry.name + ", which is no .npy array");
+      if (!entry.name.ends_with(kNpySuffix))
+        file_.fail("holds " + core::clipped(entry.name) + ", which is no .npy array");
       const std::string id = entry.name.substr(0, entry.name.size() - kNpySuffix.size());
       ZipStream stream(file_, entry);
       const ErrorPlace place{.path = path, .utterance = id};
@@ -64,11 +66,24 @@ class Npz final : public SequenceReader {
     const ZipEntry& entry = entries_[static_cast<std::size_t>(sequence)];
     const std::string& id = sequences()[static_cast<std::size_t>(sequence)].id;
     stream_.emplace(file_, entry);
-    header_ = read_header(*stream_, {.path = file_.path(), .utterance = id});
+    const ErrorPlace place{.path = file_.path(), .utterance = id};
+    header_ = read_header(*stream_, place);
+    check_npy_shape(header_, 2, entry.bytes - header_.bytes, place);
+    require_unchanged(sequence, header_.shape[0], header_.shape[1], header_.type);
     columns_.reset();
-    if (by_columns(header_)) begin_columns(entry, id);
+    if (by_columns(header_)) {
+      begin_columns(entry, id);
+      require_unchanged(sequence, columns_->n_frames(), columns_->dim(), columns_->type());
+    }
     next_ = 0;
     opened_ = sequence;
+  }
+
+  void require_unchanged(std::int64_t sequence, std::int64_t n_frames, std::int64_t dim,
+                         store::ElementType type) const {
+    const Sequence& known = sequences()[static_cast<std::size_t>(sequence)];
+    if (n_frames != known.n_frames || dim != known.dim || type != known.type)
+      file_.fail("was changed while it was in use", -1, known.id);
   }
 
   /// Columns are read out of order: the checksum first, and what is packed into a file of its own.

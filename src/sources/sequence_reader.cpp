@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 
+#include "core/text.h"
 #include "data/latents_contents.h"
 #include "phase0/error.h"
-#include "store/utf8.h"
 
 namespace phase0::sources {
 namespace {
 
 bool is_usable_id(std::string_view id) {
-  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
-  return !id.empty() && store::is_valid_utf8(id) && std::none_of(id.begin(), id.end(), is_control);
+  return !id.empty() && core::is_valid_utf8(id) && core::first_control_character(id) == std::string::npos;
 }
 
 std::string why_unlike(const Sequence& sequence, const Sequence& first) {
@@ -24,11 +22,12 @@ std::string why_unlike(const Sequence& sequence, const Sequence& first) {
   if (sequence.n_frames > data::kMaxUtteranceFrames) return "is too long";
   if (sequence.dim < 1) return "has frames without values";
   if (sequence.dim != first.dim) {
-    return fmt::format("has {} values per frame, sequence {} has {}", sequence.dim, first.id, first.dim);
+    return fmt::format("has {} values per frame, sequence {} has {}", sequence.dim, core::clipped(first.id),
+                       first.dim);
   }
   if (sequence.type != first.type) {
-    return fmt::format("is {}, sequence {} is {}; all must be alike", to_string(sequence.type), first.id,
-                       to_string(first.type));
+    return fmt::format("is {}, sequence {} is {}; all must be alike", to_string(sequence.type),
+                       core::clipped(first.id), to_string(first.type));
   }
   return {};
 }

@@ -4,9 +4,9 @@
 
 #include <unordered_map>
 
+#include "core/text.h"
 #include "phase0/error.h"
 #include "sources/text_lines.h"
-#include "store/utf8.h"
 
 namespace phase0::sources {
 
@@ -19,12 +19,14 @@ std::vector<std::string> read_speakers(const std::string& path, const std::vecto
     if (trimmed(line).empty()) return;
     const std::string_view id = take_word(line);
     if (line.empty()) fail_line(path, number, "an id and a speaker were expected");
-    if (!store::is_valid_utf8(line)) fail_line(path, number, "the speaker is not valid UTF-8");
+    if (!core::is_valid_utf8(line)) fail_line(path, number, "the speaker is not valid UTF-8");
     const auto found = index.find(id);
     if (found == index.end()) return;
     std::string& speaker = speakers[found->second];
     if (!speaker.empty() && speaker != line) {
-      fail_line(path, number, fmt::format("sequence {} has speaker {} in an earlier line", id, speaker));
+      fail_line(path, number,
+                fmt::format("sequence {} has speaker {} in an earlier line", core::clipped(id),
+                            core::clipped(speaker)));
     }
     speaker = line;
   });
@@ -50,7 +52,7 @@ std::vector<std::string> split_speakers(const std::string& separator,
           {.utterance = sequence.id});
     }
     speakers.push_back(sequence.id.substr(0, end));
-    if (!store::is_valid_utf8(speakers.back())) {
+    if (!core::is_valid_utf8(speakers.back())) {
       throw Error(ErrorKind::kData, "the text before the separator is not valid UTF-8",
                   {.utterance = sequence.id});
     }

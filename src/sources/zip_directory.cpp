@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "store/utf8.h"
+#include "core/text.h"
 
 namespace phase0::sources {
 namespace {
@@ -110,7 +110,7 @@ void apply_zip64(const Record& record, std::int64_t at, std::int64_t end, std::i
 
 void check_name(const ZipEntry& entry, bool utf8, const Record& record) {
   const bool ascii = std::all_of(entry.name.begin(), entry.name.end(), [](char c) { return c >= 0; });
-  if (!ascii && !(utf8 && store::is_valid_utf8(entry.name))) record.fail("a name is not UTF-8");
+  if (!ascii && !(utf8 && core::is_valid_utf8(entry.name))) record.fail("a name is not UTF-8");
 }
 
 /// Where the bytes of a member begin; its own header must tell of the same member.

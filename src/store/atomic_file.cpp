@@ -13,7 +13,7 @@ namespace phase0::store {
 
 void write_file_atomically(const std::string& path, const WriteFile& write) {
   const std::string temporary = path + ".partial";
-  FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  FileDescriptor file = create_file(temporary, O_WRONLY | O_TRUNC);
   try {
     commit_step(path, "created");
     write(file, temporary);

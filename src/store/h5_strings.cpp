@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "store/utf8.h"
+#include "core/text.h"
 
 namespace phase0::store {
 std::string_view unpad(std::string_view stored, H5T_str_t padding) {
@@ -14,7 +14,7 @@ std::string_view unpad(std::string_view stored, H5T_str_t padding) {
 
 std::string text_problem(std::string_view text, std::size_t number) {
   if (text.find('\0') != std::string_view::npos) return fmt::format("string {} holds a NUL byte", number);
-  if (!is_valid_utf8(text)) return fmt::format("string {} is not valid UTF-8", number);
+  if (!core::is_valid_utf8(text)) return fmt::format("string {} is not valid UTF-8", number);
   return "";
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -84,7 +85,7 @@ struct H5Writer::Impl {
         partial(final_path + ".partial"),
         temporary(final_path + ".new"),
         leftover(what_of_it),
-        descriptor(open_file(temporary, O_RDWR | O_CREAT)),
+        descriptor(store::create_file(temporary, O_RDWR)),
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
     lock(descriptor, temporary);
@@ -202,8 +203,10 @@ struct H5Writer::Impl {
 
   /// Goes on with the partial file of an earlier writer when that has the very metadata of this one.
   bool adopt_partial() {
-    if (leftover == Leftover::kReplace || ::access(partial.c_str(), F_OK) != 0) return false;
-    FileDescriptor earlier = open_file(partial, O_RDWR);
+    struct stat status {};
+    if (leftover == Leftover::kReplace || ::lstat(partial.c_str(), &status) != 0) return false;
+    if (!S_ISREG(status.st_mode)) return false;  // not of ours
+    FileDescriptor earlier = open_file(partial, O_RDWR | O_NOFOLLOW);
     lock(earlier, partial);
     let_read(earlier);
     std::vector<ByteRange> ranges;

@@ -19,6 +19,13 @@ namespace phase0::store {
 namespace {
 
 constexpr mode_t kNewFileMode = 0666;  // cut by the umask
+constexpr const char* kNotRegular = "is not a regular file";
+
+void require_regular(const FileDescriptor& file, const std::string& path, ErrorKind kind) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_errno("stat", path);
+  if (!S_ISREG(status.st_mode)) throw Error(kind, kNotRegular, ErrorPlace{.path = path});
+}
 
 /// For file systems without fallocate.
 void write_zeros(const FileDescriptor& file, std::int64_t offset, std::int64_t size,
@@ -90,6 +97,17 @@ FileDescriptor duplicate(const FileDescriptor& file, const std::string& path) {
   return other;
 }
 
+FileDescriptor create_file(const std::string& path, int flags) {
+  // A pipe must not block.
+  const int all = flags | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  FileDescriptor file(uninterrupted([&] { return ::open(path.c_str(), all, kNewFileMode); }));
+  if (!file && errno == ELOOP) throw Error(ErrorKind::kStorage, "is a link", ErrorPlace{.path = path});
+  if (!file && errno == ENXIO) throw Error(ErrorKind::kStorage, kNotRegular, ErrorPlace{.path = path});
+  if (!file) throw_errno("create", path);
+  require_regular(file, path, ErrorKind::kStorage);
+  return file;
+}
+
 void close_file(FileDescriptor& file, const std::string& path) {
   // Linux has closed the file when it says EINTR.
   if (::close(file.release()) != 0 && errno != EINTR) throw_errno("close", path);
@@ -97,9 +115,7 @@ void close_file(FileDescriptor& file, const std::string& path) {
 
 FileDescriptor open_regular_file(const std::string& path, ErrorKind damage) {
   FileDescriptor file = open_file(path, O_RDONLY | O_NONBLOCK);  // a pipe must not block
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) throw_errno("stat", path);
-  if (!S_ISREG(status.st_mode)) throw Error(damage, "is not a regular file", ErrorPlace{.path = path});
+  require_regular(file, path, damage);
   return file;
 }
 

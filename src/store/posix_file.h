@@ -52,6 +52,10 @@ auto uninterrupted(const Call& call) {
 FileDescriptor open_file(const std::string& path, int flags);
 /// Another descriptor of the same open file, with O_CLOEXEC.
 FileDescriptor duplicate(const FileDescriptor& file, const std::string& path);
+/// Opens a file of phase0's own for writing, and creates it when it is not there. A link or anything else
+/// that is no regular file, which somebody else must have put there, is not followed but refused with Error
+/// (kStorage).
+FileDescriptor create_file(const std::string& path, int flags);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.
 void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.

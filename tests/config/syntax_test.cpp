@@ -67,6 +67,9 @@ TEST(Syntax, NumberOfKeysIsBounded) {
 TEST(Syntax, OnlyCleanUtf8) {
   // yaml-cpp takes 0x04 for the end of its input and would skip the rest.
   EXPECT_EQ(message_of("\x04unknown: 1\n"), "c.yaml:3: control character 0x04; expected UTF-8 text");
+  EXPECT_EQ(message_of("# \xc2\x9b"
+                       "2J\n"),
+            "c.yaml:3: control character 0x9b; expected UTF-8 text");
   EXPECT_EQ(message_of("seed: 1\n# \xff\n"), "c.yaml:4: invalid UTF-8 0xff; expected UTF-8 text");
   EXPECT_EQ(rejection(std::string("s\0e\0", 4)).message(), "control character 0x00; expected UTF-8 text");
   EXPECT_NO_THROW(parse("# \xc3\xa9\r\n" + kMinimal, "c.yaml", {}));

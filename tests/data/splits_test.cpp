@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include "support/expect_error.h"
@@ -167,6 +168,9 @@ TEST(Splits, RefusesMoreSpeakersThanThereAreAndEmptySplits) {
     return ErrorKind::kInternal;
   };
   EXPECT_EQ(kind_of(options_for(4, 2), corpus(5, 2, 60)), ErrorKind::kConfig);
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(kind_of(options_for(kMost, kMost), corpus(5, 2, 60)), ErrorKind::kConfig);
+  EXPECT_EQ(kind_of(options_for(3, kMost), corpus(5, 2, 60)), ErrorKind::kConfig);
   EXPECT_EQ(kind_of(options_for(3, 2), corpus(5, 2, 12)), ErrorKind::kData);      // all too short in seconds
   EXPECT_EQ(kind_of(options_for(3, 2), corpus(5, 2, 13)), ErrorKind::kInternal);  // two rows each: fine
 }

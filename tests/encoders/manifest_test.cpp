@@ -52,6 +52,15 @@ TEST(Manifest, ReadsTextFilesAndNamesWavFiles) {
   test::expect_error(ErrorKind::kData, "text.txt", [&] { manifest.items(0, ItemKind::kText, 100); });
 }
 
+TEST(Manifest, KnowsHowLongTheFilesAreThatItNames) {
+  const test::TemporaryFolder folder;
+  const std::string text = write(folder, "t.txt", std::string(5000, 'x'));
+  const std::string lines = line(0) + "\n" + R"({"id":"a","speaker":"s","path":")" + text + "\"}\n";
+  const Manifest manifest = Manifest::open(write(folder, "m.jsonl", lines));
+  EXPECT_EQ(manifest.entries()[0].content_bytes, std::ssize(line(0)));
+  EXPECT_EQ(manifest.entries()[1].content_bytes, 5000);
+}
+
 TEST(Manifest, NoticesThatItHasChanged) {
   const test::TemporaryFolder folder;
   const std::string path = write(folder, "m.jsonl", line(1) + "\n" + line(2) + "\n");
@@ -78,6 +87,13 @@ TEST(Manifest, IdentityCoversEveryByteAndTheFilesItNames) {
   write(folder, "t.txt", "FIRST");  // of the same size, later
   std::filesystem::last_write_time(text, std::filesystem::last_write_time(text) + std::chrono::seconds(1));
   EXPECT_NE(identity(lines), before);
+}
+
+TEST(Manifest, AnUnknownKeyIsQuotedInPart) {
+  const test::TemporaryFolder folder;
+  const std::string text = R"({")" + std::string(1 << 20, 'k') + R"(": 1})";
+  test::expect_error(ErrorKind::kData, std::string(200, 'k') + "...\"; known are",
+                     [&] { Manifest::open(write(folder, "m.jsonl", text)); });
 }
 
 TEST(Manifest, EmptyOnesAndFoldersAreRefused) {
@@ -155,6 +171,18 @@ TEST(StagedRows, OneThatIsDamagedIsAsIfItWereNotThere) {
     staged.add(2, rows_of(2, 1));
   }
   EXPECT_EQ(n_rows(StagedRows(path, "key", 10, 8)), (RowsOf{{2, 1}, {5, 2}, {9, 2}}));
+}
+
+TEST(StagedRows, LinksAreNotFollowed) {
+  const test::TemporaryFolder folder;
+  const std::string other = write(folder, "other", "of somebody else");
+  for (const char* name : {"latents.rows", "latents.index"}) {
+    std::filesystem::create_symlink(other, folder.file(name));
+    test::expect_error(ErrorKind::kStorage, std::string(name) + ": is a link",
+                       [&] { StagedRows(folder.file("latents"), "key", 10, 8); });
+    std::filesystem::remove(folder.file(name));
+  }
+  EXPECT_EQ(std::filesystem::file_size(other), 16U);
 }
 
 TEST(StagedRows, AChangedIndexIsNotBelieved) {

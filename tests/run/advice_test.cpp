@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "run/session_options.h"
 #include "store/file_system.h"
 #include "support/expect_error.h"
@@ -50,6 +52,20 @@ TEST_F(AdviceTest, LaterStagesChangeOnlyWhatTheyDo) {
   const auto changes = ways(100, ChangeableFrom::kAnalyze);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].settings, Settings{"compute.threads=1"});
+}
+
+TEST_F(AdviceTest, NoSettingGoesBeyondTheLargestNumber) {
+  Options options = test::session_options(folder_.file("run"), 40 * kMiB);
+  const std::int64_t before = (std::int64_t{1} << 61) + 5;  // eight of them would wrap to 40
+  options.clustering.min_cluster_size = before;
+  std::vector<std::int64_t> tried;
+  const auto note = [&tried](const Session& session) {
+    tried.push_back(session.options().clustering.min_cluster_size);
+    return 50 * kMiB;
+  };
+  ways_to_less_memory(Session(options, observer_), note, ChangeableFrom::kAnalyze);
+  EXPECT_EQ(*std::min_element(tried.begin(), tried.end()), before);
+  EXPECT_EQ(*std::max_element(tried.begin(), tried.end()), 2 * before);
 }
 
 TEST_F(AdviceTest, TheErrorNamesTheSmallestBudgetAndTheChange) {

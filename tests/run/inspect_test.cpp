@@ -36,5 +36,27 @@ TEST(InspectTest, GroupsWithoutEndAreRefused) {
   });
 }
 
+TEST(InspectTest, NamesCannotForgeLines) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("models.h5");
+  {
+    test::RawH5File file(path);
+    file.attribute("/", "format", std::string("phase0-models"));
+    file.attribute("/", "note",
+                   std::string("a\nforged: sound\xc2\x9b"
+                               "2J"));
+    file.group("/a\nforged");
+    const float value = 1;
+    file.dataset(
+        "/a\nforged/\xe2\x80\xae"
+        "b",
+        H5T_NATIVE_FLOAT, {1}, &value);
+  }
+  const std::string text = inspect(path);
+  EXPECT_EQ(text.find("\nforged"), std::string::npos) << text;
+  EXPECT_NE(text.find("a\\x0aforged: sound\\xc2\\x9b2J\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("/a\\x0aforged/\\xe2\\x80\\xaeb "), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace phase0

@@ -4,6 +4,7 @@
 
 #include "run/session_options.h"
 #include "store/file_system.h"
+#include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
 namespace phase0::run {
@@ -241,6 +242,17 @@ TEST_F(PlanWorkTest, OutputOnTmpfsIsMemory) {
   EXPECT_EQ(in_memory.minimum_memory_bytes, on_disk.minimum_memory_bytes + files);
   EXPECT_EQ(in_memory.peak_memory_bytes, on_disk.peak_memory_bytes + files);
   EXPECT_EQ(in_memory.memory.back().name, "output on tmpfs");
+}
+
+TEST_F(PlanWorkTest, SizesBeyondTheLargestNumberAreRefused) {
+  options_.context.window_size = 1'000'000;
+  options_.clustering.conditions = {{"pca", ConditionType::kPcaVq, 2, 1'000'000'000}};
+  Workload workload = small_workload();
+  workload.dim = 65'536;
+  test::expect_error(ErrorKind::kMemory, "the memory of the models is too large",
+                     [&] { models_bytes(options_, workload); });
+  const auto output = [&] { fit_output_bytes(Session(options_, observer_), workload); };
+  test::expect_error(ErrorKind::kStorage, "the disk that a run takes is too large", output);
 }
 
 }  // namespace

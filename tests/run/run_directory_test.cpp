@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "phase0/error.h"
+#include "phase0/pipeline.h"
 #include "run/journal.h"
 #include "run/provenance.h"
 #include "run/run_lock.h"
@@ -112,6 +113,12 @@ TEST_F(RunDirectoryTest, DamagedRunJsonGivesEmptyFacts) {
   }
 }
 
+TEST_F(RunDirectoryTest, ALongReportIsReadBack) {
+  const std::string report(std::size_t{17} << 20, 'x');
+  write("report.txt", report);
+  EXPECT_TRUE(report_text(folder_.path()) == report);
+}
+
 TEST_F(RunDirectoryTest, OnlyOneWriterAtATime) {
   {
     const RunLock first(directory_.path);
@@ -148,6 +155,13 @@ TEST_F(RunDirectoryTest, ALockFileLeftBehindLocksNobodyOut) {
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   EXPECT_TRUE(text.starts_with(fmt::format("process {} on ", ::getpid()))) << text;
   EXPECT_EQ(text.find("more text"), std::string::npos) << text;
+}
+
+TEST_F(RunDirectoryTest, ALockThatIsALinkIsNotFollowed) {
+  write("other", "of somebody else");
+  std::filesystem::create_symlink(directory_.file("other"), directory_.file(".lock"));
+  test::expect_error(ErrorKind::kStorage, ".lock: is a link", [&] { RunLock lock(directory_.path); });
+  EXPECT_EQ(std::filesystem::file_size(directory_.file("other")), 16U);
 }
 
 TEST_F(RunDirectoryTest, AFileThatChangedSinceItsStageIsNamed) {

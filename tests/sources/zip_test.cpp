@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "sources/npy_header.h"
 #include "sources/open_source.h"
 #include "sources/zip_directory.h"
 #include "sources/zip_stream.h"
@@ -215,6 +216,27 @@ TEST_F(Zip, NpzHoldsArraysAndNothingElse) {
   const std::string header = std::string("\x93NUMPY\x01\0", 8) + le(u16(dictionary.size())) + dictionary;
   test::write_bytes(path, archive({member("a.npy", header + "1234")}));
   test::expect_error(ErrorKind::kData, "but 4 follow", [&] { open_npz(path, room()); });
+}
+
+TEST_F(Zip, AnArrayThatIsChangedWhileItIsReadIsRefused) {
+  const std::string path = folder_.file("a.npz");
+  const std::string npy = npy_header(store::ElementType::kFloat32, {2, 8}) + std::string(2 * 8 * 4, '\0');
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string bytes = npy;
+    return bytes.replace(bytes.find(from), from.size(), to);
+  };
+  const auto expect_refused = [&](const std::string& bytes, const char* fragment) {
+    test::write_bytes(path, archive({member("a.npy", npy, false)}));
+    const auto source = open_npz(path, room());
+    test::write_bytes(path, archive({member("a.npy", bytes, false)}));  // in place
+    std::vector<float> out(2 * 8);
+    test::expect_error(ErrorKind::kData, fragment, [&] { source->read(0, 0, 2, out.data()); });
+  };
+  expect_refused(changed("(2, 8)", "(8, 2)"), "was changed while it was in use");
+  expect_refused(changed("'<f4'", "'<f2'"), "follow its header");
+  expect_refused(changed("(2, 8)", "(16,) "), "dimension(s)");
+  const std::string columns = changed("False", "True ");
+  expect_refused(std::string(columns).replace(columns.find("(2, 8)"), 6, "(4, 4)"), "was changed");
 }
 
 }  // namespace

@@ -207,6 +207,24 @@ TEST(H5Writer, ReplacesAPartialFileThatIsNotItsOwn) {
   begins_anew(resumable(path, 12.5));
 }
 
+TEST(H5Writer, LinksAtItsTemporaryNamesAreNotFollowed) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  leave_partial(path);
+  std::filesystem::rename(path + ".partial", folder.file("other"));
+  std::filesystem::create_symlink(folder.file("other"), path + ".partial");
+  {
+    H5Writer writer = resumable(path, 12.5);
+    EXPECT_FALSE(writer.begin_streaming());
+    writer.map("/x").mutable_data<std::int32_t>()[2999] = 1;
+    writer.commit();
+  }
+  EXPECT_EQ(H5Reader(folder.file("other")).read_int_dataset("/x")[2999], 2999);
+  std::filesystem::create_symlink(folder.file("other"), path + ".new");
+  test::expect_error(ErrorKind::kStorage, "f.h5.new: is a link", [&] { H5Writer writer(path); });
+  EXPECT_EQ(H5Reader(folder.file("other")).read_int_dataset("/x")[2999], 2999);
+}
+
 TEST(H5Writer, APartialFileThatLostItsSpaceIsReplaced) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("f.h5");

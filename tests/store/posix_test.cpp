@@ -123,5 +123,19 @@ TEST(PosixFile, APipeIsRefusedWithoutBlocking) {
   expect_error(ErrorKind::kData, "not a regular file", [&] { open_regular_file(path, ErrorKind::kData); });
 }
 
+TEST(PosixFile, WhatStandsAtTheNameOfANewFileIsNotFollowed) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f");
+  write_file_atomically(folder.file("other"), "of somebody else");
+  std::filesystem::create_symlink(folder.file("other"), path + ".partial");
+  expect_error(ErrorKind::kStorage, "f.partial: is a link", [&] { write_file_atomically(path, "x"); });
+  EXPECT_EQ(read_file(folder.file("other"), 100), "of somebody else");
+  std::filesystem::remove(path + ".partial");
+  ASSERT_EQ(::mkfifo((path + ".partial").c_str(), 0600), 0);
+  for (const int flags : {O_WRONLY, O_RDWR})
+    expect_error(ErrorKind::kStorage, "f.partial: is not a regular file",
+                 [&] { create_file(path + ".partial", flags); });
+}
+
 }  // namespace
 }  // namespace phase0::store

@@ -150,6 +150,12 @@ def test_budget_too_small_names_the_smallest_that_works(small_run, tmp_path):
     assert harness.fingerprint(tmp_path / "run") == harness.fingerprint(run_dir)
 
 
+@pytest.mark.parametrize("seconds", ["nan", "-nan", "inf", "-1", "86401", "1s", ""])
+def test_checkpoints_that_are_no_time_are_refused(tiny, seconds):
+    result = harness.run("run", "-c", tiny[1], f"--checkpoint={seconds}")
+    assert result.code == 2 and "--checkpoint" in result.err, str(result)
+
+
 @pytest.mark.parametrize("size", ["300MiB", "1GiB", "25%"])
 def test_memory_sizes_are_accepted(tiny, size):
     assert harness.run("run", "-c", tiny[1], "--memory", size, "--progress", "none").code == 0

@@ -158,6 +158,34 @@ def test_failures_can_be_skipped(manifest, tmp_path):
     assert facts(tmp_path)["skipped"] == ["s05"]
 
 
+def test_very_many_skipped_sequences_are_counted(tmp_path):
+    """A list of all their ids would be too long to be read back."""
+    (tmp_path / "long.txt").write_text("x" * 10_001)
+    lines = [{"id": f"s{i:02d}", "speaker": i % 24, "chunks": chunks_of(i)} for i in range(N_SEQUENCES)]
+    lines += [{"id": f"{i}".ljust(4090, "y"), "speaker": 0, "path": str(tmp_path / "long.txt")} for i in range(4200)]
+    manifest = write_manifest(tmp_path / "m.jsonl", lines)
+    result = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
+    assert result.code == 0, str(result)
+    check_latents(tmp_path)
+    assert facts(tmp_path)["n_skipped"] == 4200 and 0 < len(facts(tmp_path)["skipped"]) < 1000
+    again = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
+    assert again.code == 0 and "already done" in again.err, str(again)
+
+
+def test_very_many_skipped_sequences_are_counted(tmp_path):
+    """A list of all their ids would be too long to be read back."""
+    (tmp_path / "long.txt").write_text("x" * 10_001)
+    lines = [{"id": f"s{i:02d}", "speaker": i % 24, "chunks": chunks_of(i)} for i in range(N_SEQUENCES)]
+    lines += [{"id": f"{i}".ljust(4090, "y"), "speaker": 0, "path": str(tmp_path / "long.txt")} for i in range(4200)]
+    manifest = write_manifest(tmp_path / "m.jsonl", lines)
+    result = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
+    assert result.code == 0, str(result)
+    check_latents(tmp_path)
+    assert facts(tmp_path)["n_skipped"] == 4200 and 0 < len(facts(tmp_path)["skipped"]) < 1000
+    again = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
+    assert again.code == 0 and "already done" in again.err, str(again)
+
+
 @pytest.mark.parametrize("seed", range(N_PATTERNS))
 def test_encoders_that_die_lose_and_repeat_nothing(manifest, tmp_path, seed):
     (tmp_path / "marks").mkdir()
@@ -267,6 +295,17 @@ def test_changed_files_are_encoded_anew(tmp_path):
     (tmp_path / "7.txt").unlink()
     result = collect(manifest, tmp_path, encoder("ok"), **changes)
     assert result.code == 3 and "m.jsonl:8: " in result.err and "7.txt" in result.err, str(result)
+
+
+def test_the_first_to_be_encoded_is_the_longest_file_and_not_the_longest_path(tmp_path):
+    """It shows what a worker takes."""
+    (tmp_path / "0.txt").write_text("s00 a\n")
+    (tmp_path / "5.txt").write_text("s05 a\n" * 100)
+    lines = [{"id": "s00", "speaker": 0, "path": f"{tmp_path}/{'./' * 100}0.txt"},
+             {"id": "s05", "speaker": 5, "path": f"{tmp_path}/5.txt"}]
+    result = collect(write_manifest(tmp_path / "m.jsonl", lines), tmp_path, encoder("refuses"), data__source__workers=1)
+    assert result.code == 3 and "s05" in result.err, str(result)
+    assert len((tmp_path / "run" / "latents.index").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("mode", ["fork", "daemon"])

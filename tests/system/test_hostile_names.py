@@ -12,9 +12,12 @@ import pytest
 from test_bad_input import config
 
 SPEAKERS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", 'a","b', "line\nbreak", "<script>alert(1)</script>",
-            "<img src=x onerror=alert(1)>", "&amp;\"'", "\x1b[31mred", "naïve 名", "a;b", " ", "../../etc/passwd"]
-IDS = ["<b>0</b>", "=1", "\x1b[2J", "a,b", '"', "'", "\n", "%s%n", "/", "..", "ü", "x" * 1000, "\\", "$(id)", "`id`", "{}"]
+            "<img src=x onerror=alert(1)>", "&amp;\"'", "\x1b[31mred", "naïve 名", "a;b", " ", "../../etc/passwd",
+            "\x9b31mred", "\u202eder"]
+IDS = ["<b>0</b>", "=1", "\x1b[2J", "a,b", '"', "'", "\n", "%s%n", "/", "..", "ü", "x" * 1000, "\\", "$(id)", "`id`", "{}",
+       "\x9b2J", "\u2028\u2066"]
 FORMULA_STARTS = tuple("=+-@\t\r")
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def corpus():
@@ -42,7 +45,7 @@ def hostile_run(tmp_path_factory):
     where = tmp_path_factory.mktemp("hostile") / "<img src=x onerror=alert(1)> 'a' \"b\" & =1"
     where.mkdir()
     latents.write(where / "latents.h5", corpus())
-    cfg = config(where, **{"splits.n_train_speakers": 10, "splits.n_eval_speakers": 6})
+    cfg = config(where, **{"splits.n_train_speakers": 10, "splits.n_eval_speakers": 8})
     result = harness.run_config(cfg, where)
     assert result.code == 0, str(result)
     return where, result
@@ -76,24 +79,24 @@ def test_the_terminal_sees_no_escapes(hostile_run):
     again = harness.run("inspect", where / "run")
     assert shown.code == 0 and again.code == 0, f"{shown}{again}"
     for text in (result.out, result.err, shown.out, again.out, (where / "run" / "report.txt").read_text()):
-        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
+        assert not UNPRINTABLE.search(text)
 
 
 def test_json_files_are_json(hostile_run):
     where, _ = hostile_run
     for name in ("run.json", "metrics.json", "decision.json"):
         json.loads((where / "run" / name).read_text())
-    harness.run_ok(config(where, **{"splits.n_train_speakers": 10, "splits.n_eval_speakers": 6}), where)
+    harness.run_ok(config(where, **{"splits.n_train_speakers": 10, "splits.n_eval_speakers": 8}), where)
 
 
-@pytest.mark.parametrize("index", [0, 2, 6, 11])
+@pytest.mark.parametrize("index", [0, 2, 6, 11, 16, 17])
 def test_errors_name_a_hostile_utterance_readably(tmp_path, index):
     made = corpus()
     made.xs[index][7, 1] = np.nan
     latents.write(tmp_path / "latents.h5", made)
     result = harness.run_config(config(tmp_path), tmp_path)
-    assert result.code == 3 and "frame 7" in result.err, str(result)
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", result.err)
+    assert result.code == 3 and "frame 7" in result.err and len(result.err) < 800, str(result)
+    assert not UNPRINTABLE.search(result.err)
     assert all(line.startswith("phase0: ") for line in result.err.splitlines()), str(result)
 
 
