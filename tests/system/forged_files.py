@@ -354,6 +354,29 @@ def _b_misnamed(forged):
     return spoil
 
 
+def _b_one_index(path):
+    """Many groups with the members of one: each is sound, together they take long."""
+    indexes = []
+
+    def fill(f):
+        groups = [f.create_group(f"a{i}") for i in range(100)]
+        f.flush()
+        data = path.read_bytes()
+        for group in groups:
+            at = h5py.h5o.get_info(group.id).addr + 24  # behind the front of the header and of its first message
+            indexes.append(data[at:at + 16])
+            group.attrs["speaker_id"] = 1
+        for i in range(2000):
+            groups[0][f"member{i}"] = f["u04/x"]
+        for name in ("x", "energy"):
+            groups[0][name] = f["u04"][name]
+    _b(fill)(path)
+    data = path.read_bytes()
+    for index in indexes[1:]:
+        data = data.replace(index, indexes[0])
+    path.write_bytes(data)
+
+
 FORGED_B_FILES = {
     "b_cycle": (_b(lambda f: f.__setitem__("loop", f["/"])), ["loop", "speaker_id is missing"]),
     "b_soft_group": (_b(lambda f: f.__setitem__("zz", h5py.SoftLink("/u04"))), ["zz", "link"]),
@@ -374,6 +397,7 @@ FORGED_B_FILES = {
     "b_name_with_slash": (_b_misnamed(b"@@@@/@"), ["member's name", "slash"]),
     "b_name_a_deep_path": (_b_misnamed(b"@/" * 30_000), ["member's name", "slash"]),
     "b_name_empty": (_b_misnamed(b"\0@@@@@"), ["member's name", "empty"]),
+    "b_one_index": (_b_one_index, ["header is damaged", "those of other objects"]),
     "b_virtual": (_b_put("u04/x", lambda f: f.create_virtual_dataset("u04/x", h5py.VirtualLayout((40, DIM), "f4"))),
                   ["u04/x", "virtual"]),
     "b_gzip_bomb": (_b_put("u04/x", lambda f: f.create_dataset(
