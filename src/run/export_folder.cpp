@@ -31,7 +31,7 @@ void refuse_in_the_way(const std::string& path) {
               {.path = path});
 }
 
-void lock(const store::FileDescriptor& mark, const std::string& partial) {
+void lock_mark(const store::FileDescriptor& mark, const std::string& partial) {
   if (::flock(mark.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
   if (errno != EWOULDBLOCK) store::throw_errno("lock", partial);
   throw Error(ErrorKind::kStorage, "is in use by another process", {.path = partial});
@@ -44,7 +44,7 @@ void remove_leftover(const std::string& partial) {
   if (::lstat((partial + kMark).c_str(), &status) != 0) {
     throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
   }
-  lock(store::open_file(partial + kMark, O_RDONLY), partial);
+  lock_mark(store::open_file(partial + kMark, O_RDONLY), partial);
   std::error_code error;
   std::filesystem::remove_all(partial, error);
   if (error) store::throw_errno("remove", partial, error.value());
@@ -59,7 +59,7 @@ ExportFolder::ExportFolder(const std::string& path)
   if (::mkdir(partial_.c_str(), 0777) != 0) store::throw_errno("create folder", partial_);
   try {
     mark_ = store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
-    lock(mark_, partial_);
+    lock_mark(mark_, partial_);
   } catch (...) {
     ::rmdir(partial_.c_str());
     throw;
