@@ -1,7 +1,6 @@
 #include "run/export_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,12 +30,6 @@ void refuse_in_the_way(const std::string& path) {
               {.path = path});
 }
 
-void lock_mark(const store::FileDescriptor& mark, const std::string& partial) {
-  if (::flock(mark.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
-  if (errno != EWOULDBLOCK) store::throw_errno("lock", partial);
-  throw Error(ErrorKind::kStorage, "is in use by another process", {.path = partial});
-}
-
 /// What an export that was killed left.
 void remove_leftover(const std::string& partial) {
   struct stat status {};
@@ -44,7 +37,7 @@ void remove_leftover(const std::string& partial) {
   if (::lstat((partial + kMark).c_str(), &status) != 0) {
     throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
   }
-  lock_mark(store::open_file(partial + kMark, O_RDONLY), partial);
+  store::lock_file(store::open_file(partial + kMark, O_RDONLY), partial);
   std::error_code error;
   std::filesystem::remove_all(partial, error);
   if (error) store::throw_errno("remove", partial, error.value());
@@ -59,7 +52,7 @@ ExportFolder::ExportFolder(const std::string& path)
   if (::mkdir(partial_.c_str(), 0777) != 0) store::throw_errno("create folder", partial_);
   try {
     mark_ = store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
-    lock_mark(mark_, partial_);
+    store::lock_file(mark_, partial_);
   } catch (...) {
     ::rmdir(partial_.c_str());
     throw;

@@ -88,7 +88,7 @@ struct H5Writer::Impl {
         descriptor(store::create_file(temporary, O_RDWR)),
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
-    lock(descriptor, temporary);
+    lock_file(descriptor, temporary);  // of the inode: it goes with the file from name to name
     channel.keep_lock();
     try {
       if (leftover == Leftover::kReplace) remove_partial();  // makes room
@@ -113,21 +113,13 @@ struct H5Writer::Impl {
     throw Error(kind, message, ErrorPlace{.path = temporary, .dataset = object});
   }
 
-  /// Of the inode, so that it goes with the file from name to name. Where files cannot be locked (ENOSYS)
-  /// they are written without.
-  static void lock(const FileDescriptor& file, const std::string& path) {
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
-    if (errno != EWOULDBLOCK) throw_errno("lock", path);
-    throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
-  }
-
   /// From here on the file is one that can be looked at; other writers stay out.
   static void let_read(const FileDescriptor& file) { ::flock(file.get(), LOCK_SH | LOCK_NB); }
 
   /// What an earlier writer left, unless it is at work.
   void remove_partial() const {
     const FileDescriptor earlier(::open(partial.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-    if (earlier) lock(earlier, partial);
+    if (earlier) lock_file(earlier, partial);
     ::unlink(partial.c_str());
   }
 
@@ -207,7 +199,7 @@ struct H5Writer::Impl {
     if (leftover == Leftover::kReplace || ::lstat(partial.c_str(), &status) != 0) return false;
     if (!S_ISREG(status.st_mode)) return false;  // not of ours
     FileDescriptor earlier = open_file(partial, O_RDWR | O_NOFOLLOW);
-    lock(earlier, partial);
+    lock_file(earlier, partial);
     let_read(earlier);
     std::vector<ByteRange> ranges;
     for (const auto& [name, dataset] : declared) ranges.push_back({dataset.offset, dataset.bytes});

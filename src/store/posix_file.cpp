@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,6 +107,12 @@ FileDescriptor create_file(const std::string& path, int flags) {
   if (!file) throw_errno("create", path);
   require_regular(file, path, ErrorKind::kStorage);
   return file;
+}
+
+void lock_file(const FileDescriptor& file, const std::string& path) {
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
+  if (errno != EWOULDBLOCK) throw_errno("lock", path);
+  throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
 }
 
 void close_file(FileDescriptor& file, const std::string& path) {

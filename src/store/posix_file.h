@@ -56,6 +56,9 @@ FileDescriptor duplicate(const FileDescriptor& file, const std::string& path);
 /// that is no regular file, which somebody else must have put there, is not followed but refused with Error
 /// (kStorage).
 FileDescriptor create_file(const std::string& path, int flags);
+/// Keeps other writers that ask out of an open file, for as long as it or a duplicate is open: flock(2),
+/// where there is one. Throws Error (kStorage) when another has it.
+void lock_file(const FileDescriptor& file, const std::string& path);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.
 void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.
