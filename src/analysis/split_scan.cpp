@@ -92,8 +92,7 @@ class UnitScan {
 
   void save_when_due(std::int64_t rows) {
     if (!checkpoint_.due() || group_->sums_bytes() > kMostKeptBytes) return;
-    checkpoint_.save([&](core::ByteSink& sink) { save(rows, sink); });
-    is_kept_ = true;
+    if (checkpoint_.save([&](core::ByteSink& sink) { save(rows, sink); })) is_kept_ = true;
   }
   void save(std::int64_t rows, core::ByteSink& sink) const {
     sink.put(static_cast<std::int64_t>(part_.first));
@@ -209,11 +208,11 @@ std::vector<CellSums> scan_split(const SplitWork& work, core::Execution& executi
                        &scan == scans.data());
     unit_scan.run(cells);
     if (checkpoint.due() || unit_scan.is_kept()) {
-      checkpoint.save([&](core::ByteSink& sink) {
+      const bool safe = checkpoint.save([&](core::ByteSink& sink) {
         put_cell_sums(sink, cells);
         sink.put(static_cast<std::int64_t>(n_done + scan.first + scan.count));
       });
-      if (unit_scan.is_kept()) open_scan.drop();
+      if (safe && unit_scan.is_kept()) open_scan.drop();
     }
     core::trim_heap();  // of thousands of small arrays, before the next
   }

@@ -21,13 +21,14 @@ bool Checkpoint::due() const {
   return store_ != nullptr && now_seconds() >= next_seconds_;
 }
 
-void Checkpoint::save(const UnitStore::Write& write) {
-  if (store_ == nullptr) return;
+bool Checkpoint::save(const UnitStore::Write& write) {
+  if (store_ == nullptr) return false;
   const double begin = now_seconds();
-  store_->save(unit_, write);
+  const bool is_kept = store_->save(unit_, write);
   const double end = now_seconds();
   const double interval = store_->interval_seconds();
   next_seconds_ = end + (interval > 0 ? std::max(interval, kPatience * (end - begin)) : 0);
+  return is_kept;
 }
 
 }  // namespace phase0::core

@@ -40,7 +40,8 @@ class Checkpoint {
   Checkpoint(UnitStore* store, UnitId unit);
   bool load(const UnitStore::Read& read) { return store_ != nullptr && store_->load(unit_, read); }
   bool due() const;
-  void save(const UnitStore::Write& write);
+  /// Whether it is kept.
+  bool save(const UnitStore::Write& write);
   void save_when_due(const UnitStore::Write& write) {
     if (due()) save(write);
   }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <tuple>
 #include <utility>
@@ -62,21 +61,18 @@ bool StageCache::load(const core::UnitId& unit, const Read& read) {
 
 bool StageCache::save(const core::UnitId& unit, const Write& write) {
   if (!usable_) return false;
-  std::exception_ptr lost;
+  bool written_back = true;
   try {
     store::create_folders(folder_);
     store::write_unit(path(unit), unit, [&](core::ByteSink& sink) {
       write(sink);
-      try {
-        store::check_all_written_back();
-      } catch (const Error&) {
-        lost = std::current_exception();
-        throw;
-      }
+      written_back = false;
+      store::check_all_written_back();
+      written_back = true;
     });
     return true;
   } catch (const Error& error) {
-    if (lost || error.kind() != ErrorKind::kStorage) throw;
+    if (!written_back || error.kind() != ErrorKind::kStorage) throw;
     if (!std::exchange(told_, true)) {
       observer_.log(LogLevel::kWarning,
                     fmt::format("{}: finished work cannot be kept, an interrupted run will do it again: {}",
