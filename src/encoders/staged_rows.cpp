@@ -32,9 +32,12 @@ void StagedRows::Reader::read(std::int64_t n, void* out) {
   const std::int64_t bytes = n * staged_.row_bytes_;
   store::read_exactly(staged_.rows_, sequence_.offset + n_read_ * staged_.row_bytes_, bytes, out,
                       staged_.rows_path_, ErrorKind::kStorage);
-  if (n > 0) checksum_ = store::checksum(checksum_, out, bytes);
+  checksum_ = store::checksum(checksum_, out, bytes);
   n_read_ += n;
-  if (left() > 0 || checksum_ == sequence_.checksum) return;
+}
+
+void StagedRows::Reader::check() const {
+  if (is_sound()) return;
   throw Error(ErrorKind::kStorage, "its rows are not those that were written",
               ErrorPlace{.path = staged_.rows_path_, .offset = sequence_.offset});
 }
@@ -85,13 +88,8 @@ bool StagedRows::is_whole(std::size_t number) const {
   Reader rows = reader(number);
   const std::int64_t most = std::max<std::int64_t>(1, kCopyBytes / row_bytes_);
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(most, rows.left()) * row_bytes_));
-  try {
-    if (rows.left() == 0) rows.read(0, buffer.data());
-    while (rows.left() > 0) rows.read(std::min(most, rows.left()), buffer.data());
-  } catch (const Error& error) {
-    return false;
-  }
-  return true;
+  while (rows.left() > 0) rows.read(std::min(most, rows.left()), buffer.data());
+  return rows.is_sound();
 }
 
 void StagedRows::add(std::size_t number, const SequenceRows& rows) {

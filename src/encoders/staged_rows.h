@@ -22,17 +22,19 @@ class StagedRows {
     std::int64_t offset = 0;     ///< in bytes
     std::uint32_t checksum = 0;  ///< of number, rows' number and place, and rows
   };
-  /// Copies the rows of a sequence, some at a time. Throws Error (kStorage) behind the last when they are not
-  /// what was added.
+  /// Copies the rows of a sequence, some at a time.
   class Reader {
    public:
     std::int64_t left() const { return sequence_.n_rows - n_read_; }
     /// The next `n` rows, which must be left.
     void read(std::int64_t n, void* out);
+    /// Behind the last: throws Error (kStorage) when they are not what was added.
+    void check() const;
 
    private:
     friend class StagedRows;
     Reader(const StagedRows& staged, std::size_t number);
+    bool is_sound() const { return left() == 0 && checksum_ == sequence_.checksum; }
     const StagedRows& staged_;
     Sequence sequence_;
     std::int64_t n_read_ = 0;

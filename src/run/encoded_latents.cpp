@@ -56,6 +56,7 @@ void write_latents(const std::string& path, const encoders::Manifest& manifest,
         x.flush(row, count);
         row += count;
       }
+      rows.check();
     }
   }
   file.commit();
