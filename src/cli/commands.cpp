@@ -23,8 +23,11 @@ void execute_stages(const CommandLine& line, const Options& options, Observer& o
   } else if (line.command == Command::kFit) {
     fit(options, flags, observer);
   } else {
-    line.command == Command::kRun ? run_stages(options, flags, observer)
-                                  : static_cast<void>(analyze(options, flags, observer));
+    if (line.command == Command::kRun) {
+      run_stages(options, flags, observer);
+    } else {
+      analyze(options, flags, observer);
+    }
     write_stdout(core::printable(report_text(options.output.dir), "\n\t"));
   }
 }

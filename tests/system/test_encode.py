@@ -172,20 +172,6 @@ def test_very_many_skipped_sequences_are_counted(tmp_path):
     assert again.code == 0 and "already done" in again.err, str(again)
 
 
-def test_very_many_skipped_sequences_are_counted(tmp_path):
-    """A list of all their ids would be too long to be read back."""
-    (tmp_path / "long.txt").write_text("x" * 10_001)
-    lines = [{"id": f"s{i:02d}", "speaker": i % 24, "chunks": chunks_of(i)} for i in range(N_SEQUENCES)]
-    lines += [{"id": f"{i}".ljust(4090, "y"), "speaker": 0, "path": str(tmp_path / "long.txt")} for i in range(4200)]
-    manifest = write_manifest(tmp_path / "m.jsonl", lines)
-    result = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
-    assert result.code == 0, str(result)
-    check_latents(tmp_path)
-    assert facts(tmp_path)["n_skipped"] == 4200 and 0 < len(facts(tmp_path)["skipped"]) < 1000
-    again = collect(manifest, tmp_path, encoder("ok"), data__on_encoder_error="skip")
-    assert again.code == 0 and "already done" in again.err, str(again)
-
-
 @pytest.mark.parametrize("seed", range(N_PATTERNS))
 def test_encoders_that_die_lose_and_repeat_nothing(manifest, tmp_path, seed):
     (tmp_path / "marks").mkdir()
