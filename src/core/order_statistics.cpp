@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "core/check.h"
 
@@ -43,11 +45,62 @@ bool OrderStatistics::next_pass() {
 void OrderStatistics::begin_pass() {
   shift_ -= kDigitBits;
   counting_ = true;
+  // Nobody knows before the first pass how many there are: they are kept until they are too many.
+  keeping_ = std::accumulate(expected_.begin(), expected_.end(), std::int64_t{0}) <= kMostKept;
+  if (!keeping_) count_from_zero();
+}
+
+void OrderStatistics::count_from_zero() {
   counts_.assign(prefixes_.size() * static_cast<std::size_t>(kDigits), 0);
+}
+
+void OrderStatistics::keep(std::uint64_t key) {
+  if (std::ssize(kept_) == kMostKept) {
+    count_kept();
+    add(key);
+  } else {
+    kept_.push_back(key);
+  }
+}
+
+void OrderStatistics::count_kept() {
+  keeping_ = false;
+  count_from_zero();
+  add(kept_);
+  kept_ = {};
 }
 
 void OrderStatistics::end_pass() {
   counting_ = false;
+  if (std::exchange(keeping_, false))
+    find_among_kept();
+  else
+    find_among_counts();
+}
+
+void OrderStatistics::find_among_kept() {
+  std::sort(kept_.begin(), kept_.end());
+  std::vector<std::span<const std::uint64_t>> with_prefix;
+  for (std::size_t p = 0; p < prefixes_.size(); ++p) {
+    const auto begin = std::partition_point(kept_.begin(), kept_.end(),
+                                            [&](std::uint64_t key) { return prefix_of(key) < prefixes_[p]; });
+    const auto end = std::partition_point(begin, kept_.end(),
+                                          [&](std::uint64_t key) { return prefix_of(key) == prefixes_[p]; });
+    PHASE0_CHECK(expected_[p] < 0 || expected_[p] == end - begin);
+    with_prefix.emplace_back(begin, end);
+  }
+  for (Target& target : targets_) {
+    const auto keys = with_prefix[static_cast<std::size_t>(find(target.prefix))];
+    PHASE0_CHECK(target.rank < std::ssize(keys));
+    target = {0, keys[static_cast<std::size_t>(target.rank)]};
+  }
+  shift_ = 0;
+  prefixes_.clear();
+  expected_.clear();
+  kept_ = {};
+}
+
+void OrderStatistics::find_among_counts() {
   for (std::size_t p = 0; p < prefixes_.size(); ++p) {
     const auto first = counts_.begin() + static_cast<std::int64_t>(p) * kDigits;
     std::int64_t seen = 0;
@@ -76,11 +129,17 @@ void OrderStatistics::end_pass() {
 OrderStatistics OrderStatistics::partial() const {
   OrderStatistics copy = *this;
   std::fill(copy.counts_.begin(), copy.counts_.end(), 0);
+  copy.kept_.clear();
   return copy;
 }
 
 void OrderStatistics::merge(const OrderStatistics& other) {
   PHASE0_CHECK(counting_ && other.counting_ && shift_ == other.shift_ && prefixes_ == other.prefixes_);
+  if (other.keeping_) {
+    add(other.kept_);
+    return;
+  }
+  if (keeping_) count_kept();
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
 

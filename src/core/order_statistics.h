@@ -15,8 +15,9 @@ std::uint32_t ordered_key(float value);
 float from_ordered_key(std::uint32_t key);
 
 /// The keys that stand at given ranks of a stream of unsigned integers once it is sorted, exact, by refining
-/// one 16-bit digit per pass, most significant first. The caller drives the passes and must stream the same
-/// multiset in each, in any order:
+/// one 16-bit digit per pass, most significant first; 32,768 keys or fewer that matter in a pass are kept and
+/// sorted, and no other pass is needed. The caller drives the passes and must stream the same multiset in
+/// each, in any order:
 ///
 ///     OrderStatistics median(32, {n / 2});
 ///     while (median.next_pass()) {
@@ -27,11 +28,11 @@ float from_ordered_key(std::uint32_t key);
 /// Streams of several columns: one object each, fed in the same scan. Threads: each feeds a `partial()` of
 /// its own, which are merged before the next pass; counts are integers, so neither order nor number of
 /// partials matters. Memory: 512 KiB for each distinct prefix that still leads to a rank (at most one per
-/// rank). Not thread-safe.
+/// rank), and 256 KiB. Not thread-safe.
 class OrderStatistics {
  public:
-  /// `bits`: significant bits of the keys, 16, 32, 48 or 64; as many passes of 16. `ranks`: 0-based, >= 0, in
-  /// any order, each less than the number of keys.
+  /// `bits`: significant bits of the keys, 16, 32, 48 or 64; at most as many passes of 16. `ranks`: 0-based,
+  /// >= 0, in any order, each less than the number of keys.
   OrderStatistics(int bits, std::span<const std::int64_t> ranks);
   OrderStatistics(int bits, std::initializer_list<std::int64_t> ranks)
       : OrderStatistics(bits, std::span(ranks.begin(), ranks.size())) {}
@@ -41,10 +42,13 @@ class OrderStatistics {
   /// between passes.
   bool next_pass();
   void add(std::uint64_t key) {
-    const std::uint64_t rest = key >> shift_;
-    const std::int64_t prefix = find(rest >> kDigitBits);
-    if (prefix >= 0)
-      ++counts_[static_cast<std::size_t>(prefix * kDigits + static_cast<std::int64_t>(rest % kDigits))];
+    const std::int64_t prefix = find(prefix_of(key));
+    if (prefix < 0) return;
+    if (keeping_)
+      keep(key);
+    else
+      ++counts_[static_cast<std::size_t>(prefix * kDigits +
+                                         static_cast<std::int64_t>((key >> shift_) % kDigits))];
   }
   void add(std::span<const std::uint64_t> keys) {
     for (const std::uint64_t key : keys) add(key);
@@ -59,11 +63,12 @@ class OrderStatistics {
   std::uint64_t value(std::size_t i) const;
 
   /// Most memory an object with so many ranks takes.
-  static std::int64_t bytes(std::int64_t n_ranks) { return n_ranks * kDigits * 8; }
+  static std::int64_t bytes(std::int64_t n_ranks) { return n_ranks * kDigits * 8 + kMostKept * 8; }
 
  private:
   static constexpr int kDigitBits = 16;
   static constexpr std::int64_t kDigits = std::int64_t{1} << kDigitBits;
+  static constexpr std::int64_t kMostKept = kDigits / 2;
 
   /// One of the ranks: where it stands among the keys that begin with its prefix.
   struct Target {
@@ -71,6 +76,8 @@ class OrderStatistics {
     std::uint64_t prefix = 0;
   };
 
+  /// The digits above the one of this pass.
+  std::uint64_t prefix_of(std::uint64_t key) const { return key >> shift_ >> kDigitBits; }
   /// Position of an active prefix or -1.
   std::int64_t find(std::uint64_t prefix) const {
     // Few prefixes: a linear scan of a sorted list that ends early beats a binary search.
@@ -81,13 +88,20 @@ class OrderStatistics {
   }
   void begin_pass();
   void end_pass();
+  void count_from_zero();
+  void keep(std::uint64_t key);
+  void count_kept();
+  void find_among_kept();
+  void find_among_counts();
 
   int shift_;  ///< of the digit counted in this pass; the number of bits before the first pass
   bool counting_ = false;
+  bool keeping_ = false;  ///< in this pass, keys are kept instead of counted
   std::vector<Target> targets_;
   std::vector<std::uint64_t> prefixes_;  ///< distinct, ascending
   std::vector<std::int64_t> expected_;   ///< keys known to begin with each prefix; -1 before the first pass
   std::vector<std::int64_t> counts_;     ///< [prefix, digit]
+  std::vector<std::uint64_t> kept_;      ///< keys that begin with an active prefix
 };
 
 /// Where a quantile lies among n sorted values, in NumPy's default method `linear` (Hyndman and Fan 1996,

@@ -12,6 +12,8 @@
 namespace phase0::core {
 namespace {
 
+constexpr std::int64_t kMostKept = 32'768;
+
 std::vector<std::uint64_t> select(int bits, const std::vector<std::uint64_t>& keys,
                                   std::vector<std::int64_t> ranks, int* passes = nullptr) {
   OrderStatistics statistics(bits, ranks);
@@ -29,21 +31,44 @@ std::vector<std::uint64_t> select(int bits, const std::vector<std::uint64_t>& ke
 
 TEST(OrderStatistics, EqualsSortingForEveryWidth) {
   Random random(7);
+  struct Stream {
+    std::int64_t n;
+    int most_passes;
+  };
   for (const int bits : {16, 32, 48, 64}) {
-    std::vector<std::uint64_t> keys;
-    keys.reserve(3500);
-    for (int i = 0; i < 3000; ++i) keys.push_back(random.next() >> (64 - bits));
-    for (int i = 0; i < 500; ++i) keys.push_back(keys[static_cast<std::size_t>(random.below(50))]);  // ties
-    std::vector<std::uint64_t> sorted = keys;
-    std::sort(sorted.begin(), sorted.end());
-    const std::vector<std::int64_t> ranks = {0, 17, 17, 3499, 1750, 1751, 875};
-    int passes = 0;
-    const auto values = select(bits, keys, ranks, &passes);
-    EXPECT_EQ(passes, bits / 16);
-    for (std::size_t i = 0; i < ranks.size(); ++i) {
-      EXPECT_EQ(values[i], sorted[static_cast<std::size_t>(ranks[i])]) << bits << " bits, rank " << ranks[i];
+    // All keys are kept, but for one; those of the ranks' prefixes are.
+    for (const Stream& stream : {Stream{3500, 1}, Stream{kMostKept, 1}, Stream{kMostKept + 1, 2}}) {
+      const std::int64_t n = stream.n;
+      std::vector<std::uint64_t> keys;
+      keys.reserve(static_cast<std::size_t>(n));
+      while (std::ssize(keys) < n - 500) keys.push_back(random.next() >> (64 - bits));
+      while (std::ssize(keys) < n) keys.push_back(keys[static_cast<std::size_t>(random.below(50))]);  // ties
+      std::vector<std::uint64_t> sorted = keys;
+      std::sort(sorted.begin(), sorted.end());
+      const std::vector<std::int64_t> ranks = {0, 17, 17, n - 1, n / 2, n / 2 + 1, n / 4};
+      int passes = 0;
+      const auto values = select(bits, keys, ranks, &passes);
+      EXPECT_EQ(passes, std::min(stream.most_passes, bits / 16)) << n << " keys of " << bits << " bits";
+      for (std::size_t i = 0; i < ranks.size(); ++i) {
+        EXPECT_EQ(values[i], sorted[static_cast<std::size_t>(ranks[i])])
+            << n << " keys of " << bits << " bits, rank " << ranks[i];
+      }
     }
   }
+}
+
+TEST(OrderStatistics, KeysThatCrowdAreCountedDigitByDigit) {
+  Random random(8);
+  std::vector<std::uint64_t> keys;
+  for (std::int64_t i = 0; i < 2 * kMostKept; ++i) {
+    keys.push_back((std::uint64_t{0xabcdef012345} << 16) | random.below(1 << 16));
+  }
+  std::vector<std::uint64_t> sorted = keys;
+  std::sort(sorted.begin(), sorted.end());
+  int passes = 0;
+  const auto values = select(64, keys, {5, kMostKept, 2 * kMostKept - 1}, &passes);
+  EXPECT_EQ(passes, 4);
+  EXPECT_EQ(values, (std::vector<std::uint64_t>{sorted[5], sorted[kMostKept], sorted.back()}));
 }
 
 TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
@@ -55,18 +80,20 @@ TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
 
 TEST(OrderStatistics, PartialsMergeToTheSame) {
   Random random(3);
-  std::vector<std::uint64_t> keys;
-  keys.reserve(1001);
-  for (int i = 0; i < 1001; ++i) keys.push_back(random.below(1U << 20));
-  OrderStatistics merged(32, {500, 900});
-  while (merged.next_pass()) {
-    std::vector<OrderStatistics> parts(3, merged.partial());
-    for (std::size_t i = 0; i < keys.size(); ++i) parts[i % 3].add(keys[i]);
-    for (const auto& part : parts) merged.merge(part);
+  // Partials keep their keys, their sum does not; some count and the last does not; all count.
+  for (const std::int64_t n : {std::int64_t{1001}, 2 * kMostKept, 3 * kMostKept, 7 * kMostKept}) {
+    std::vector<std::uint64_t> keys;
+    for (std::int64_t i = 0; i < n; ++i) keys.push_back(random.below(1U << 20));
+    OrderStatistics merged(32, {500, 900});
+    while (merged.next_pass()) {
+      std::vector<OrderStatistics> parts(3, merged.partial());
+      for (std::size_t i = 0; i < keys.size(); ++i) parts[i % 16 < 13 ? i % 2 : 2].add(keys[i]);
+      for (const auto& part : parts) merged.merge(part);
+    }
+    std::sort(keys.begin(), keys.end());
+    EXPECT_EQ(merged.value(0), keys[500]) << n;
+    EXPECT_EQ(merged.value(1), keys[900]) << n;
   }
-  const auto values = select(32, keys, {500, 900});
-  EXPECT_EQ(merged.value(0), values[0]);
-  EXPECT_EQ(merged.value(1), values[1]);
 }
 
 TEST(OrderStatistics, NoRanksNeedNoPass) {
@@ -78,13 +105,16 @@ TEST(OrderStatistics, RefusesRanksBeyondTheStreamAndStreamsThatChange) {
   EXPECT_THROW(select(32, {1, 2, 3}, {3}), Error);
   EXPECT_THROW(OrderStatistics(32, {-1}), Error);
   EXPECT_THROW(OrderStatistics(20, {0}), Error);
-  OrderStatistics changing(32, {0});
-  ASSERT_TRUE(changing.next_pass());
-  changing.add(5);
-  ASSERT_TRUE(changing.next_pass());
-  changing.add(5);
-  changing.add(6);
-  EXPECT_THROW(changing.next_pass(), Error);
+  EXPECT_THROW(select(32, std::vector<std::uint64_t>(kMostKept + 1), {kMostKept + 1}), Error);
+  for (const std::int64_t same : {std::int64_t{20}, kMostKept + 1}) {  // kept and counted in the second pass
+    OrderStatistics changing(32, {0});
+    ASSERT_TRUE(changing.next_pass());
+    for (std::int64_t i = 0; i < same; ++i) changing.add(5);
+    for (std::int64_t i = 0; i < kMostKept; ++i) changing.add(1U << 20);
+    ASSERT_TRUE(changing.next_pass());
+    for (std::int64_t i = 0; i <= same; ++i) changing.add(5);
+    EXPECT_THROW(changing.next_pass(), Error) << same;
+  }
 }
 
 TEST(OrderedKey, KeepsTheOrderOfFloats) {
