@@ -5,12 +5,15 @@ import os
 import harness
 import latents
 import pytest
-import sklearn.cluster  # noqa: F401  loads its thread pool, so that the limit below reaches it
 import threadpoolctl
 from cases import case  # noqa: F401  a fixture
 
-# BLAS threads of the oracle and of phase0 fighting for two cores make the suite ten times slower.
-threadpoolctl.threadpool_limits(1)
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_for_the_oracle():
+    """Its BLAS threads and those of phase0 fighting for two cores make the suite ten times slower."""
+    with threadpoolctl.threadpool_limits(1):  # of what the test files have loaded by now
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
