@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "core/check.h"
 #include "encoders/warden.h"
@@ -168,6 +170,22 @@ int read_report(const FileDescriptor& report) {
   return error_number;
 }
 
+/// A limit of processes that is reached is mostly over soon: -1 when it was not within a second.
+pid_t start_patiently(ProcessKeeper& keeper, const ChildSide& side) {
+  using namespace std::chrono_literals;
+  for (auto wait = 10ms;; wait *= 2) {
+    const pid_t pid = keeper.start([&side] {
+      const SignalsBlocked blocked;
+      const pid_t child = ::fork();
+      if (child == 0) become_warden(side);
+      return child;
+    });
+    if (pid >= 0 || errno != EAGAIN || wait > 1s) return pid;
+    keeper.check_stop();
+    std::this_thread::sleep_for(wait);
+  }
+}
+
 }  // namespace
 
 SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command) {
@@ -186,12 +204,7 @@ SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command) {
                        errors.write_end.get(),
                        report.write_end.get(),
                        ::getpid()};
-  const pid_t pid = keeper.start([&side] {
-    const SignalsBlocked blocked;
-    const pid_t child = ::fork();
-    if (child == 0) become_warden(side);
-    return child;
-  });
+  const pid_t pid = start_patiently(keeper, side);
   if (pid < 0) store::throw_errno("start a process", "");
   report.write_end.reset();
   const int error_number = read_report(report.read_end);

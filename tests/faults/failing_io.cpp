@@ -3,7 +3,7 @@
 //
 //   PHASE0_IO_BELOW   the folder, absolute
 //   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, create (open
-//                     for a new file), close, truncate, unlink, mkdir
+//                     for a new file), close, truncate, unlink, mkdir; fork, wherever
 //   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`:
 //   the
 //                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE
@@ -55,9 +55,10 @@ std::string_view setting(const char* name) {
 
 int error_number(std::string_view name) {
   constexpr std::pair<std::string_view, int> kNumbers[] = {
-      {"EIO", EIO},       {"ENOSPC", ENOSPC},         {"EINTR", EINTR},
-      {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT},         {"EACCES", EACCES},
-      {"EMFILE", EMFILE}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EROFS", EROFS}};
+      {"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},
+      {"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM}, {"EDQUOT", EDQUOT},
+      {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"EOPNOTSUPP", EOPNOTSUPP},
+      {"EROFS", EROFS}};
   for (const auto& [known, number] : kNumbers) {
     if (known == name) return number;
   }
@@ -99,6 +100,10 @@ bool lies_below(std::string_view path) {
   const std::string_view below = settings().below;
   return !below.empty() && path.starts_with(below) &&
          (path.size() == below.size() || path[below.size()] == '/');
+}
+
+bool is_watched() {
+  return true;
 }
 
 bool is_watched(int folder, const char* path) {
@@ -355,6 +360,11 @@ int remove(const char* path) {
 int mkdir(const char* path, mode_t mode) {
   PHASE0_NEXT(mkdir);
   return count("mkdir", AT_FDCWD, path) == Fault::kError ? -1 : real(path, mode);
+}
+
+pid_t fork() {
+  PHASE0_NEXT(fork);
+  return count("fork") == Fault::kError ? -1 : real();
 }
 
 int statfs(const char* path, struct statfs* status) {

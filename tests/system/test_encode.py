@@ -10,6 +10,7 @@ import uuid
 
 import h5py
 import harness
+import io_faults
 import mock_encoder
 import numpy as np
 import pytest
@@ -79,6 +80,21 @@ def check_latents(where, sequences=range(N_SEQUENCES)):
             for i in sequences]
     assert np.array_equal(offsets, np.cumsum([0] + [sum(map(len, rows)) for rows in want]))
     assert np.array_equal(x, np.concatenate([np.concatenate(rows) for rows in want]))
+
+
+@pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
+@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
+def test_processes_that_cannot_be_started_for_a_while(manifest, tmp_path, monkeypatch, always):
+    for name, value in (("LD_PRELOAD", io_faults.LIBRARY), ("PHASE0_IO_FAMILY", "fork"), ("PHASE0_IO_FAULT", "EAGAIN"),
+                        ("PHASE0_IO_AT", "1"), ("PHASE0_IO_ALWAYS", "1" if always else "")):
+        monkeypatch.setenv(name, value)
+    result = collect(manifest, tmp_path, encoder("ok"))
+    if always:
+        assert result.code == 5 and "start a process: Resource temporarily unavailable" in result.err, str(result)
+    else:
+        assert result.code == 0, str(result)
+        check_latents(tmp_path)
+
 
 
 def facts_of_latents(where):
