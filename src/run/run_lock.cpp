@@ -4,7 +4,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -35,12 +34,6 @@ std::string describe_this_process() {
               {run_dir});
 }
 
-bool is_removed(const store::FileDescriptor& file, const std::string& path) {
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) store::throw_errno("stat", path);
-  return status.st_nlink == 0;
-}
-
 }  // namespace
 
 RunLock::RunLock(const std::string& run_dir) {
@@ -48,7 +41,7 @@ RunLock::RunLock(const std::string& run_dir) {
   store::FileDescriptor file = store::create_file(path, O_RDWR);
   for (int attempt = 1;; ++attempt) {
     if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
-      if (!is_removed(file, path)) break;
+      if (store::has_name(file, path)) break;
       file = store::create_file(path, O_RDWR);  // its holder has removed it in between
       continue;
     }

@@ -13,8 +13,10 @@ namespace phase0::store {
 
 void write_file_atomically(const std::string& path, const WriteFile& write) {
   const std::string temporary = path + ".partial";
-  FileDescriptor file = create_file(temporary, O_WRONLY | O_TRUNC);
+  FileDescriptor file = create_locked_file(temporary, O_WRONLY);
+  const FileDescriptor lock = duplicate(file, temporary);  // until it has its final name
   try {
+    if (file_size(file, temporary) > 0) resize_file(file, 0, temporary);
     commit_step(path, "created");
     write(file, temporary);
     commit_step(path, "written");

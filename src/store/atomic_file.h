@@ -12,10 +12,10 @@ namespace phase0::store {
 /// Writes into `file`, which is called `temporary`.
 using WriteFile = std::function<void(const FileDescriptor& file, const std::string& temporary)>;
 /// Lets `write` fill a file under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws
-/// Error (kStorage), or what `write` throws, with nothing left of it.
+/// Error (kStorage), also when another process is about to write it, or what `write` throws, with nothing
+/// left of it.
 void write_file_atomically(const std::string& path, const WriteFile& write);
-/// Writes `contents` under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws Error
-/// (kStorage).
+/// The same, of `contents`.
 void write_file_atomically(const std::string& path, std::string_view contents);
 
 /// The whole file. Throws Error (kStorage) when it cannot be read or is larger than `max_bytes`.

@@ -85,10 +85,9 @@ struct H5Writer::Impl {
         partial(final_path + ".partial"),
         temporary(final_path + ".new"),
         leftover(what_of_it),
-        descriptor(store::create_file(temporary, O_RDWR)),
+        descriptor(create_locked_file(temporary, O_RDWR)),  // the lock goes with the file from name to name
         channel(descriptor, temporary, ErrorKind::kStorage) {
     const H5Session session;
-    lock_file(descriptor, temporary);  // of the inode: it goes with the file from name to name
     channel.keep_lock();
     try {
       if (leftover == Leftover::kReplace) remove_partial();  // makes room

@@ -115,6 +115,25 @@ void lock_file(const FileDescriptor& file, const std::string& path) {
   throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
 }
 
+bool has_name(const FileDescriptor& file, const std::string& path) {
+  struct stat open {};
+  struct stat named {};
+  if (::fstat(file.get(), &open) != 0) throw_errno("stat", path);
+  if (::lstat(path.c_str(), &named) != 0) {
+    if (errno == ENOENT) return false;
+    throw_errno("stat", path);
+  }
+  return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+FileDescriptor create_locked_file(const std::string& path, int flags) {
+  for (;;) {
+    FileDescriptor file = create_file(path, flags);
+    lock_file(file, path);
+    if (has_name(file, path)) return file;
+  }
+}
+
 void close_file(FileDescriptor& file, const std::string& path) {
   // Linux has closed the file when it says EINTR.
   if (::close(file.release()) != 0 && errno != EINTR) throw_errno("close", path);

@@ -59,6 +59,11 @@ FileDescriptor create_file(const std::string& path, int flags);
 /// Keeps other writers that ask out of an open file, for as long as it or a duplicate is open: flock(2),
 /// where there is one. Throws Error (kStorage) when another has it.
 void lock_file(const FileDescriptor& file, const std::string& path);
+/// Whether `path` is a name of the open file, and not of another or none: whoever had the lock may have
+/// renamed or removed it.
+bool has_name(const FileDescriptor& file, const std::string& path);
+/// create_file() and lock_file() of a file that then still has this name.
+FileDescriptor create_locked_file(const std::string& path, int flags);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.
 void close_file(FileDescriptor& file, const std::string& path);
 /// Opens a regular file for reading; anything else there (a folder, a pipe) is an Error of kind `damage`.

@@ -37,6 +37,35 @@ TEST(AtomicFile, FailedWriteLeavesTheOldFile) {
   EXPECT_FALSE(std::filesystem::exists(folder.file("target.partial")));
 }
 
+TEST(AtomicFile, OneWriterAtATime) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("report.txt");
+  write_file_atomically(path, [&](const FileDescriptor& file, const std::string& name) {
+    write_exactly(file, 0, 5, "first", name);
+    expect_error(ErrorKind::kStorage, "in use by another process",
+                 [&] { write_file_atomically(path, "second"); });
+  });
+  EXPECT_EQ(read_file(path, 100), "first");
+  // What a killed writer has left is nobody's.
+  std::ofstream(path + ".partial") << "longer than what comes";
+  write_file_atomically(path, "third");
+  EXPECT_EQ(read_file(path, 100), "third");
+}
+
+TEST(LockedFile, IsTheOneOfThatName) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("lock");
+  const FileDescriptor first = create_locked_file(path, O_WRONLY);
+  EXPECT_TRUE(has_name(first, path));
+  expect_error(ErrorKind::kStorage, "in use", [&] { create_locked_file(path, O_WRONLY); });
+  std::filesystem::rename(path, folder.file("final"));
+  EXPECT_FALSE(has_name(first, path));
+  EXPECT_TRUE(has_name(first, folder.file("final")));
+  const FileDescriptor second = create_locked_file(path, O_WRONLY);
+  EXPECT_FALSE(has_name(first, path));
+  EXPECT_TRUE(has_name(second, path));
+}
+
 TEST(AtomicFile, ReadFileHasALimit) {
   const test::TemporaryFolder folder;
   write_file_atomically(folder.file("f"), "12345");
