@@ -6,4 +6,4 @@ tools/setup.sh
 tools/python_env.sh
 cmake --preset release
 cmake --build --preset release
-ctest --preset release --parallel $(($(nproc) + 2)) "$@"  # many wait more than they work
+ctest --preset release --parallel $(($(nproc) + 4)) "$@"  # many wait more than they work

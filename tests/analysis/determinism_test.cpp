@@ -151,7 +151,7 @@ TEST(AnalyzeDeterminism, FailedAllocationsChangeNothing) {
 
 TEST(AnalyzeDeterminism, AKilledAnalysisGoesOnToTheSameBits) {
   Problem problem(large());
-  problem.options.metrics.permutations = 400;
+  problem.options.metrics.permutations = 100;
   const Bits expected{run(problem, 1)};
   const std::int64_t small = memory_of(problem, 3).minimum_bytes + core::MemoryBudget::kBaseBytes;
   RecordingObserver whole;
