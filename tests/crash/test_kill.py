@@ -75,6 +75,7 @@ def test_killed_again_and_again_a_stage_ends_with_the_same_bytes(reference, tmp_
         if in_a_row == 0:  # from the end of the stage before
             shutil.rmtree(run_dir, ignore_errors=True)
             shutil.copytree(before, run_dir)
+        begin = time.monotonic()
         child = start(cfg_path, stage)
         # Later kills of a row give it more time, or it might never end.
         try:
@@ -88,6 +89,8 @@ def test_killed_again_and_again_a_stage_ends_with_the_same_bytes(reference, tmp_
             in_a_row += 1
             continue
         assert code == 0, child.stderr.read().decode()
+        if in_a_row == 0:
+            whole = min(whole, time.monotonic() - begin)  # the first may have had company
         for later in STAGES[STAGES.index(stage) + 1:]:
             assert harness.run(later, "-c", cfg_path, "--progress", "none").code == 0
         got = harness.fingerprint(run_dir)
