@@ -38,7 +38,7 @@ struct ConfidenceCuts {
 };
 
 /// The cuts of every cell and slice of a split, [cell * n_slices + slice], exact, from the distances alone
-/// (five passes over ids and distances). Throws Error (kData) for a negative or undefined distance.
+/// (at most five passes over ids and distances). Throws Error (kData) for a negative or undefined distance.
 std::vector<ConfidenceCuts> confidence_cuts(const SliceSet& slices, const SplitInput& split,
                                             const std::vector<const Assignment*>& cells,
                                             const std::vector<ClusterTable>& tables,

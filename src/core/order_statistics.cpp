@@ -11,7 +11,14 @@
 namespace phase0::core {
 namespace {
 constexpr std::uint32_t kSign = 0x80000000U;
+
+/// Assigning an empty list keeps the memory.
+template <typename T>
+void release(std::vector<T>& values) {
+  std::vector<T>().swap(values);
 }
+
+}  // namespace
 
 std::uint32_t ordered_key(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value + 0.0F);  // the sum turns -0 into +0
@@ -37,7 +44,11 @@ OrderStatistics::OrderStatistics(int bits, std::span<const std::int64_t> ranks) 
 
 bool OrderStatistics::next_pass() {
   if (counting_) end_pass();
-  if (shift_ == 0 || targets_.empty()) return false;
+  if (shift_ == 0 || targets_.empty()) {
+    prefixes_.clear();  // whatever is added from here on is nobody's
+    release(counts_);
+    return false;
+  }
   begin_pass();
   return true;
 }
@@ -47,7 +58,11 @@ void OrderStatistics::begin_pass() {
   counting_ = true;
   // Nobody knows before the first pass how many there are: they are kept until they are too many.
   keeping_ = std::accumulate(expected_.begin(), expected_.end(), std::int64_t{0}) <= kMostKept;
-  if (!keeping_) count_from_zero();
+  release(counts_);
+  if (keeping_)
+    kept_.reserve(static_cast<std::size_t>(kMostKept));  // growing would take half as much again
+  else
+    count_from_zero();
 }
 
 void OrderStatistics::count_from_zero() {
@@ -67,7 +82,7 @@ void OrderStatistics::count_kept() {
   keeping_ = false;
   count_from_zero();
   add(kept_);
-  kept_ = {};
+  release(kept_);
 }
 
 void OrderStatistics::end_pass() {
@@ -95,9 +110,8 @@ void OrderStatistics::find_among_kept() {
     target = {0, keys[static_cast<std::size_t>(target.rank)]};
   }
   shift_ = 0;
-  prefixes_.clear();
   expected_.clear();
-  kept_ = {};
+  release(kept_);
 }
 
 void OrderStatistics::find_among_counts() {
@@ -124,23 +138,6 @@ void OrderStatistics::find_among_counts() {
     prefixes_.push_back(prefix);
     expected_.push_back(count);
   }
-}
-
-OrderStatistics OrderStatistics::partial() const {
-  OrderStatistics copy = *this;
-  std::fill(copy.counts_.begin(), copy.counts_.end(), 0);
-  copy.kept_.clear();
-  return copy;
-}
-
-void OrderStatistics::merge(const OrderStatistics& other) {
-  PHASE0_CHECK(counting_ && other.counting_ && shift_ == other.shift_ && prefixes_ == other.prefixes_);
-  if (other.keeping_) {
-    add(other.kept_);
-    return;
-  }
-  if (keeping_) count_kept();
-  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
 }
 
 std::uint64_t OrderStatistics::value(std::size_t i) const {

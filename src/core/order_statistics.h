@@ -25,9 +25,8 @@ float from_ordered_key(std::uint32_t key);
 ///     }
 ///     float m = from_ordered_key(static_cast<std::uint32_t>(median.value(0)));
 ///
-/// Streams of several columns: one object each, fed in the same scan. Threads: each feeds a `partial()` of
-/// its own, which are merged before the next pass; counts are integers, so neither order nor number of
-/// partials matters. Memory: 512 KiB for each distinct prefix that still leads to a rank (at most one per
+/// Streams of several columns: one object each, fed in the same scan; one that needs no pass any more ignores
+/// what it is given. Memory: 512 KiB for each distinct prefix that still leads to a rank (at most one per
 /// rank), and 256 KiB. Not thread-safe.
 class OrderStatistics {
  public:
@@ -53,11 +52,6 @@ class OrderStatistics {
   void add(std::span<const std::uint64_t> keys) {
     for (const std::uint64_t key : keys) add(key);
   }
-
-  /// The same pass with nothing counted yet.
-  OrderStatistics partial() const;
-  /// Adds the counts of a partial of this pass.
-  void merge(const OrderStatistics& other);
 
   /// Key at the i-th of the ranks given; only after next_pass() returned false.
   std::uint64_t value(std::size_t i) const;

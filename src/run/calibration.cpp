@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 constexpr std::int64_t kMaxCalibrationBytes = std::int64_t{1} << 20;
 constexpr std::size_t kMaxMachines = 64;
 

@@ -105,7 +105,8 @@ Step draw_step() {
 }
 
 Step order_step() {
-  auto values = std::make_shared<std::vector<float>>(normal_values(1 << 16));
+  auto values =
+      std::make_shared<std::vector<float>>(normal_values(1 << 19));  // short streams are not counted
   return [=] {
     core::OrderStatistics middle(32, {std::ssize(*values) / 2});
     middle.next_pass();

@@ -36,7 +36,8 @@ TEST(OrderStatistics, EqualsSortingForEveryWidth) {
     int most_passes;
   };
   for (const int bits : {16, 32, 48, 64}) {
-    // All keys are kept, but for one; those of the ranks' prefixes are.
+    // The first pass keeps all keys, or one too many comes; then the second keeps those with the ranks' first
+    // digits.
     for (const Stream& stream : {Stream{3500, 1}, Stream{kMostKept, 1}, Stream{kMostKept + 1, 2}}) {
       const std::int64_t n = stream.n;
       std::vector<std::uint64_t> keys;
@@ -78,21 +79,15 @@ TEST(OrderStatistics, KeysThatShareTheirHighDigits) {
   EXPECT_EQ(select(64, keys, {0, 500, 999}), (std::vector<std::uint64_t>{keys[999], keys[499], keys[0]}));
 }
 
-TEST(OrderStatistics, PartialsMergeToTheSame) {
-  Random random(3);
-  // Partials keep their keys, their sum does not; some count and the last does not; all count.
-  for (const std::int64_t n : {std::int64_t{1001}, 2 * kMostKept, 3 * kMostKept, 7 * kMostKept}) {
-    std::vector<std::uint64_t> keys;
-    for (std::int64_t i = 0; i < n; ++i) keys.push_back(random.below(1U << 20));
-    OrderStatistics merged(32, {500, 900});
-    while (merged.next_pass()) {
-      std::vector<OrderStatistics> parts(3, merged.partial());
-      for (std::size_t i = 0; i < keys.size(); ++i) parts[i % 16 < 13 ? i % 2 : 2].add(keys[i]);
-      for (const auto& part : parts) merged.merge(part);
+TEST(OrderStatistics, WhatComesBehindTheLastPassIsIgnored) {
+  for (const std::int64_t n : {std::int64_t{10}, 2 * kMostKept}) {
+    OrderStatistics least(32, {0});
+    while (least.next_pass()) {
+      for (std::int64_t i = 0; i < n; ++i) least.add(7U << 16);
     }
-    std::sort(keys.begin(), keys.end());
-    EXPECT_EQ(merged.value(0), keys[500]) << n;
-    EXPECT_EQ(merged.value(1), keys[900]) << n;
+    for (const std::uint64_t key : {0U, 7U, 7U << 16}) least.add(key);
+    EXPECT_FALSE(least.next_pass());
+    EXPECT_EQ(least.value(0), 7U << 16);
   }
 }
 

@@ -78,8 +78,8 @@ TEST_F(CalibrationTest, DamagedCachesAreMeasuredAnew) {
     return text;
   };
   for (const std::string& text :
-       {std::string(), std::string("{"), std::string("[1, 2]"), std::string("{\"version\": 2}"),
-        with("\"version\": 2", "\"version\": 99"), with("\"mean\": ", "\"mean\": -"),
+       {std::string(), std::string("{"), std::string("[1, 2]"), std::string("{\"version\": 3}"),
+        with("\"version\": 3", "\"version\": 99"), with("\"mean\": ", "\"mean\": -"),
         with("\"draw\"", "\"drawn\""), with("\"near_add\": ", "\"near_add\": \"fast\", \"x\": ")}) {
     std::ofstream(cache_) << text;
     const auto rates = calibration(session_, input_, cache_);

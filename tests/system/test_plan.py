@@ -109,7 +109,7 @@ def test_rates_are_kept_where_xdg_says(config, tmp_path):
     first = plan(config[1], env=env)
     file = tmp_path / "cache" / "phase0" / "calibration.json"
     kept = file.read_bytes()
-    assert json.loads(kept)["version"] == 2
+    assert json.loads(kept)["version"] == 3
     second = plan(config[1], env=env)
     assert file.read_bytes() == kept
     assert [s["seconds_estimate"] for s in second["stages"]] == [s["seconds_estimate"] for s in first["stages"]]
