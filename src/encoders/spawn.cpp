@@ -72,12 +72,22 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   return pointers;
 }
 
+/// Why there is no encoder: errno (0 when there is one), of the fork or of the exec.
+struct Refusal {
+  int error_number = 0;
+  bool of_fork = false;
+};
+
+void report(int descriptor, const Refusal& refusal) {
+  static_cast<void>(!::write(descriptor, &refusal, sizeof refusal));
+}
+
 /// What the child needs after the fork, when it must not allocate any more.
 struct ChildSide {
   char* const* arguments;
   char* const* environment;
   int input, output, errors;
-  int report;  ///< takes errno when the program cannot be run
+  int report;  ///< takes a Refusal when the program cannot be run
   pid_t parent;
 };
 
@@ -118,8 +128,7 @@ void end_with_parent(pid_t parent, int signal) {
   ::dup2(child.errors, STDERR_FILENO);
   close_all_but(child.report);
   ::execvpe(child.arguments[0], child.arguments, child.environment);
-  const int error_number = errno;
-  static_cast<void>(!::write(child.report, &error_number, sizeof error_number));
+  report(child.report, {errno, false});
   ::_exit(127);
 }
 
@@ -137,8 +146,7 @@ void end_with_parent(pid_t parent, int signal) {
   const pid_t encoder = ::_Fork();
   if (encoder == 0) become_encoder(child, self);
   if (encoder < 0) {
-    const int error_number = errno;
-    static_cast<void>(!::write(child.report, &error_number, sizeof error_number));
+    report(child.report, {errno, true});
     ::_exit(127);
   }
   // The pipes are the encoder's: their ends tell of its end.
@@ -163,24 +171,43 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
-/// errno of the exec; 0 when the program runs, for then the pipe closes without a word.
-int read_report(const FileDescriptor& report) {
-  int error_number = 0;
-  store::uninterrupted([&] { return ::read(report.get(), &error_number, sizeof error_number); });
-  return error_number;
+/// The pipe closes without a word when the program runs.
+Refusal read_report(const FileDescriptor& report) {
+  Refusal refusal;
+  store::uninterrupted([&] { return ::read(report.get(), &refusal, sizeof refusal); });
+  return refusal;
 }
 
-/// A limit of processes that is reached is mostly over soon: -1 when it was not within a second.
+/// `pid` is that of the warden, with an encoder when nothing was refused.
+Refusal start(ProcessKeeper& keeper, ChildSide side, pid_t& pid) {
+  Pipe report = make_pipe();
+  side.report = report.write_end.get();
+  pid = keeper.start([&side] {
+    const SignalsBlocked blocked;
+    const pid_t child = ::fork();
+    if (child == 0) become_warden(side);
+    return child;
+  });
+  if (pid < 0) return {errno, true};
+  report.write_end.reset();
+  const Refusal refusal = read_report(report.read_end);
+  if (refusal.error_number != 0) keeper.end(pid);
+  return refusal;
+}
+
+/// Gives the warden's process. A limit of processes that is reached is mostly over soon.
 pid_t start_patiently(ProcessKeeper& keeper, const ChildSide& side) {
   using namespace std::chrono_literals;
   for (auto wait = 10ms;; wait *= 2) {
-    const pid_t pid = keeper.start([&side] {
-      const SignalsBlocked blocked;
-      const pid_t child = ::fork();
-      if (child == 0) become_warden(side);
-      return child;
-    });
-    if (pid >= 0 || errno != EAGAIN || wait > 1s) return pid;
+    pid_t pid = 0;
+    const Refusal refusal = start(keeper, side, pid);
+    if (refusal.error_number == 0) return pid;
+    if (!refusal.of_fork) {
+      throw Error(ErrorKind::kConfig, std::string("cannot be run: ") + std::strerror(refusal.error_number),
+                  {.path = side.arguments[0]});
+    }
+    if (refusal.error_number != EAGAIN || wait > 1s)
+      store::throw_errno("start a process", "", refusal.error_number);
     keeper.check_stop();
     std::this_thread::sleep_for(wait);
   }
@@ -193,26 +220,11 @@ SpawnedChild spawn(ProcessKeeper& keeper, const ChildCommand& command) {
   Pipe input = make_pipe();
   Pipe output = make_pipe();
   Pipe errors = make_pipe();
-  Pipe report = make_pipe();
   const std::vector<std::string> variables = environment_of(command);
   const std::vector<char*> arguments = pointers_to(command.arguments);
   const std::vector<char*> environment = pointers_to(variables);
-  const ChildSide side{arguments.data(),
-                       environment.data(),
-                       input.read_end.get(),
-                       output.write_end.get(),
-                       errors.write_end.get(),
-                       report.write_end.get(),
-                       ::getpid()};
-  const pid_t pid = start_patiently(keeper, side);
-  if (pid < 0) store::throw_errno("start a process", "");
-  report.write_end.reset();
-  const int error_number = read_report(report.read_end);
-  if (error_number != 0) {
-    keeper.end(pid);
-    throw Error(ErrorKind::kConfig, std::string("cannot be run: ") + std::strerror(error_number),
-                {.path = command.arguments[0]});
-  }
+  const pid_t pid = start_patiently(keeper, {arguments.data(), environment.data(), input.read_end.get(),
+                                             output.write_end.get(), errors.write_end.get(), -1, ::getpid()});
   SpawnedChild child{pid,
                      {std::move(input.write_end), std::move(output.read_end), std::move(errors.read_end)}};
   make_nonblocking(child.pipes.input);

@@ -4,15 +4,14 @@
 //   PHASE0_IO_BELOW   the folder, absolute
 //   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, create (open
 //                     for a new file), close, truncate, unlink, mkdir; fork, wherever
-//   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes; `cut`:
-//   the
-//                     call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder PHASE0_IO_FILE
-//                     is renamed, then the call is made; `stop`: the process stops itself before the call
+//   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes;
+//                     `cut`: the call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder
+//                     PHASE0_IO_FILE is renamed, then the call is made; `stop`: the process stops itself
+//                     before the call
 //   PHASE0_IO_AT      the number of the call, from 1
 //   PHASE0_IO_ALWAYS  1: that call and all after it (EINTR: every other one, or nothing would ever get done)
 //   PHASE0_IO_DISK    any value: a file system in memory says that it is on a disk (tmpfs is quick, but
-//   nothing is
-//                     kept there)
+//                     nothing is kept there)
 //   PHASE0_IO_REPORT  a file that always holds two numbers: calls counted and faults made (binary, int64)
 
 #include <dlfcn.h>
@@ -192,6 +191,9 @@ bool open_fails(int folder, const char* path, int flags) {
 
 #define PHASE0_NEXT(name) static const auto real = next<decltype(&::name)>(#name)
 
+// Found when the library is loaded: it is called where nothing may be looked up.
+static const auto real_Fork = next<decltype(&::_Fork)>("_Fork");
+
 extern "C" {
 
 ssize_t write(int fd, const void* data, std::size_t bytes) {
@@ -365,6 +367,9 @@ int mkdir(const char* path, mode_t mode) {
 pid_t fork() {
   PHASE0_NEXT(fork);
   return count("fork") == Fault::kError ? -1 : real();
+}
+pid_t _Fork() {
+  return count("fork") == Fault::kError ? -1 : real_Fork();
 }
 
 int statfs(const char* path, struct statfs* status) {

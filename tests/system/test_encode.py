@@ -83,10 +83,11 @@ def check_latents(where, sequences=range(N_SEQUENCES)):
 
 
 @pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
-@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
-def test_processes_that_cannot_be_started_for_a_while(manifest, tmp_path, monkeypatch, always):
+@pytest.mark.parametrize("at, always", [(1, False), (1, True), (2, False), (2, True)],
+                         ids=["warden", "warden-always", "encoder", "encoder-always"])
+def test_processes_that_cannot_be_started_for_a_while(manifest, tmp_path, monkeypatch, at, always):
     for name, value in (("LD_PRELOAD", io_faults.LIBRARY), ("PHASE0_IO_FAMILY", "fork"), ("PHASE0_IO_FAULT", "EAGAIN"),
-                        ("PHASE0_IO_AT", "1"), ("PHASE0_IO_ALWAYS", "1" if always else "")):
+                        ("PHASE0_IO_AT", str(at)), ("PHASE0_IO_ALWAYS", "1" if always else "")):
         monkeypatch.setenv(name, value)
     result = collect(manifest, tmp_path, encoder("ok"))
     if always:
@@ -94,7 +95,6 @@ def test_processes_that_cannot_be_started_for_a_while(manifest, tmp_path, monkey
     else:
         assert result.code == 0, str(result)
         check_latents(tmp_path)
-
 
 
 def facts_of_latents(where):
