@@ -37,7 +37,8 @@ void remove_leftover(const std::string& partial) {
   if (::lstat((partial + kMark).c_str(), &status) != 0) {
     throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
   }
-  store::lock_file(store::open_file(partial + kMark, O_RDONLY), partial);
+  const store::FileDescriptor mark = store::open_file(partial + kMark, O_RDONLY);
+  store::lock_file(mark, partial);
   std::error_code error;
   std::filesystem::remove_all(partial, error);
   if (error) store::throw_errno("remove", partial, error.value());

@@ -40,14 +40,14 @@ RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
   store::FileDescriptor file = store::create_file(path, O_RDWR);
   for (int attempt = 1;; ++attempt) {
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
-      if (store::has_name(file, path)) break;
-      file = store::create_file(path, O_RDWR);  // its holder has removed it in between
-      continue;
-    }
-    if (errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
+    const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
+    if (locked && store::has_name(file, path)) break;
     if (attempt >= kAttempts) refuse(run_dir, file);
-    std::this_thread::sleep_for(kPause);
+    if (locked)
+      file = store::create_file(path, O_RDWR);  // its holder has removed it in between
+    else
+      std::this_thread::sleep_for(kPause);
   }
   const std::string holder = describe_this_process();
   store::resize_file(file, 0, path);

@@ -14,8 +14,9 @@ namespace phase0::store {
 void write_file_atomically(const std::string& path, const WriteFile& write) {
   const std::string temporary = path + ".partial";
   FileDescriptor file = create_locked_file(temporary, O_WRONLY);
-  const FileDescriptor lock = duplicate(file, temporary);  // until it has its final name
+  FileDescriptor lock;  // until it has its final name
   try {
+    lock = duplicate(file, temporary);
     if (file_size(file, temporary) > 0) resize_file(file, 0, temporary);
     commit_step(path, "created");
     write(file, temporary);
@@ -25,7 +26,7 @@ void write_file_atomically(const std::string& path, const WriteFile& write) {
     close_file(file, temporary);
     rename_durably(temporary, path);
   } catch (...) {
-    ::unlink(temporary.c_str());
+    remove_own(lock ? lock : file, temporary);
     throw;
   }
 }

@@ -72,6 +72,7 @@ struct H5Writer::Impl {
   std::string temporary;  ///< PATH.new, later PATH.partial
   Leftover leftover;
   FileDescriptor descriptor;  ///< held from the start, or its fsync could miss an error of the write-back
+  FileDescriptor lock;        ///< behind its close, until the file has its name
   H5Channel channel;
   H5File file;
   std::map<std::string, Declared> declared;
@@ -94,14 +95,15 @@ struct H5Writer::Impl {
       file = create_file(temporary, channel);
       commit_step(path, "created");
     } catch (...) {
-      ::unlink(temporary.c_str());
+      remove_own(descriptor, temporary);
       throw;
     }
   }
   ~Impl() {
     const H5Session session;
     file.reset();
-    if (!committed && !keep) ::unlink(temporary.c_str());
+    if (committed || keep) return;
+    for (const std::string& name : {temporary, partial}) remove_own(lock ? lock : descriptor, name);
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -118,8 +120,12 @@ struct H5Writer::Impl {
   /// What an earlier writer left, unless it is at work.
   void remove_partial() const {
     const FileDescriptor earlier(::open(partial.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-    if (earlier) lock_file(earlier, partial);
-    ::unlink(partial.c_str());
+    if (!earlier) {
+      ::unlink(partial.c_str());
+      return;
+    }
+    lock_file(earlier, partial);
+    remove_own(earlier, partial);
   }
 
   void make_parents(const std::string& object) {
@@ -192,13 +198,15 @@ struct H5Writer::Impl {
     commit_step(path, "metadata_synced");
   }
 
-  /// Goes on with the partial file of an earlier writer when that has the very metadata of this one.
-  bool adopt_partial() {
+  /// Goes on with the partial file of an earlier writer when that has the very metadata of this one. If not,
+  /// `earlier` keeps others out of it until it is replaced.
+  bool adopt_partial(FileDescriptor& earlier) {
     struct stat status {};
     if (leftover == Leftover::kReplace || ::lstat(partial.c_str(), &status) != 0) return false;
     if (!S_ISREG(status.st_mode)) return false;  // not of ours
-    FileDescriptor earlier = open_file(partial, O_RDWR | O_NOFOLLOW);
+    earlier = open_file(partial, O_RDWR | O_NOFOLLOW);
     lock_file(earlier, partial);
+    if (!has_name(earlier, partial)) return false;  // its writer has come to its end
     let_read(earlier);
     std::vector<ByteRange> ranges;
     for (const auto& [name, dataset] : declared) ranges.push_back({dataset.offset, dataset.bytes});
@@ -331,7 +339,8 @@ bool H5Writer::begin_streaming() {
   PHASE0_CHECK(impl_->file && !impl_->streaming);
   impl_->streaming = true;
   impl_->close_file();
-  if (impl_->adopt_partial()) return true;
+  FileDescriptor earlier;
+  if (impl_->adopt_partial(earlier)) return true;
   rename_durably(impl_->temporary, impl_->partial);
   impl_->temporary = impl_->partial;
   impl_->reserve();
@@ -367,8 +376,7 @@ void H5Writer::commit() {
   commit_step(impl_->path, "streamed");
   impl_->sync();
   commit_step(impl_->path, "synced");
-  // Its lock, until the file has its name.
-  const FileDescriptor locked(::fcntl(impl_->descriptor.get(), F_DUPFD_CLOEXEC, 0));
+  impl_->lock = duplicate(impl_->descriptor, impl_->temporary);
   impl_->close_descriptor();
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;

@@ -19,6 +19,7 @@
 namespace phase0::store {
 namespace {
 
+constexpr int kMostAttempts = 100;     ///< to have a file before another renames it
 constexpr mode_t kNewFileMode = 0666;  // cut by the umask
 constexpr const char* kNotRegular = "is not a regular file";
 
@@ -110,28 +111,30 @@ FileDescriptor create_file(const std::string& path, int flags) {
 }
 
 void lock_file(const FileDescriptor& file, const std::string& path) {
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return;
+  if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) == 0) return;
+  if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) return;
   if (errno != EWOULDBLOCK) throw_errno("lock", path);
   throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
 }
 
 bool has_name(const FileDescriptor& file, const std::string& path) {
-  struct stat open {};
+  struct stat opened {};
   struct stat named {};
-  if (::fstat(file.get(), &open) != 0) throw_errno("stat", path);
-  if (::lstat(path.c_str(), &named) != 0) {
-    if (errno == ENOENT) return false;
-    throw_errno("stat", path);
-  }
-  return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+  return ::fstat(file.get(), &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+void remove_own(const FileDescriptor& file, const std::string& path) {
+  if (has_name(file, path)) ::unlink(path.c_str());
 }
 
 FileDescriptor create_locked_file(const std::string& path, int flags) {
-  for (;;) {
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     FileDescriptor file = create_file(path, flags);
     lock_file(file, path);
     if (has_name(file, path)) return file;
   }
+  throw Error(ErrorKind::kStorage, "is another file whenever it is opened", ErrorPlace{.path = path});
 }
 
 void close_file(FileDescriptor& file, const std::string& path) {

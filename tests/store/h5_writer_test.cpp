@@ -166,6 +166,19 @@ void leave_partial(const std::string& path) {
   writer.keep_partial(true);
 }
 
+TEST(H5Writer, LeavesTheFileOfAnotherWriterAtItsTemporaryName) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("f.h5");
+  {
+    H5Writer writer(path);
+    writer.declare("/x", ElementType::kFloat32, {1000, 3});
+    writer.begin_streaming();
+    std::filesystem::rename(path + ".partial", folder.file("away"));
+    std::ofstream(path + ".partial") << "another's";
+  }
+  EXPECT_EQ(read_file(path + ".partial", 100), "another's");
+}
+
 TEST(H5Writer, GoesOnInThePartialFileWithTheSameMetadata) {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("f.h5");

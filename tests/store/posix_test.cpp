@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "store/atomic_file.h"
 #include "store/file_system.h"
@@ -64,6 +66,42 @@ TEST(LockedFile, IsTheOneOfThatName) {
   const FileDescriptor second = create_locked_file(path, O_WRONLY);
   EXPECT_FALSE(has_name(first, path));
   EXPECT_TRUE(has_name(second, path));
+}
+
+TEST(AtomicFile, AFailedWriteLeavesTheFileOfAnotherWriter) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("report.txt");
+  const auto lost = [&](const FileDescriptor&, const std::string& name) {
+    std::filesystem::rename(name, folder.file("away"));
+    std::ofstream(name) << "another's";
+    throw Error(ErrorKind::kInterrupted, "interrupted");
+  };
+  expect_error(ErrorKind::kInterrupted, "", [&] { write_file_atomically(path, lost); });
+  EXPECT_EQ(read_file(path + ".partial", 100), "another's");
+}
+
+TEST(LockedFile, HasItsNameHoweverOthersRename) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("lock");
+  std::atomic<int> n_locked = 0;
+  std::atomic<int> n_nameless = 0;
+  const auto work = [&](const std::string& final_path) {
+    for (int i = 0; i < 2000; ++i) {
+      try {
+        const FileDescriptor file = create_locked_file(path, O_WRONLY);
+        ++n_locked;
+        if (!has_name(file, path)) ++n_nameless;
+        std::filesystem::rename(path, final_path);
+      } catch (const Error&) {
+        continue;  // in use
+      }
+    }
+  };
+  std::thread other(work, folder.file("other"));
+  work(folder.file("mine"));
+  other.join();
+  EXPECT_GT(n_locked, 100);
+  EXPECT_EQ(n_nameless, 0);
 }
 
 TEST(AtomicFile, ReadFileHasALimit) {
