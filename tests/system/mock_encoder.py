@@ -137,7 +137,7 @@ def misbehave_at_encode(items):
         block = bytearray(b"x") * (ARGUMENTS.item_bytes * len(items))
         if len(items) > ARGUMENTS.limit:
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.1 if ARGUMENTS.item_bytes > 1_000_000 else 0.002 + 0.0002 * len(items))
+        time.sleep(0.1 if ARGUMENTS.item_bytes > 1_000_000 else 0.0004 * ARGUMENTS.limit + 0.0002 * len(items))
         del block
     if MODE == "slow":
         time.sleep(0.02)
