@@ -104,7 +104,7 @@ std::int64_t cuts_in_parallel(std::int64_t n_rows, int threads, std::int64_t fre
 
 std::int64_t confidence_cuts_bytes(std::int64_t n_rows) {
   const std::int64_t mapped_rows = std::min(n_rows, kReleaseRows + (std::int64_t{1} << 16));
-  return core::OrderStatistics::bytes(kCurvePoints) + 2 * 4 * mapped_rows;
+  return core::OrderStatistics::bytes(n_rows, kCurvePoints) + 2 * 4 * mapped_rows;
 }
 
 }  // namespace phase0::analysis

@@ -56,8 +56,10 @@ class OrderStatistics {
   /// Key at the i-th of the ranks given; only after next_pass() returned false.
   std::uint64_t value(std::size_t i) const;
 
-  /// Most memory an object with so many ranks takes.
-  static std::int64_t bytes(std::int64_t n_ranks) { return n_ranks * kDigits * 8 + kMostKept * 8; }
+  /// Most memory an object takes that is given at most so many keys.
+  static std::int64_t bytes(std::int64_t n_keys, std::int64_t n_ranks) {
+    return kMostKept * 8 + (n_keys <= kMostKept ? 0 : n_ranks * kDigits * 8);
+  }
 
  private:
   static constexpr int kDigitBits = 16;

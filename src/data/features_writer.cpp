@@ -80,7 +80,8 @@ std::int64_t rows_bytes(const SampleIndex& index, const Latents& latents) {
   std::int64_t longest = 0;
   for (const UtteranceRows& u : index.utterances()) longest = std::max(longest, u.n_rows);
   const std::int64_t rows = std::min(index.n_rows(), kFlushRows + longest);
-  return rows * kRowBytes + core::OrderStatistics::bytes(2) + 4 * kEnergyChunk + latents.read_bytes();
+  return rows * kRowBytes + core::OrderStatistics::bytes(latents.n_frames(), 2) + 4 * kEnergyChunk +
+         latents.read_bytes();
 }
 
 /// The datasets of one split, in the order they are declared.

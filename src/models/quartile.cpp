@@ -73,7 +73,7 @@ std::int32_t quartile_id(const QuartileModel& model, const float* scores) {
 
 core::ScanNeed quartile_need(const data::SourceShape& scores) {
   core::ScanNeed need = data::scan_chunks_need(scores);
-  need.fixed_bytes += scores.frame_dim * core::OrderStatistics::bytes(6);
+  need.fixed_bytes += scores.frame_dim * core::OrderStatistics::bytes(scores.n_rows, 6);
   return need;
 }
 

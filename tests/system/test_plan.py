@@ -191,38 +191,40 @@ def settings(change):
     return [word for setting in change["set"] for word in ("--set", setting)]
 
 
-def test_advice_holds(config):
-    least = plan(config[1])["minimum_memory_bytes"]
+@pytest.fixture
+def hungry(small_latents, tmp_path):
+    """Its YAML: what each cluster takes decides the least memory, and several settings change it."""
+    conditions = [{"name": name, "type": "mean_pool_vq", "k": k} for name, k in (("a", 4096), ("b", 1024))]
+    cfg = harness.merged(harness.base_config(small_latents, tmp_path / "run"),
+                         {"clustering.conditions": conditions, "clustering.min_cluster_size": 1})
+    return harness.write_config(tmp_path / "hungry.yaml", cfg)
+
+
+def test_advice_holds(hungry):
+    least = plan(hungry)["minimum_memory_bytes"]
     budget = f"{least - 2 * MIB}B"
-    p = plan(config[1], "--memory", budget, code=4)
+    p = plan(hungry, "--memory", budget, code=4)
     assert p["changes"] and p["changes"][0]["fits"], p["changes"]
     for change in p["changes"]:
-        changed = plan(config[1], "--memory", budget, *settings(change), code=0 if change["fits"] else 4)
+        changed = plan(hungry, "--memory", budget, *settings(change), code=0 if change["fits"] else 4)
         assert changed["minimum_memory_bytes"] == change["minimum_memory_bytes"] < least
 
 
-def test_advice_of_the_error_holds_for_a_run(config):
-    least = plan(config[1])["minimum_memory_bytes"]
-    args = ("-c", config[1], "--progress", "none", "--memory", f"{least - 2 * MIB}B")
+def test_advice_of_the_error_holds_for_a_run(hungry):
+    least = plan(hungry)["minimum_memory_bytes"]
+    args = ("-c", hungry, "--progress", "none", "--memory", f"{least - 2 * MIB}B")
     refused = harness.run("run", *args)
     assert refused.code == 4, str(refused)
     setting = re.search(r"it would do with --set '([^']+)'", refused.err).group(1)
     assert harness.run("run", *args, "--set", setting).code == 0
 
 
-def test_advice_of_several_settings_holds(tmp_path, small_latents):
-    conditions = [{"name": "vq", "type": "mean_pool_vq", "k": 16},
-                  {"name": "bins", "type": "pca_quartile", "pca_dim": 12}]
-    cfg = harness.merged(harness.base_config(small_latents, tmp_path / "run"),
-                         {"clustering.conditions": conditions, "clustering.min_cluster_size": 1})
-    path = harness.write_config(tmp_path / "c.yaml", cfg)
-    singles = plan(path, "--memory", "1MiB", code=4)["changes"]  # each as far as it goes
+def test_advice_of_several_settings_holds(hungry):
+    singles = plan(hungry, "--memory", "1MiB", code=4)["changes"]  # each as far as it goes
     budget = f"{min(c['minimum_memory_bytes'] for c in singles) - MIB}B"
-    p = plan(path, "--memory", budget, code=4)
-    if not p["changes"][0]["fits"]:
-        pytest.skip("no settings together are enough for this budget")
-    assert len(p["changes"][0]["set"]) > 1
-    plan(path, "--memory", budget, *settings(p["changes"][0]))
+    p = plan(hungry, "--memory", budget, code=4)
+    assert p["changes"][0]["fits"] and len(p["changes"][0]["set"]) > 1, p["changes"]
+    plan(hungry, "--memory", budget, *settings(p["changes"][0]))
 
 
 # ---- where the output lies
