@@ -15,31 +15,21 @@ struct CellSlice {
   const ClusterTable& table;
 };
 
-/// Mapped pages are given back after so many rows.
-constexpr std::int64_t kReleaseRows = std::int64_t{1} << 18;
-
 /// Calls `visit(row, distance)` for each included row, in row order.
 template <typename Visit>
 void for_each_included(const CellSlice& input, const Visit& visit) {
   const auto* ids = input.cell.cluster.data<std::int32_t>();
   const auto* distances = input.cell.distance.data<float>();
-  std::int64_t released = 0;
-  const auto release = [&](std::int64_t end) {
-    input.cell.cluster.release(released, end - released);
-    input.cell.distance.release(released, end - released);
-    released = end;
-  };
-  for (const auto& utterance : input.split.index->utterances()) {
-    for_each_mask(input.slice, input.split, utterance, utterance.first_row, utterance.n_rows,
-                  [&](std::int64_t row, std::uint64_t mask) {
-                    if (mask == 0 || input.table.effective(ids[row]) < 0) return;
-                    visit(row, distances[row]);
-                  });
-    const std::int64_t end = utterance.first_row + utterance.n_rows;
-    if (end - released >= kReleaseRows) release(end);
-  }
-  release(input.split.index->n_rows());
-  input.split.high_energy.release(0, input.split.high_energy.rows());
+  for_each_mask(
+      input.slice, input.split,
+      [&](std::int64_t row, std::uint64_t mask) {
+        if (mask == 0 || input.table.effective(ids[row]) < 0) return;
+        visit(row, distances[row]);
+      },
+      [&](std::int64_t first, std::int64_t n) {
+        input.cell.cluster.release(first, n);
+        input.cell.distance.release(first, n);
+      });
 }
 
 std::int64_t count_included(const CellSlice& input) {
@@ -103,8 +93,9 @@ std::int64_t cuts_in_parallel(std::int64_t n_rows, int threads, std::int64_t fre
 }
 
 std::int64_t confidence_cuts_bytes(std::int64_t n_rows) {
+  constexpr std::int64_t kMappedBytes = 4 + 4 + 1;  // of a row: id, distance, energy
   const std::int64_t mapped_rows = std::min(n_rows, kReleaseRows + (std::int64_t{1} << 16));
-  return core::OrderStatistics::bytes(n_rows, kCurvePoints) + 2 * 4 * mapped_rows;
+  return core::OrderStatistics::bytes(n_rows, kCurvePoints) + kMappedBytes * mapped_rows;
 }
 
 }  // namespace phase0::analysis

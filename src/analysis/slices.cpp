@@ -75,14 +75,13 @@ std::vector<MaskCount> count_masks(const SliceSet& slices, const SplitInput& spl
   std::map<std::uint64_t, std::int64_t> counts;
   std::uint64_t last = 0;
   std::int64_t* slot = &counts[0];
-  for (const auto& utterance : split.index->utterances()) {
-    for_each_mask(slices, split, utterance, utterance.first_row, utterance.n_rows,
-                  [&](std::int64_t, std::uint64_t mask) {
-                    if (mask != last) slot = &counts[last = mask];  // neighbours mostly agree
-                    ++*slot;
-                  });
-  }
-  split.high_energy.release(0, split.high_energy.rows());
+  for_each_mask(
+      slices, split,
+      [&](std::int64_t /*row*/, std::uint64_t mask) {
+        if (mask != last) slot = &counts[last = mask];  // neighbours mostly agree
+        ++*slot;
+      },
+      [](std::int64_t /*first*/, std::int64_t /*n*/) {});
   std::vector<MaskCount> result;
   for (const auto& [mask, n_rows] : counts) {
     if (n_rows > 0) result.push_back({mask, n_rows});

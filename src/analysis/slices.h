@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -37,6 +38,31 @@ void for_each_mask(const SliceSet& slices, const SplitInput& split, const data::
     const std::int64_t t = utterance.first_t + (row - utterance.first_row);
     visit(row, slices.mask(t, utterance.n_frames, high != nullptr && high[row] != 0));
   }
+}
+
+/// Rows of a split whose mapped values are read before their pages are given back.
+inline constexpr std::int64_t kReleaseRows = std::int64_t{1} << 18;
+
+/// The same for all rows; `release(first, n)` follows when what is mapped of n rows is to be given back.
+template <typename Visit, typename Release>
+void for_each_mask(const SliceSet& slices, const SplitInput& split, const Visit& visit,
+                   const Release& release) {
+  std::int64_t released = 0;
+  const auto release_to = [&](std::int64_t end) {
+    split.high_energy.release(released, end - released);
+    release(released, end - released);
+    released = end;
+  };
+  for (const auto& utterance : split.index->utterances()) {
+    const std::int64_t end = utterance.first_row + utterance.n_rows;
+    for (std::int64_t row = utterance.first_row; row < end;) {
+      const std::int64_t n = std::min(end - row, released + kReleaseRows - row);
+      for_each_mask(slices, split, utterance, row, n, visit);
+      row += n;
+      if (row - released == kReleaseRows) release_to(row);
+    }
+  }
+  release_to(split.index->n_rows());
 }
 
 /// How many rows of a split belong to each combination of slices that occurs.
