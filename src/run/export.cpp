@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
+#include <ranges>
 
 #include "core/aligned_buffer.h"
 #include "core/checked.h"
@@ -24,6 +26,8 @@ using data::Utterance;
 using store::ElementType;
 
 constexpr std::string_view kNpy = ".npy";
+constexpr std::string_view kEnergy = ".energy.npy";
+constexpr std::string_view kSuffixes[] = {kNpy, kEnergy, ".len", ".ids", ".speakers"};
 
 [[noreturn]] void refuse(const Latents& latents, const std::string& id, const std::string& why) {
   throw Error(ErrorKind::kData, why, {.path = latents.path(), .utterance = id});
@@ -179,30 +183,32 @@ void export_folder(const Latents& latents, const std::string& path, Export& out)
   folder.commit();
 }
 
-/// The files of one .npy: written under other names, and renamed one after the other from the smallest to
-/// NAME.npy. A failure before that leaves nothing, and who finds NAME.npy finds the others.
+/// The files of one .npy. None has its name before all are written and synced. NAME.npy is the first that
+/// goes and the last that comes: who finds it finds the others of the same export.
 void export_single(const Latents& latents, const std::string& stem, Export& out) {
   using store::FileDescriptor;
-  using store::write_file_atomically;
-  const auto lists = [&] {
-    const auto list = [&](const char* suffix, const auto& line) {
-      write_file_atomically(stem + suffix, [&](const FileDescriptor& file, const std::string& name) {
-        out.list(file, name, line);
-      });
-    };
-    list(".len", [](const Utterance& u) { return std::to_string(u.n_frames); });
-    list(".ids", [](const Utterance& u) { return u.id; });
-    list(".speakers", speaker_line);
+  std::vector<std::unique_ptr<store::AtomicFile>> files;
+  const auto add = [&](std::string_view suffix, const store::WriteFile& write) {
+    files.push_back(std::make_unique<store::AtomicFile>(stem + std::string(suffix)));
+    write(files.back()->file(), files.back()->temporary());
+    files.back()->finish();
+  };
+  const auto list = [&](std::string_view suffix, const auto& line) {
+    add(suffix, [&](const FileDescriptor& file, const std::string& name) { out.list(file, name, line); });
   };
   const std::int64_t n = latents.n_frames();
-  write_file_atomically(stem + std::string(kNpy), [&](const FileDescriptor& file, const std::string& name) {
-    out.frames(0, n, file, name);
-    if (!latents.has_energy()) return lists();
-    write_file_atomically(stem + ".energy.npy", [&](const FileDescriptor& other, const std::string& path) {
-      out.energies(0, n, other, path);
-      lists();
-    });
-  });
+  add(kNpy, [&](const FileDescriptor& file, const std::string& name) { out.frames(0, n, file, name); });
+  if (latents.has_energy()) {
+    add(kEnergy,
+        [&](const FileDescriptor& file, const std::string& name) { out.energies(0, n, file, name); });
+  }
+  list(".len", [](const Utterance& u) { return std::to_string(u.n_frames); });
+  list(".ids", [](const Utterance& u) { return u.id; });
+  list(".speakers", speaker_line);
+
+  for (const std::string_view suffix : {kNpy, kEnergy}) store::remove_file(stem + std::string(suffix));
+  store::sync_parent_folder(stem);
+  for (const auto& file : files | std::views::reverse) file->commit();
 }
 
 }  // namespace
@@ -227,9 +233,10 @@ ConvertReport export_latents(const ExportOptions& options, Observer& observer) {
   Export out(latents, conversion);
   if (options.single) {
     const std::string stem = options.output.substr(0, options.output.size() - kNpy.size());
-    for (const char* suffix : {".npy", ".len", ".ids", ".speakers", ".energy.npy"}) {
-      run::refuse_existing(stem + suffix, options.replace);
-      run::refuse_input(stem + suffix, options.input);
+    for (const std::string_view suffix : kSuffixes) {
+      const std::string name = stem + std::string(suffix);
+      run::refuse_existing(name, options.replace);
+      run::refuse_input(name, options.input);
     }
     export_single(latents, stem, out);
   } else {

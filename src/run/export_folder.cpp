@@ -30,18 +30,32 @@ void refuse_in_the_way(const std::string& path) {
               {.path = path});
 }
 
+/// The mark is the last that goes: whatever is left is still known as ours.
+void remove_partial(const std::string& partial) {
+  for (const auto& entry : std::filesystem::directory_iterator(partial)) {
+    if ("/" + entry.path().filename().string() != kMark) std::filesystem::remove_all(entry.path());
+  }
+  std::filesystem::remove(partial + kMark);
+  std::filesystem::remove(partial);
+}
+
 /// What an export that was killed left.
 void remove_leftover(const std::string& partial) {
   struct stat status {};
   if (::lstat(partial.c_str(), &status) != 0) return;
+  if (S_ISDIR(status.st_mode) && ::rmdir(partial.c_str()) == 0)
+    return;  // it had no mark yet, or not any more
   if (::lstat((partial + kMark).c_str(), &status) != 0) {
     throw Error(ErrorKind::kConfig, "is in the way, and is not of an earlier export", {.path = partial});
   }
   const store::FileDescriptor mark = store::open_file(partial + kMark, O_RDONLY);
   store::lock_file(mark, partial);
-  std::error_code error;
-  std::filesystem::remove_all(partial, error);
-  if (error) store::throw_errno("remove", partial, error.value());
+  if (!store::has_name(mark, partial + kMark)) return;  // that export has come to its end
+  try {
+    remove_partial(partial);
+  } catch (const std::filesystem::filesystem_error& error) {
+    store::throw_errno("remove", partial, error.code().value());
+  }
 }
 
 }  // namespace
@@ -52,8 +66,12 @@ ExportFolder::ExportFolder(const std::string& path)
   remove_leftover(partial_);
   if (::mkdir(partial_.c_str(), 0777) != 0) store::throw_errno("create folder", partial_);
   try {
+    folder_ = store::open_file(partial_, O_RDONLY | O_DIRECTORY);
     mark_ = store::open_file(partial_ + kMark, O_WRONLY | O_CREAT | O_EXCL);
     store::lock_file(mark_, partial_);
+    if (!store::has_name(mark_, partial_ + kMark)) {
+      throw Error(ErrorKind::kStorage, "is in use by another process", {.path = partial_});
+    }
   } catch (...) {
     ::rmdir(partial_.c_str());
     throw;
@@ -62,8 +80,11 @@ ExportFolder::ExportFolder(const std::string& path)
 
 ExportFolder::~ExportFolder() {
   if (committed_) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(partial_, ignored);
+  try {
+    if (store::has_name(mark_, partial_ + kMark)) remove_partial(partial_);
+  } catch (const std::exception&) {
+    return;  // the next export removes it
+  }
 }
 
 void ExportFolder::make(const std::string& subfolder) {
@@ -79,9 +100,8 @@ void ExportFolder::write(const std::string& name, const store::WriteFile& fill) 
 }
 
 void ExportFolder::commit() {
-  const store::FileDescriptor folder = store::open_file(partial_, O_RDONLY | O_DIRECTORY);
   // One for all files: an fsync of each takes a second for every hundred or two.
-  if (::syncfs(folder.get()) != 0) store::throw_errno("sync", partial_);
+  if (::syncfs(folder_.get()) != 0) store::throw_errno("sync", partial_);
   store::rename_durably(partial_, path_);
   committed_ = true;
   store::remove_file(path_ + kMark);

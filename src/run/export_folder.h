@@ -25,7 +25,8 @@ class ExportFolder {
  private:
   std::string path_;
   std::string partial_;
-  store::FileDescriptor mark_;  ///< locked: somebody is at work
+  store::FileDescriptor folder_;  ///< held from the start, or its sync could miss an error of the write-back
+  store::FileDescriptor mark_;    ///< locked: somebody is at work
   bool committed_ = false;
 };
 

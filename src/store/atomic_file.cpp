@@ -5,30 +5,47 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/check.h"
 #include "core/memory.h"
 #include "store/commit_step.h"
 #include "store/posix_file.h"
 
 namespace phase0::store {
 
-void write_file_atomically(const std::string& path, const WriteFile& write) {
-  const std::string temporary = path + ".partial";
-  FileDescriptor file = create_locked_file(temporary, O_WRONLY);
-  FileDescriptor lock;  // until it has its final name
+AtomicFile::AtomicFile(const std::string& path)
+    : path_(path), temporary_(path + ".partial"), lock_(create_locked_file(temporary_, O_WRONLY)) {
   try {
-    lock = duplicate(file, temporary);
-    if (file_size(file, temporary) > 0) resize_file(file, 0, temporary);
-    commit_step(path, "created");
-    write(file, temporary);
-    commit_step(path, "written");
-    sync_file(file, temporary);
-    commit_step(path, "synced");
-    close_file(file, temporary);
-    rename_durably(temporary, path);
+    file_ = duplicate(lock_, temporary_);
+    if (file_size(file_, temporary_) > 0) resize_file(file_, 0, temporary_);
+    commit_step(path_, "created");
   } catch (...) {
-    remove_own(lock ? lock : file, temporary);
+    remove_own(lock_, temporary_);
     throw;
   }
+}
+
+AtomicFile::~AtomicFile() {
+  if (lock_) remove_own(lock_, temporary_);
+}
+
+void AtomicFile::finish() {
+  commit_step(path_, "written");
+  sync_file(file_, temporary_);
+  commit_step(path_, "synced");
+  close_file(file_, temporary_);
+}
+
+void AtomicFile::commit() {
+  PHASE0_CHECK(!file_ && lock_);
+  rename_durably(temporary_, path_);
+  lock_.reset();
+}
+
+void write_file_atomically(const std::string& path, const WriteFile& write) {
+  AtomicFile file(path);
+  write(file.file(), file.temporary());
+  file.finish();
+  file.commit();
 }
 
 void write_file_atomically(const std::string& path, std::string_view contents) {

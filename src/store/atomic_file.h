@@ -9,6 +9,29 @@
 
 namespace phase0::store {
 
+/// A file under a temporary name, which nobody else writes, until it is complete. Left uncommitted it is
+/// removed. Throws Error (kStorage), also when another process is about to write it.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  const FileDescriptor& file() const { return file_; }
+  const std::string& temporary() const { return temporary_; }
+  /// Once all is written: fsyncs and closes.
+  void finish();
+  /// Behind finish(): renames to `path` and fsyncs the folder.
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  FileDescriptor file_;
+  FileDescriptor lock_;  ///< the same open file, until it has its final name
+};
+
 /// Writes into `file`, which is called `temporary`.
 using WriteFile = std::function<void(const FileDescriptor& file, const std::string& temporary)>;
 /// Lets `write` fill a file under a temporary name, fsyncs, renames to `path` and fsyncs the folder. Throws

@@ -175,8 +175,7 @@ void H5Channel::resize(std::int64_t size) noexcept {
 }
 
 bool H5Channel::lock(bool exclusive) noexcept {
-  // Where files cannot be locked (ENOSYS), they are read without.
-  return ::flock(file_.get(), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 || errno == ENOSYS;
+  return try_lock(file_, exclusive ? LOCK_EX : LOCK_SH);
 }
 
 void H5Channel::unlock() noexcept {

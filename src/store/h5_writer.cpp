@@ -119,9 +119,12 @@ struct H5Writer::Impl {
 
   /// What an earlier writer left, unless it is at work.
   void remove_partial() const {
-    const FileDescriptor earlier(::open(partial.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+    const FileDescriptor earlier(uninterrupted(
+        [&] { return ::open(partial.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW); }));
     if (!earlier) {
-      ::unlink(partial.c_str());
+      if (errno == ENOENT) return;
+      if (errno != ELOOP && errno != ENXIO) throw_errno("open", partial);
+      ::unlink(partial.c_str());  // a link or a socket, which no writer has
       return;
     }
     lock_file(earlier, partial);
@@ -380,6 +383,7 @@ void H5Writer::commit() {
   impl_->close_descriptor();
   rename_durably(impl_->temporary, impl_->path);
   impl_->committed = true;
+  impl_->lock.reset();
 }
 
 }  // namespace phase0::store

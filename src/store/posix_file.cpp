@@ -110,9 +110,13 @@ FileDescriptor create_file(const std::string& path, int flags) {
   return file;
 }
 
+bool try_lock(const FileDescriptor& file, int how) {
+  if (uninterrupted([&] { return ::flock(file.get(), how | LOCK_NB); }) == 0) return true;
+  return errno == ENOSYS || errno == EOPNOTSUPP;
+}
+
 void lock_file(const FileDescriptor& file, const std::string& path) {
-  if (uninterrupted([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) == 0) return;
-  if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) return;
+  if (try_lock(file, LOCK_EX)) return;
   if (errno != EWOULDBLOCK) throw_errno("lock", path);
   throw Error(ErrorKind::kStorage, "is in use by another process", ErrorPlace{.path = path});
 }
@@ -120,12 +124,20 @@ void lock_file(const FileDescriptor& file, const std::string& path) {
 bool has_name(const FileDescriptor& file, const std::string& path) {
   struct stat opened {};
   struct stat named {};
-  return ::fstat(file.get(), &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+  if (::fstat(file.get(), &opened) != 0) throw_errno("stat", path);
+  if (::lstat(path.c_str(), &named) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    throw_errno("stat", path);
+  }
+  return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-void remove_own(const FileDescriptor& file, const std::string& path) {
-  if (has_name(file, path)) ::unlink(path.c_str());
+void remove_own(const FileDescriptor& file, const std::string& path) noexcept {
+  try {
+    if (has_name(file, path)) ::unlink(path.c_str());
+  } catch (const std::exception&) {
+    return;  // it stays, as behind a kill
+  }
 }
 
 FileDescriptor create_locked_file(const std::string& path, int flags) {

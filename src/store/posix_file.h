@@ -56,14 +56,17 @@ FileDescriptor duplicate(const FileDescriptor& file, const std::string& path);
 /// that is no regular file, which somebody else must have put there, is not followed but refused with Error
 /// (kStorage).
 FileDescriptor create_file(const std::string& path, int flags);
-/// Keeps other writers that ask out of an open file, for as long as it or a duplicate is open: flock(2),
-/// where the file system has it. Throws Error (kStorage) when another has it.
+/// flock(2) without waiting, `how` being LOCK_EX or LOCK_SH; true also where the file system has no locks.
+/// False: errno, EWOULDBLOCK when another has it.
+bool try_lock(const FileDescriptor& file, int how);
+/// Keeps other writers that ask out of an open file, for as long as it or a duplicate is open, where the file
+/// system has locks. Throws Error (kStorage) when another has it.
 void lock_file(const FileDescriptor& file, const std::string& path);
 /// Whether `path` is a name of the open file, and not of another or none: whoever had the lock may have
-/// renamed or removed it.
+/// renamed or removed it. Throws Error (kStorage).
 bool has_name(const FileDescriptor& file, const std::string& path);
-/// Removes that name of a file that this process has locked, if it has it.
-void remove_own(const FileDescriptor& file, const std::string& path);
+/// Removes that name of a file that this process has locked, if it has it and it can be removed.
+void remove_own(const FileDescriptor& file, const std::string& path) noexcept;
 /// create_file() and lock_file() of a file that then still has this name.
 FileDescriptor create_locked_file(const std::string& path, int flags);
 /// close(2) of a file that was written. A failure is final, as that of an fsync is.

@@ -231,6 +231,11 @@ ssize_t pread64(int fd, void* out, std::size_t bytes, off_t offset) {
   return pread(fd, out, bytes, offset);
 }
 
+int syncfs(int fd) {
+  PHASE0_NEXT(syncfs);
+  return count("fsync", fd) == Fault::kError ? -1 : real(fd);
+}
+
 int fsync(int fd) {
   PHASE0_NEXT(fsync);
   return count("fsync", fd) == Fault::kError ? -1 : real(fd);

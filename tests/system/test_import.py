@@ -535,6 +535,70 @@ def test_what_fails_to_be_written_leaves_nothing(tmp_path):
     assert harness.run("export", tmp_path / "o.h5", out, "--single").code == 0
 
 
+def tree(folder):
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
+@pytest.mark.parametrize("family, most", [("fsync", 30), ("rename", 10)])
+def test_a_single_export_that_fails_never_mixes_with_another(tmp_path, family, most):
+    for name, lengths in (("old", (30, 50)), ("new", (50, 30))):
+        folder = npy_folder(tmp_path / name, {f"s_{i}": np.full((n, 8), i, "f4") for i, n in enumerate(lengths)})
+        good_import(folder, tmp_path / f"{name}.h5", *BY_ID)
+    with h5py.File(tmp_path / "old.h5", "r+") as f:
+        f["energy"] = np.ones(80, "f4")
+    sets = {}
+    for name in ("old", "new"):
+        (tmp_path / f"{name}-set").mkdir()
+        assert harness.run("export", tmp_path / f"{name}.h5", tmp_path / f"{name}-set" / "e.npy", "--single").code == 0
+        sets[name] = tree(tmp_path / f"{name}-set")
+    with io_faults.folder_in_memory() as memory:
+        for at in range(1, most):
+            out = memory / str(at)
+            out.mkdir()
+            for name, contents in sets["old"].items():
+                (out / name).write_bytes(contents)
+            env = io_faults.disturbed_environment(memory, family=family, fault="EIO", at=at)
+            failed = harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", "--force", env=env)
+            found = tree(out)
+            if failed.code == 0:
+                assert found == sets["new"] and at > 4
+                break
+            assert failed.code == 5 and "Input/output error" in failed.err, str(failed)
+            assert "e.npy" not in found or found in sets.values(), f"{at}: {sorted(found)}"
+            assert not [name for name in found if name.endswith(".partial")]
+            assert harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", "--force").code == 0
+            assert tree(out) == sets["new"]
+        else:
+            pytest.fail("it never ends right")
+
+
+@pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
+def test_an_export_that_cannot_remove_a_leftover_leaves_it_removable(tmp_path):
+    write_named(tmp_path / "in.h5", ["a", "b"])
+    with io_faults.folder_in_memory() as memory:
+        for at in range(1, 6):  # two files, a folder, the mark, the folder itself
+            out = memory / f"e{at}"
+            (memory / f"e{at}.partial" / "energy").mkdir(parents=True)
+            for name in ("a.npy", "energy/a.npy", ".phase0-export"):  # the mark may be the first that is listed
+                (memory / f"e{at}.partial" / name).write_text("x")
+            env = io_faults.disturbed_environment(memory, family="unlink", fault="EIO", at=at, always=True)
+            failed = harness.run("export", tmp_path / "in.h5", out, env=env)
+            assert failed.code == 5 and "Input/output error" in failed.err, f"{at}: {failed}"
+            done = harness.run("export", tmp_path / "in.h5", out)
+            assert done.code == 0 and sorted(os.listdir(out)) == ["a.npy", "b.npy", "speakers.txt"], f"{at}: {done}"
+
+
+@pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
+def test_an_export_whose_sync_fails_leaves_nothing(tmp_path):
+    write_named(tmp_path / "in.h5", ["a", "b"])
+    with io_faults.folder_in_memory() as memory:
+        env = io_faults.disturbed_environment(memory, family="fsync", fault="EIO", at=1)
+        failed = harness.run("export", tmp_path / "in.h5", memory / "e", env=env)
+        assert failed.code == 5 and "e.partial" in failed.err, str(failed)
+        assert os.listdir(memory) == []
+
+
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8"])
 def test_export_writes_what_numpy_would(tmp_path, dtype):
     xs = arrays(dtype)
@@ -625,3 +689,6 @@ def test_export_never_mixes_with_what_is_there(tmp_path):
     assert harness.run("export", tmp_path / "in.h5", tmp_path / "f").code == 0
     assert sorted(os.listdir(tmp_path / "f")) == ["a.npy", "b.npy", "speakers.txt"]
     assert not (tmp_path / "f.partial").exists()
+    (tmp_path / "g.partial").mkdir()  # one that was killed before it had its mark
+    assert harness.run("export", tmp_path / "in.h5", tmp_path / "g").code == 0
+    assert not (tmp_path / "g.partial").exists()
