@@ -1,6 +1,7 @@
 #include "core/order_statistics.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "core/random.h"
 #include "phase0/error.h"
+#include "support/sanitizers.h"
 
 namespace phase0::core {
 namespace {
@@ -88,6 +90,43 @@ TEST(OrderStatistics, WhatComesBehindTheLastPassIsIgnored) {
     for (const std::uint64_t key : {0U, 7U, 7U << 16}) least.add(key);
     EXPECT_FALSE(least.next_pass());
     EXPECT_EQ(least.value(0), 7U << 16);
+  }
+}
+
+/// Of the heap, in blocks of any size.
+std::int64_t allocated() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
+}
+
+TEST(OrderStatistics, TakesNoMoreMemoryThanStated) {
+  if (test::kSanitized) GTEST_SKIP() << "the heap is the sanitizer's";
+  Random random(9);
+  // Few keys, one too many to be kept, and many that share 20 beginnings.
+  for (const std::int64_t n : {kMostKept, kMostKept + 1, 3 * kMostKept}) {
+    std::vector<std::uint64_t> keys;
+    keys.reserve(static_cast<std::size_t>(n));
+    for (std::int64_t i = 0; i < n; ++i) keys.push_back((random.below(20) << 48) | random.next() >> 16);
+    for (const std::int64_t n_ranks : {1, 20}) {
+      std::vector<std::int64_t> ranks;
+      for (std::int64_t i = 0; i < n_ranks; ++i) ranks.push_back((2 * i + 1) * n / (2 * n_ranks));
+      const std::int64_t before = allocated();
+      OrderStatistics statistics(64, ranks);
+      std::int64_t most = 0;
+      while (statistics.next_pass()) {
+        most = std::max(most, allocated() - before);
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+          statistics.add(keys[i]);
+          if (i % 256 == 0) most = std::max(most, allocated() - before);
+        }
+        most = std::max(most, allocated() - before);
+      }
+      most = std::max(most, allocated() - before);
+      const std::int64_t stated = OrderStatistics::bytes(n, n_ranks);
+      EXPECT_LE(most, stated + (16 << 10)) << n << " keys, " << n_ranks << " ranks";
+      EXPECT_GE(most, (n_ranks > 1 && n > 2 * kMostKept ? stated * 3 / 4 : kMostKept * 8)) << n << " keys";
+      EXPECT_LE(allocated() - before, 16 << 10) << "behind the last pass";
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 //
 //   PHASE0_IO_BELOW   the folder, absolute
 //   PHASE0_IO_FAMILY  write, read, fsync, sync_range, fallocate, mmap, madvise, rename, open, create (open
-//                     for a new file), close, truncate, unlink, mkdir; fork, wherever
+//                     for a new file), close, truncate, unlink, mkdir; fork and _Fork, wherever
 //   PHASE0_IO_FAULT   the name of an error number (EIO, ENOSPC, EINTR, ...); `short`: half the bytes;
 //                     `cut`: the call succeeds, then PHASE0_IO_FILE is cut to nothing; `away`: the folder
 //                     PHASE0_IO_FILE is renamed, then the call is made; `stop`: the process stops itself
@@ -374,7 +374,7 @@ pid_t fork() {
   return count("fork") == Fault::kError ? -1 : real();
 }
 pid_t _Fork() {
-  return count("fork") == Fault::kError ? -1 : real_Fork();
+  return count("_Fork") == Fault::kError ? -1 : real_Fork();
 }
 
 int statfs(const char* path, struct statfs* status) {
