@@ -93,9 +93,11 @@ std::int64_t cuts_in_parallel(std::int64_t n_rows, int threads, std::int64_t fre
 }
 
 std::int64_t confidence_cuts_bytes(std::int64_t n_rows) {
-  constexpr std::int64_t kMappedBytes = 4 + 4 + 1;  // of a row: id, distance, energy
-  const std::int64_t mapped_rows = std::min(n_rows, kReleaseRows + (std::int64_t{1} << 16));
-  return core::OrderStatistics::bytes(n_rows, kCurvePoints) + kMappedBytes * mapped_rows;
+  std::int64_t mapped = 0;
+  for (const std::int64_t row_bytes : {4, 4, 1}) {  // id, distance, energy
+    mapped += std::min(n_rows * row_bytes, kReleaseRows * row_bytes + store::kMappedByFault);
+  }
+  return core::OrderStatistics::bytes(n_rows, kCurvePoints) + mapped;
 }
 
 }  // namespace phase0::analysis

@@ -24,10 +24,10 @@ namespace {
 using data::Latents;
 using data::Utterance;
 using store::ElementType;
+using std::string_view_literals::operator""sv;
 
 constexpr std::string_view kNpy = ".npy";
 constexpr std::string_view kEnergy = ".energy.npy";
-constexpr std::string_view kSuffixes[] = {kNpy, kEnergy, ".len", ".ids", ".speakers"};
 
 [[noreturn]] void refuse(const Latents& latents, const std::string& id, const std::string& why) {
   throw Error(ErrorKind::kData, why, {.path = latents.path(), .utterance = id});
@@ -183,11 +183,12 @@ void export_folder(const Latents& latents, const std::string& path, Export& out)
   folder.commit();
 }
 
-/// The files of one .npy. None has its name before all are written and synced. NAME.npy is the first that
-/// goes and the last that comes: who finds it finds the others of the same export.
-void export_single(const Latents& latents, const std::string& stem, Export& out) {
+using AtomicFiles = std::vector<std::unique_ptr<store::AtomicFile>>;
+
+/// The files of one .npy, written and synced, with NAME.npy in front.
+AtomicFiles write_single(const Latents& latents, const std::string& stem, Export& out) {
   using store::FileDescriptor;
-  std::vector<std::unique_ptr<store::AtomicFile>> files;
+  AtomicFiles files;
   const auto add = [&](std::string_view suffix, const store::WriteFile& write) {
     files.push_back(std::make_unique<store::AtomicFile>(stem + std::string(suffix)));
     write(files.back()->file(), files.back()->temporary());
@@ -205,10 +206,38 @@ void export_single(const Latents& latents, const std::string& stem, Export& out)
   list(".len", [](const Utterance& u) { return std::to_string(u.n_frames); });
   list(".ids", [](const Utterance& u) { return u.id; });
   list(".speakers", speaker_line);
+  return files;
+}
 
-  for (const std::string_view suffix : {kNpy, kEnergy}) store::remove_file(stem + std::string(suffix));
-  store::sync_parent_folder(stem);
-  for (const auto& file : files | std::views::reverse) file->commit();
+void check_single_output(const ExportOptions& options, const std::string& stem) {
+  for (const std::string_view suffix : {kNpy, kEnergy, ".len"sv, ".ids"sv, ".speakers"sv}) {
+    const std::string name = stem + std::string(suffix);
+    run::refuse_existing(name, options.replace);
+    run::refuse_input(name, options.input);
+  }
+}
+
+/// NAME.npy is the first that goes and the last that comes: who finds it finds the others of the same export.
+void export_single(const Latents& latents, const ExportOptions& options, Export& out) {
+  const std::string stem = options.output.substr(0, options.output.size() - kNpy.size());
+  check_single_output(options, stem);
+  const AtomicFiles files = write_single(latents, stem, out);
+  check_single_output(options, stem);  // hours may have passed
+  if (options.replace) {
+    store::sync_parent_folder(stem);  // where this cannot be done, nothing is to go
+    // When what is there is gone and the new cannot be renamed, it stays under its temporary names.
+    for (const auto& file : files) file->keep();
+    for (const std::string_view suffix : {kNpy, kEnergy}) store::remove_file(stem + std::string(suffix));
+    store::sync_parent_folder(stem);
+  }
+  try {
+    for (const auto& file : files | std::views::reverse) file->commit();
+  } catch (...) {
+    for (const auto& file : files) {
+      if (!options.replace) file->take_back();
+    }
+    throw;
+  }
 }
 
 }  // namespace
@@ -232,13 +261,7 @@ ConvertReport export_latents(const ExportOptions& options, Observer& observer) {
   const core::TaskScope task(observer, "exporting", latents.n_frames());
   Export out(latents, conversion);
   if (options.single) {
-    const std::string stem = options.output.substr(0, options.output.size() - kNpy.size());
-    for (const std::string_view suffix : kSuffixes) {
-      const std::string name = stem + std::string(suffix);
-      run::refuse_existing(name, options.replace);
-      run::refuse_input(name, options.input);
-    }
-    export_single(latents, stem, out);
+    export_single(latents, options, out);
   } else {
     export_folder(latents, options.output, out);
   }

@@ -32,8 +32,12 @@ void refuse_in_the_way(const std::string& path) {
 
 /// The mark is the last that goes: whatever is left is still known as ours.
 void remove_partial(const std::string& partial) {
+  const auto is_mark = [](const auto& entry) { return "/" + entry.path().filename().string() == kMark; };
   for (const auto& entry : std::filesystem::directory_iterator(partial)) {
-    if ("/" + entry.path().filename().string() != kMark) std::filesystem::remove_all(entry.path());
+    if (!is_mark(entry)) std::filesystem::remove_all(entry.path());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(partial)) {
+    if (!is_mark(entry)) store::throw_errno("remove", partial, ENOTEMPTY);  // it came, or came back
   }
   std::filesystem::remove(partial + kMark);
   std::filesystem::remove(partial);
@@ -73,7 +77,7 @@ ExportFolder::ExportFolder(const std::string& path)
       throw Error(ErrorKind::kStorage, "is in use by another process", {.path = partial_});
     }
   } catch (...) {
-    ::rmdir(partial_.c_str());
+    if (folder_ && store::has_name(folder_, partial_)) ::rmdir(partial_.c_str());
     throw;
   }
 }

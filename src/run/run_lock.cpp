@@ -40,6 +40,7 @@ RunLock::RunLock(const std::string& run_dir) {
   const std::string path = run_dir + "/.lock";
   store::FileDescriptor file = store::create_file(path, O_RDWR);
   for (int attempt = 1;; ++attempt) {
+    // Refused where the file system has no locks: there could be two.
     const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
     if (!locked && errno != EWOULDBLOCK && errno != EINTR) store::throw_errno("lock", path);
     if (locked && store::has_name(file, path)) break;

@@ -25,7 +25,7 @@ AtomicFile::AtomicFile(const std::string& path)
 }
 
 AtomicFile::~AtomicFile() {
-  if (lock_) remove_own(lock_, temporary_);
+  if (!keep_) remove_own(lock_, temporary_);
 }
 
 void AtomicFile::finish() {
@@ -36,9 +36,8 @@ void AtomicFile::finish() {
 }
 
 void AtomicFile::commit() {
-  PHASE0_CHECK(!file_ && lock_);
+  PHASE0_CHECK(!file_);
   rename_durably(temporary_, path_);
-  lock_.reset();
 }
 
 void write_file_atomically(const std::string& path, const WriteFile& write) {

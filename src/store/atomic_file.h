@@ -10,7 +10,7 @@
 namespace phase0::store {
 
 /// A file under a temporary name, which nobody else writes, until it is complete. Left uncommitted it is
-/// removed. Throws Error (kStorage), also when another process is about to write it.
+/// removed, unless it is kept. Throws Error (kStorage), also when another process is about to write it.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);
@@ -24,12 +24,16 @@ class AtomicFile {
   void finish();
   /// Behind finish(): renames to `path` and fsyncs the folder.
   void commit();
+  void keep() { keep_ = true; }
+  /// What was committed goes again.
+  void take_back() noexcept { remove_own(lock_, path_); }
 
  private:
   std::string path_;
   std::string temporary_;
   FileDescriptor file_;
-  FileDescriptor lock_;  ///< the same open file, until it has its final name
+  FileDescriptor lock_;  ///< the same open file
+  bool keep_ = false;
 };
 
 /// Writes into `file`, which is called `temporary`.

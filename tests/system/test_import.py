@@ -541,7 +541,8 @@ def tree(folder):
 
 @pytest.mark.skipif(not io_faults.LIBRARY, reason="PHASE0_FAILING_IO names no library")
 @pytest.mark.parametrize("family, most", [("fsync", 30), ("rename", 10)])
-def test_a_single_export_that_fails_never_mixes_with_another(tmp_path, family, most):
+@pytest.mark.parametrize("replaced", [False, True], ids=["new", "replaced"])
+def test_a_single_export_that_fails_never_mixes_with_another(tmp_path, family, most, replaced):
     for name, lengths in (("old", (30, 50)), ("new", (50, 30))):
         folder = npy_folder(tmp_path / name, {f"s_{i}": np.full((n, 8), i, "f4") for i, n in enumerate(lengths)})
         good_import(folder, tmp_path / f"{name}.h5", *BY_ID)
@@ -552,22 +553,27 @@ def test_a_single_export_that_fails_never_mixes_with_another(tmp_path, family, m
         (tmp_path / f"{name}-set").mkdir()
         assert harness.run("export", tmp_path / f"{name}.h5", tmp_path / f"{name}-set" / "e.npy", "--single").code == 0
         sets[name] = tree(tmp_path / f"{name}-set")
+    flags = ("--force",) if replaced else ()
     with io_faults.folder_in_memory() as memory:
         for at in range(1, most):
             out = memory / str(at)
             out.mkdir()
-            for name, contents in sets["old"].items():
+            for name, contents in sets["old"].items() if replaced else ():
                 (out / name).write_bytes(contents)
             env = io_faults.disturbed_environment(memory, family=family, fault="EIO", at=at)
-            failed = harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", "--force", env=env)
+            failed = harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", *flags, env=env)
             found = tree(out)
             if failed.code == 0:
                 assert found == sets["new"] and at > 4
                 break
             assert failed.code == 5 and "Input/output error" in failed.err, str(failed)
-            assert "e.npy" not in found or found in sets.values(), f"{at}: {sorted(found)}"
-            assert not [name for name in found if name.endswith(".partial")]
-            assert harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", "--force").code == 0
+            if not replaced:
+                assert found == {}
+            elif "e.npy" in found:
+                assert found in sets.values(), f"{at}: {sorted(found)}"
+            else:
+                assert found.get("e.npy.partial") == sets["new"]["e.npy"], "both are lost"
+            assert harness.run("export", tmp_path / "new.h5", out / "e.npy", "--single", *flags).code == 0
             assert tree(out) == sets["new"]
         else:
             pytest.fail("it never ends right")
