@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <ranges>
 
 #include "core/aligned_buffer.h"
 #include "core/checked.h"
@@ -231,7 +230,7 @@ void export_single(const Latents& latents, const ExportOptions& options, Export&
     store::sync_parent_folder(stem);
   }
   try {
-    for (const auto& file : files | std::views::reverse) file->commit();
+    for (auto file = files.rbegin(); file != files.rend(); ++file) (*file)->commit();
   } catch (...) {
     for (const auto& file : files) {
       if (!options.replace) file->take_back();
